@@ -1,0 +1,20 @@
+//! The one place that knows subxt: reads, follows and writes the chain.
+//!
+//! [`Chain`] is a connection to a node; [`AccountKey`] signs. Reads name the block that they are
+//! at; writes return when they are in a best block.
+
+mod calls;
+mod chain;
+mod error;
+mod events;
+mod heads;
+mod key;
+mod storage;
+mod submit;
+
+pub use chain::{AccountBalance, Chain, Constants, Properties};
+pub use error::ChainError;
+pub use events::SettledEvent;
+pub use heads::{Head, HeadStream};
+pub use key::{AccountKey, KeyError};
+pub use submit::{Included, Opened};

@@ -1,0 +1,104 @@
+//! Keys of the chain's storage.
+
+use codec::{Decode, Encode};
+use sp_crypto_hashing::{blake2_128, twox_128, twox_64};
+use subxt::config::{RpcConfigFor, SubstrateConfig};
+use subxt::rpcs::LegacyRpcMethods;
+use zennet_primitives::Hash;
+
+use crate::ChainError;
+
+/// Reads of the storage, with keys as FRAME lays them out.
+#[derive(Clone)]
+pub(crate) struct Storage {
+    rpc: LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>,
+}
+
+/// Entries that one request asks for.
+const PAGE: u32 = 256;
+
+impl Storage {
+    pub(crate) fn new(rpc: LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>) -> Self {
+        Self { rpc }
+    }
+
+    /// The value at a key, if there is one.
+    pub(crate) async fn value<T: Decode>(
+        &self,
+        what: &'static str,
+        key: &Key,
+        at: Hash,
+    ) -> Result<Option<T>, ChainError> {
+        let bytes = self.rpc.state_get_storage(&key.0, Some(at)).await;
+        let bytes = bytes.map_err(ChainError::rpc(what))?;
+        let decode = |bytes: Vec<u8>| T::decode(&mut &bytes[..]);
+        bytes.map(decode).transpose().map_err(|_| ChainError::Decode(what))
+    }
+
+    /// All values under a prefix, with the last `tail` bytes of their keys.
+    pub(crate) async fn values<T: Decode>(
+        &self,
+        what: &'static str,
+        prefix: &Key,
+        tail: usize,
+        at: Hash,
+    ) -> Result<Vec<(Vec<u8>, T)>, ChainError> {
+        let mut values = Vec::new();
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let page =
+                self.rpc.state_get_keys_paged(&prefix.0, PAGE, after.as_deref(), Some(at)).await;
+            let keys = page.map_err(ChainError::rpc(what))?;
+            let Some(last) = keys.last().cloned() else { return Ok(values) };
+            let full = keys.len() == PAGE as usize;
+            let slices: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+            let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
+            for set in sets.map_err(ChainError::rpc(what))? {
+                for (key, value) in set.changes {
+                    let Some(value) = value else { continue };
+                    let start = key.len().checked_sub(tail).ok_or(ChainError::Decode(what))?;
+                    let decoded = T::decode(&mut &value.0[..]);
+                    let decoded = decoded.map_err(|_| ChainError::Decode(what))?;
+                    values.push((key.0[start..].to_vec(), decoded));
+                }
+            }
+            if !full {
+                return Ok(values);
+            }
+            after = Some(last);
+        }
+    }
+}
+
+/// A key, put together hasher by hasher.
+#[derive(Clone)]
+pub(crate) struct Key(Vec<u8>);
+
+impl Key {
+    /// Key of a plain value, or prefix of a map.
+    pub(crate) fn of(pallet: &str, item: &str) -> Self {
+        Self([twox_128(pallet.as_bytes()), twox_128(item.as_bytes())].concat())
+    }
+
+    /// Goes on with a key that is a hash already.
+    pub(crate) fn identity(mut self, key: &impl Encode) -> Self {
+        self.0.extend(key.encode());
+        self
+    }
+
+    /// Goes on with a key hashed by `Twox64Concat`.
+    pub(crate) fn twox(mut self, key: &impl Encode) -> Self {
+        let key = key.encode();
+        self.0.extend(twox_64(&key));
+        self.0.extend(key);
+        self
+    }
+
+    /// Goes on with a key hashed by `Blake2_128Concat`.
+    pub(crate) fn blake2(mut self, key: &impl Encode) -> Self {
+        let key = key.encode();
+        self.0.extend(blake2_128(&key));
+        self.0.extend(key);
+        self
+    }
+}

@@ -1,0 +1,327 @@
+//! Transactions.
+
+use std::time::Duration;
+
+use codec::{Compact, Decode, Encode};
+use subxt::{
+    config::{DefaultExtrinsicParamsBuilder, SubstrateConfig},
+    tx::{Signer, TransactionStatus},
+    utils::{AccountId32, MultiSignature},
+};
+use zennet_primitives::{
+    amount::Balance,
+    announcement::{Announcement, AnnouncementId},
+    channel::{ChannelId, Split, Voucher},
+    contract::Terms,
+    pow::{PowNonce, Role},
+    signed::Unverified,
+    AccountId, Signature,
+};
+
+use crate::{
+    calls::RawCall,
+    events::{FeePaid, OpenedEvent},
+    AccountKey, Chain, ChainError, Head,
+};
+
+/// How long a transaction may take to get into a block.
+const INCLUSION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Blocks after which a transaction that was not included can no longer be.
+const MORTALITY: u64 = 64;
+
+/// A transaction that did what it says, in a best block.
+#[derive(Clone, Debug)]
+pub struct Included {
+    /// The block.
+    pub block: Head,
+    /// Its fee, in the smallest coin unit; zero for one that is free.
+    pub fee: Balance,
+}
+
+/// A channel that was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The block.
+    pub block: Head,
+    /// Its fee, in the smallest coin unit.
+    pub fee: Balance,
+    /// The publisher's nonce of the channel.
+    pub nonce: u64,
+    /// The channel.
+    pub channel: ChannelId,
+}
+
+impl Signer<SubstrateConfig> for AccountKey {
+    fn account_id(&self) -> AccountId32 {
+        AccountId32(self.account().into())
+    }
+
+    fn sign(&self, payload: &[u8]) -> MultiSignature {
+        MultiSignature::Sr25519(AccountKey::sign(self, payload).0)
+    }
+}
+
+impl Chain {
+    /// Registers a mined identity. It costs no coin; the work is the price.
+    pub async fn register_identity(
+        &self,
+        role: Role,
+        account: &AccountId,
+        anchor: u32,
+        nonce: PowNonce,
+    ) -> Result<Included, ChainError> {
+        let call = RawCall::new("MinedIdentity", "register", (role, account, anchor, nonce));
+        self.submit(&call, None).await.map(|(included, _)| included)
+    }
+
+    /// Announces a task for a number of blocks.
+    pub async fn announce(
+        &self,
+        key: &AccountKey,
+        body: &Announcement,
+        lifetime: u32,
+        stamp: PowNonce,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Announcements", "announce", (body, lifetime, stamp))).await
+    }
+
+    /// Takes an announcement back.
+    pub async fn cancel(
+        &self,
+        key: &AccountKey,
+        id: AnnouncementId,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Announcements", "cancel", id)).await
+    }
+
+    /// Opens the channel of a contract. It can be refunded by anyone from `expires_at` on.
+    pub async fn open(
+        &self,
+        key: &AccountKey,
+        terms: &Terms,
+        expires_at: u32,
+    ) -> Result<Opened, ChainError> {
+        let arguments = (
+            (&terms.provider, terms.hash(), terms.session_key, terms.deposit),
+            (expires_at, terms.challenge_blocks, &terms.app),
+        );
+        let call = RawCall::new("Channels", "open", arguments);
+        let (included, events) = self.submit(&call, Some(key)).await?;
+        let opened = events.opened.ok_or(ChainError::Decode("the event of an opened channel"))?;
+        let Included { block, fee } = included;
+        Ok(Opened { block, fee, nonce: opened.nonce, channel: opened.channel })
+    }
+
+    /// Adds to the deposit of a channel.
+    pub async fn top_up(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        amount: Balance,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Channels", "top_up", (channel, amount))).await
+    }
+
+    /// Moves the expiry of a channel to a later block.
+    pub async fn extend(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        expires_at: u32,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Channels", "extend", (channel, expires_at))).await
+    }
+
+    /// Has a voucher paid out; the channel stays open.
+    pub async fn claim(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        voucher: Unverified<Voucher>,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Channels", "claim", (channel, voucher))).await
+    }
+
+    /// Settles a channel with its last voucher, as the provider.
+    pub async fn close(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        voucher: Option<Unverified<Voucher>>,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Channels", "close", (channel, voucher))).await
+    }
+
+    /// Settles a channel by a split that both parties signed.
+    pub async fn close_together(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        split: Split,
+        signatures: (Signature, Signature),
+    ) -> Result<Included, ChainError> {
+        let arguments = (channel, split, signatures);
+        self.send(key, RawCall::new("Channels", "close_together", arguments)).await
+    }
+
+    /// Asks for a channel to be closed, as the publisher.
+    pub async fn request_close(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Channels", "request_close", channel)).await
+    }
+
+    /// Refunds what is left of a channel that ended.
+    pub async fn finalize(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+    ) -> Result<Included, ChainError> {
+        self.send(key, RawCall::new("Channels", "finalize", channel)).await
+    }
+
+    /// Sends coin to an account.
+    pub async fn transfer(
+        &self,
+        key: &AccountKey,
+        dest: &AccountId,
+        amount: Balance,
+    ) -> Result<Included, ChainError> {
+        // The leading zero is the `Id` variant of `MultiAddress`.
+        let arguments = (0u8, dest, Compact(amount));
+        self.send(key, RawCall::new("Balances", "transfer_keep_alive", arguments)).await
+    }
+
+    async fn send(&self, key: &AccountKey, call: RawCall) -> Result<Included, ChainError> {
+        self.submit(&call, Some(key)).await.map(|(included, _)| included)
+    }
+
+    async fn submit(
+        &self,
+        call: &RawCall,
+        key: Option<&AccountKey>,
+    ) -> Result<(Included, TransactionEvents), ChainError> {
+        let not_included =
+            |_| ChainError::NotIncluded { call: call.title(), secs: INCLUSION_TIMEOUT.as_secs() };
+        tokio::time::timeout(INCLUSION_TIMEOUT, self.submit_unbounded(call, key))
+            .await
+            .map_err(not_included)?
+    }
+
+    async fn submit_unbounded(
+        &self,
+        call: &RawCall,
+        key: Option<&AccountKey>,
+    ) -> Result<(Included, TransactionEvents), ChainError> {
+        let not_taken = |error: String| self.not_taken(call, key, error);
+        let block = self.client.at_current_block().await.map_err(|e| not_taken(e.to_string()))?;
+        let mut progress = match key {
+            None => {
+                let transactions = block.transactions();
+                let call = transactions.call_data(call).map_err(|e| not_taken(e.to_string()))?;
+                let general = transactions.from_bytes(general_transaction(&call));
+                general.submit_and_watch().await.map_err(|e| not_taken(e.to_string()))?
+            }
+            Some(key) => {
+                let turn = self.turn(key.account()).await;
+                let _turn = turn.lock().await;
+                let who = Signer::account_id(key);
+                let nonce = self.rpc.system_account_next_index(&who).await;
+                let nonce = nonce.map_err(ChainError::rpc("an account's next nonce"))?;
+                let params =
+                    DefaultExtrinsicParamsBuilder::new().mortal(MORTALITY).nonce(nonce).build();
+                let mut transactions = block.transactions();
+                let sending = transactions.sign_and_submit_then_watch(call, key, params);
+                sending.await.map_err(|e| not_taken(e.to_string()))?
+            }
+        };
+        while let Some(status) = progress.next().await {
+            let in_block = match status.map_err(|e| not_taken(e.to_string()))? {
+                TransactionStatus::InBestBlock(block) => block,
+                TransactionStatus::InFinalizedBlock(block) => block,
+                TransactionStatus::Error { message }
+                | TransactionStatus::Invalid { message }
+                | TransactionStatus::Dropped { message } => return Err(not_taken(message)),
+                TransactionStatus::Validated
+                | TransactionStatus::Broadcasted
+                | TransactionStatus::NoLongerInBestBlock => continue,
+            };
+            let rejected = |error: subxt::error::TransactionEventsError| ChainError::Rejected {
+                call: call.title(),
+                reason: reason_of(error),
+            };
+            let events = in_block.wait_for_success().await.map_err(rejected)?;
+            let block = self.head(Some(in_block.block_hash())).await?;
+            let events = TransactionEvents::of(&events)?;
+            return Ok((Included { block, fee: events.fee }, events));
+        }
+        Err(not_taken("the node stopped reporting on it".into()))
+    }
+
+    /// The lock that lets one transaction of an account at a time choose its nonce.
+    async fn turn(&self, account: AccountId) -> std::sync::Arc<tokio::sync::Mutex<()>> {
+        self.senders.lock().await.entry(account).or_default().clone()
+    }
+
+    fn not_taken(&self, call: &RawCall, key: Option<&AccountKey>, reason: String) -> ChainError {
+        let cannot_pay = reason.contains("Inability to pay some fees");
+        match key.filter(|_| cannot_pay) {
+            Some(key) => {
+                ChainError::NoCoin { account: self.address(&key.account()), call: call.title() }
+            }
+            None => ChainError::NotTaken { call: call.title(), reason },
+        }
+    }
+}
+
+/// A general transaction (version 5, no signature) around an encoded call.
+///
+/// What follows the version are the values of the runtime's transaction extensions that take any
+/// space: the era (immortal), the nonce, the tip and the mode of the metadata hash, each zero.
+fn general_transaction(call: &[u8]) -> Vec<u8> {
+    const GENERAL_VERSION_5: u8 = 0b0100_0101;
+    const EXTENSION_VERSION: u8 = 0;
+    let head = [GENERAL_VERSION_5, EXTENSION_VERSION, 0, 0, 0, 0];
+    [&head[..], call].concat().encode()
+}
+
+/// What a transaction's events say.
+#[derive(Default)]
+struct TransactionEvents {
+    fee: Balance,
+    opened: Option<OpenedEvent>,
+}
+
+impl TransactionEvents {
+    fn of(
+        events: &subxt::extrinsics::ExtrinsicEvents<SubstrateConfig>,
+    ) -> Result<Self, ChainError> {
+        let mut found = Self::default();
+        let bad = || ChainError::Decode("an event");
+        for event in events.iter() {
+            let event = event.map_err(|_| bad())?;
+            match (event.pallet_name(), event.event_name()) {
+                ("TransactionPayment", "TransactionFeePaid") => {
+                    found.fee = FeePaid::decode(&mut event.field_bytes()).map_err(|_| bad())?.fee;
+                }
+                ("Channels", "Opened") => {
+                    let opened = OpenedEvent::decode(&mut event.field_bytes());
+                    found.opened = Some(opened.map_err(|_| bad())?);
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The name of a dispatch error where there is one.
+fn reason_of(error: subxt::error::TransactionEventsError) -> String {
+    match error {
+        subxt::error::TransactionEventsError::ExtrinsicFailed(dispatch) => dispatch.to_string(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,153 @@
+//! What a provider keeps of a contract: usage, vouchers, the channel.
+
+use codec::{Decode, Encode};
+use zennet_primitives::{
+    amount::{Balance, PriceError},
+    channel::{ChannelContext, Voucher},
+    contract::Terms,
+    record::ChannelRecord,
+    signed::Unverified,
+    usage::Usage,
+};
+
+/// A voucher that must not be taken: the publisher broke the protocol.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Refused;
+
+/// The books of one lease.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Ledger {
+    pub(super) terms: Terms,
+    pub(super) channel: Option<ChannelContext>,
+    /// Counters at the start of the machine.
+    pub(super) baseline: Option<Usage>,
+    /// The latest counters; none is ever below an earlier one.
+    pub(super) latest: Usage,
+    /// The tick whose usage was read last.
+    pub(super) tick: u32,
+    /// The voucher with the highest amount; its signature has been verified.
+    pub(super) best: Option<Unverified<Voucher>>,
+    pub(super) paid_tick: Option<u32>,
+    pub(super) paid: Balance,
+    pub(super) claimed: Balance,
+    pub(super) vouchers: u32,
+    /// What the channel paid on chain.
+    pub(super) settled: Option<Balance>,
+}
+
+impl Ledger {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            channel: None,
+            baseline: None,
+            latest: Usage::default(),
+            tick: 0,
+            best: None,
+            paid_tick: None,
+            paid: 0,
+            claimed: 0,
+            vouchers: 0,
+            settled: None,
+        }
+    }
+
+    /// Whether the channel on chain is the one that the terms ask for.
+    pub(super) fn is_paid_by(&self, record: &ChannelRecord<u32>) -> bool {
+        let ChannelRecord {
+            publisher,
+            provider,
+            contract,
+            session_key,
+            deposit,
+            paid,
+            expires_at: _,
+            challenge,
+            closing_at,
+            app,
+        } = record;
+        let terms = &self.terms;
+        *publisher == terms.publisher
+            && *provider == terms.provider
+            && *contract == terms.hash()
+            && *session_key == terms.session_key
+            && *deposit >= terms.deposit
+            && *paid == 0
+            && *challenge >= terms.challenge_blocks
+            && closing_at.is_none()
+            && *app == terms.app
+    }
+
+    /// Whether the usage can be priced from this baseline.
+    pub(super) fn begin(&mut self, baseline: Usage) -> bool {
+        self.baseline = Some(baseline);
+        self.latest = baseline;
+        self.terms.quote.rates.price(&baseline, &baseline).is_ok()
+    }
+
+    /// Takes counters that were read. A counter that is missing or lower than before keeps its
+    /// figure: usage never falls.
+    pub(super) fn read(&mut self, usage: &Usage) {
+        for (counter, value) in usage.iter() {
+            if self.latest.get(counter).is_none_or(|before| before < value) {
+                self.latest.set(counter, value);
+            }
+        }
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        self.latest.since(&self.baseline?)
+    }
+
+    /// Price of all usage so far. What cannot be expressed is above every deposit.
+    pub(super) fn price(&self) -> Balance {
+        let Some(baseline) = &self.baseline else { return 0 };
+        match self.terms.quote.rates.price(&self.latest, baseline) {
+            Ok(price) => price,
+            Err(PriceError::Overflow(_) | PriceError::Absent(_) | PriceError::BelowBaseline(_)) => {
+                Balance::MAX
+            }
+        }
+    }
+
+    /// What should have been paid by now, the prepayment of a running machine included.
+    pub(super) fn due(&self, running: bool) -> Balance {
+        let ahead = if running { self.terms.quote.prepay } else { 0 };
+        self.price().saturating_add(ahead).min(self.terms.deposit)
+    }
+
+    /// Price of usage that no voucher covers.
+    pub(super) fn exposure(&self) -> Balance {
+        self.price().saturating_sub(self.paid)
+    }
+
+    /// Takes a voucher, or refuses one that no honest publisher sends.
+    pub(super) fn accept(
+        &mut self,
+        tick: u32,
+        voucher: Unverified<Voucher>,
+    ) -> Result<(), Refused> {
+        let channel = self.channel.ok_or(Refused)?;
+        let amount = voucher.payload.cumulative;
+        let is_known = tick <= self.tick && (tick > 0 || self.terms.quote.prepay > 0);
+        let is_newer = match self.paid_tick {
+            None => true,
+            Some(last) => tick > last || (tick == last && amount > self.paid),
+        };
+        let is_in_range = amount >= self.paid && amount <= self.terms.deposit;
+        if self.baseline.is_none() || !is_known || !is_newer || !is_in_range {
+            return Err(Refused);
+        }
+        let verified = voucher.verify(&channel, &self.terms.session_key).map_err(|_| Refused)?;
+        self.best = Some(verified.into_unverified());
+        self.paid = amount;
+        self.paid_tick = Some(tick);
+        self.vouchers = self.vouchers.saturating_add(1);
+        Ok(())
+    }
+
+    /// What a settlement submits: a voucher over nothing is none.
+    pub(super) fn final_voucher(&self) -> Option<Unverified<Voucher>> {
+        self.best.clone().filter(|voucher| voucher.payload.cumulative > 0)
+    }
+}

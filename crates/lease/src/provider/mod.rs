@@ -1,0 +1,219 @@
+//! The provider's side of one lease.
+//!
+//! ```text
+//!  New ─Connected─► Meeting: Greeting ─Hello─► Proving ─Auth─► Quoting ◄─┐ Counter, at most
+//!                      │                                        │  └─────┘ `max_rounds` quotes
+//!                      │ refusal, silence                       │ Contract
+//!                      ▼                                        ▼
+//!                    Ended                                   Opening   image and machine prepared
+//!                                                               │ ChannelFinal
+//!                                                               ▼
+//!                                                            Starting
+//!                                                               │ MachineReady
+//!                                                               ▼
+//!                     a tick: ReadUsage, Metered, Usage, ┌─► Serving   frozen when a tick is not
+//!                     Voucher                            └──────┤      covered within the grace
+//!                                                               │ Close, Stop, time, money, silence
+//!                                                               ▼
+//!  Ended ◄──Settled── Settling ◄──voucher, time── Collecting ◄─ Stopping
+//! ```
+//!
+//! A broken protocol and a channel that closes on chain lead from anywhere straight to Settling;
+//! a machine that never served skips Collecting.
+
+mod closing;
+mod ledger;
+mod meeting;
+mod opening;
+mod serving;
+mod setup;
+mod state;
+
+pub use setup::*;
+
+use codec::{Decode, Encode};
+use zennet_primitives::{
+    amount::Balance, channel::ChannelContext, close::CloseReason, contract::Terms, usage::Usage,
+};
+
+use self::state::State;
+use crate::{meeting::Meeting, Denied, Millis, Phase, Step};
+
+/// The provider's side of one meeting and lease.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Provider {
+    setup: ProviderSetup,
+    state: State,
+}
+
+/// What a state makes of an event.
+#[allow(clippy::large_enum_variant, reason = "it lives for one step")]
+enum Outcome {
+    Next(State, Vec<ProviderAction>),
+    Same,
+    Denied,
+}
+
+impl Outcome {
+    /// The same outcome with other actions before its own.
+    fn after(self, mut first: Vec<ProviderAction>) -> Self {
+        match self {
+            Outcome::Next(state, actions) => {
+                first.extend(actions);
+                Outcome::Next(state, first)
+            }
+            Outcome::Same | Outcome::Denied => self,
+        }
+    }
+}
+
+impl Provider {
+    /// A machine that has not met anybody yet.
+    pub fn new(setup: ProviderSetup) -> Self {
+        Self { setup, state: State::New }
+    }
+
+    /// What follows from an event.
+    pub fn step(
+        &self,
+        event: ProviderEvent,
+        now: Millis,
+    ) -> Result<Step<Self, ProviderAction>, Denied> {
+        let denied = Denied { event: event.name(), phase: self.phase() };
+        match self.outcome(event, now) {
+            Outcome::Next(state, actions) => {
+                Ok(Step { next: Self { setup: self.setup.clone(), state }, actions })
+            }
+            Outcome::Same => Ok(Step { next: self.clone(), actions: Vec::new() }),
+            Outcome::Denied => Err(denied),
+        }
+    }
+
+    fn outcome(&self, event: ProviderEvent, now: Millis) -> Outcome {
+        let setup = &self.setup;
+        match &self.state {
+            State::New => begin(setup, event, now),
+            State::Meeting { stage, until } => meeting::meet(setup, stage, *until, event, now),
+            State::Opening { ledger, until } => {
+                opening::open(setup, ledger.clone(), *until, event, now)
+            }
+            State::Starting { ledger, until } => opening::start(ledger.clone(), *until, event, now),
+            State::Serving { ledger, serving } => {
+                serving::serve(setup, ledger.clone(), serving.clone(), event, now)
+            }
+            State::Stopping { ledger, started, reason, link, until } => closing::stopping(
+                setup,
+                ledger.clone(),
+                *started,
+                *reason,
+                *link,
+                *until,
+                event,
+                now,
+            ),
+            State::Collecting { ledger, reason, until } => {
+                closing::collecting(ledger.clone(), *reason, *until, event, now)
+            }
+            State::Settling { ledger, reason, link, fate, stop_until } => {
+                closing::settling(ledger.clone(), *reason, *link, *fate, *stop_until, event, now)
+            }
+            State::Ended { .. } => Outcome::Denied,
+        }
+    }
+
+    /// When to send [`ProviderEvent::Timer`].
+    pub fn deadline(&self) -> Option<Millis> {
+        self.state.deadline(&self.setup.limits)
+    }
+
+    /// Whether money depends on this machine, so that it must be stored before it acts.
+    ///
+    /// It holds from the countersigned contract until the end.
+    pub fn must_persist(&self) -> bool {
+        match self.state {
+            State::New | State::Meeting { .. } | State::Ended { .. } => false,
+            State::Opening { .. }
+            | State::Starting { .. }
+            | State::Serving { .. }
+            | State::Stopping { .. }
+            | State::Collecting { .. }
+            | State::Settling { .. } => true,
+        }
+    }
+
+    /// Why the lease ends or ended.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.state.reason()
+    }
+
+    /// How far the lease has come.
+    pub fn phase(&self) -> Phase {
+        self.state.phase()
+    }
+
+    /// The terms that both have signed.
+    pub fn terms(&self) -> Option<&Terms> {
+        self.state.ledger().map(|ledger| &ledger.terms)
+    }
+
+    /// The channel that pays, once the publisher has named it.
+    pub fn channel(&self) -> Option<ChannelContext> {
+        self.state.ledger()?.channel
+    }
+
+    /// Amount of the highest voucher, in the smallest coin unit.
+    pub fn paid(&self) -> Balance {
+        self.state.ledger().map_or(0, |ledger| ledger.paid)
+    }
+
+    /// What should have been paid by now, in the smallest coin unit: the price of all usage, and
+    /// the prepayment while the machine runs.
+    pub fn due(&self) -> Balance {
+        let running = matches!(self.state, State::Serving { .. });
+        self.state.ledger().map_or(0, |ledger| ledger.due(running))
+    }
+
+    /// How many vouchers were accepted.
+    pub fn vouchers(&self) -> u32 {
+        self.state.ledger().map_or(0, |ledger| ledger.vouchers)
+    }
+
+    /// Usage since the machine was ready.
+    pub fn usage(&self) -> Option<Usage> {
+        self.state.ledger()?.usage()
+    }
+
+    /// What the channel paid on chain, in the smallest coin unit, once it is settled.
+    pub fn settled(&self) -> Option<Balance> {
+        self.state.ledger()?.settled
+    }
+}
+
+fn begin(setup: &ProviderSetup, event: ProviderEvent, now: Millis) -> Outcome {
+    match event {
+        ProviderEvent::Connected { own_peer, other_peer, challenge } => {
+            let meeting = Meeting { own_peer, other_peer, own_challenge: challenge };
+            meeting::connect(setup, meeting, now)
+        }
+        ProviderEvent::Stop(reason) => finished(reason),
+        ProviderEvent::Disconnected | ProviderEvent::Restarted => {
+            finished(CloseReason::ConnectionLost)
+        }
+        ProviderEvent::Received(_)
+        | ProviderEvent::Malformed
+        | ProviderEvent::Timer
+        | ProviderEvent::ChannelFinal(_)
+        | ProviderEvent::ChannelMissing
+        | ProviderEvent::ChannelClosing
+        | ProviderEvent::MachineReady { .. }
+        | ProviderEvent::MachineFailed
+        | ProviderEvent::Metered { .. }
+        | ProviderEvent::MachineStopped { .. }
+        | ProviderEvent::Settled { .. }
+        | ProviderEvent::SettleFailed => Outcome::Denied,
+    }
+}
+
+fn finished(reason: CloseReason) -> Outcome {
+    Outcome::Next(State::Ended { ledger: None, reason }, vec![ProviderAction::Finished(reason)])
+}

@@ -1,0 +1,113 @@
+//! From the contract to the running machine: the money first, then the machine.
+
+use zennet_primitives::{close::CloseReason, frame::Frame, record::ChannelRecord, usage::Usage};
+
+use super::{
+    closing::{break_off, lost_on_chain, wind_up, Tell},
+    ledger::Ledger,
+    state::{Link, Serving, State, Unpaid},
+    Outcome, ProviderAction as Action, ProviderEvent as Event, ProviderSetup,
+};
+use crate::Millis;
+
+/// An event while the channel is being opened.
+pub(super) fn open(
+    setup: &ProviderSetup,
+    mut ledger: Ledger,
+    until: Millis,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    match event {
+        Event::Received(Frame::Opened { nonce }) if ledger.channel.is_none() => {
+            let channel = ledger.terms.channel(nonce);
+            ledger.channel = Some(channel);
+            Outcome::Next(State::Opening { ledger, until }, vec![Action::WatchChannel(channel)])
+        }
+        Event::ChannelFinal(record) if ledger.channel.is_some() => {
+            if !ledger.is_paid_by(&record) {
+                return wind_up(ledger, CloseReason::ChannelNotOpened, Tell::Peer, now);
+            }
+            let until = now.saturating_add(setup.limits.start_ms.into());
+            Outcome::Next(State::Starting { ledger, until }, vec![Action::StartMachine])
+        }
+        Event::ChannelMissing if ledger.channel.is_some() => {
+            wind_up(ledger, CloseReason::ChannelNotOpened, Tell::Peer, now)
+        }
+        Event::Timer if now >= until => {
+            let reason = match ledger.channel {
+                Some(_) => CloseReason::ChannelNotOpened,
+                None => CloseReason::TimedOut,
+            };
+            wind_up(ledger, reason, Tell::Peer, now)
+        }
+        Event::Timer => Outcome::Same,
+        Event::MachineReady { .. } | Event::ChannelFinal(_) | Event::ChannelMissing => {
+            Outcome::Denied
+        }
+        other => unready(ledger, other, now),
+    }
+}
+
+/// An event while the machine starts.
+pub(super) fn start(ledger: Ledger, until: Millis, event: Event, now: Millis) -> Outcome {
+    match event {
+        Event::MachineReady { baseline } => serve(ledger, baseline, now),
+        Event::ChannelFinal(record) => still_open(ledger, &record, now),
+        Event::ChannelMissing => lost_on_chain(ledger, None, Link::Up, now),
+        Event::Timer if now >= until => {
+            wind_up(ledger, CloseReason::MachineFailed, Tell::Peer, now)
+        }
+        Event::Timer => Outcome::Same,
+        other => unready(ledger, other, now),
+    }
+}
+
+/// What means the same before and after the channel is final.
+fn unready(ledger: Ledger, event: Event, now: Millis) -> Outcome {
+    match event {
+        Event::Received(Frame::Close(reason)) => wind_up(ledger, reason, Tell::Nobody, now),
+        Event::Received(_) | Event::Malformed => break_off(ledger, now),
+        Event::Disconnected => wind_up(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
+        Event::MachineFailed => wind_up(ledger, CloseReason::MachineFailed, Tell::Peer, now),
+        Event::ChannelClosing => wind_up(ledger, CloseReason::ChannelClosing, Tell::Peer, now),
+        Event::Stop(reason) => wind_up(ledger, reason, Tell::Peer, now),
+        Event::Restarted => wind_up(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
+        Event::Settled { paid } => lost_on_chain(ledger, Some(paid), Link::Up, now),
+        Event::Connected { .. }
+        | Event::Timer
+        | Event::ChannelFinal(_)
+        | Event::ChannelMissing
+        | Event::MachineReady { .. }
+        | Event::Metered { .. }
+        | Event::MachineStopped { .. }
+        | Event::SettleFailed => Outcome::Denied,
+    }
+}
+
+/// A later finalized state of the channel: only its coming end matters.
+fn still_open(ledger: Ledger, record: &ChannelRecord<u32>, now: Millis) -> Outcome {
+    match record.closing_at {
+        Some(_) => wind_up(ledger, CloseReason::ChannelClosing, Tell::Peer, now),
+        None => Outcome::Same,
+    }
+}
+
+/// The machine runs: from here on usage counts.
+fn serve(mut ledger: Ledger, baseline: Usage, now: Millis) -> Outcome {
+    if !ledger.begin(baseline) {
+        // A priced counter that this host cannot give would never be paid.
+        return wind_up(ledger, CloseReason::MachineFailed, Tell::Peer, now);
+    }
+    let due = ledger.due(true);
+    let serving = Serving {
+        started: now,
+        next_tick: now.saturating_add(ledger.terms.quote.tick_ms.into()),
+        reading: None,
+        unpaid: if due > 0 { vec![Unpaid { due, since: now }] } else { Vec::new() },
+        frozen: None,
+        lost: None,
+    };
+    let ready = Action::Send(Frame::Ready { baseline });
+    Outcome::Next(State::Serving { ledger, serving }, vec![ready])
+}

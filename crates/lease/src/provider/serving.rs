@@ -1,0 +1,214 @@
+//! The running machine: ticks, vouchers, freezing and thawing.
+
+use zennet_primitives::{
+    channel::Voucher,
+    close::CloseReason,
+    frame::{Frame, Notice},
+    signed::Unverified,
+    usage::Usage,
+};
+
+use super::{
+    closing::{break_off, cut_short, lost_on_chain, wind_up_served, Tell},
+    ledger::Ledger,
+    state::{Link, Reading, Serving, State, Unpaid},
+    Outcome, ProviderAction as Action, ProviderEvent as Event, ProviderSetup,
+};
+use crate::Millis;
+
+/// An event while the machine runs.
+pub(super) fn serve(
+    setup: &ProviderSetup,
+    ledger: Ledger,
+    mut serving: Serving,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    let (started, tell) = (serving.started, serving.tell());
+    match event {
+        Event::Received(Frame::Voucher { tick, voucher }) => {
+            receive(setup, ledger, serving, tick, voucher, now)
+        }
+        Event::Received(Frame::Close(reason)) => {
+            wind_up_served(ledger, started, reason, Tell::Nobody, now)
+        }
+        Event::Received(
+            Frame::Hello(_)
+            | Frame::Auth(_)
+            | Frame::Offer { .. }
+            | Frame::Quote(_)
+            | Frame::Counter(_)
+            | Frame::Contract(_)
+            | Frame::Countersign(_)
+            | Frame::Opened { .. }
+            | Frame::Ready { .. }
+            | Frame::Usage { .. }
+            | Frame::Notice(_)
+            | Frame::Settled { .. },
+        )
+        | Event::Malformed => break_off(ledger, now),
+        Event::Metered { tick, usage } => metered(ledger, serving, tick, &usage, now),
+        Event::Timer => timer(setup, ledger, serving, now),
+        Event::Disconnected => {
+            serving.lost.get_or_insert(now);
+            Outcome::Next(State::Serving { ledger, serving }, Vec::new())
+        }
+        Event::ChannelFinal(record) => match record.closing_at {
+            Some(_) => cut_short(ledger, CloseReason::ChannelClosing, tell, now),
+            None => Outcome::Same,
+        },
+        Event::ChannelClosing => cut_short(ledger, CloseReason::ChannelClosing, tell, now),
+        Event::ChannelMissing => lost_on_chain(ledger, None, serving.link(), now),
+        Event::Settled { paid } => lost_on_chain(ledger, Some(paid), serving.link(), now),
+        Event::MachineFailed => {
+            wind_up_served(ledger, started, CloseReason::MachineFailed, tell, now)
+        }
+        Event::Stop(reason) => wind_up_served(ledger, started, reason, tell, now),
+        Event::Restarted => cut_short(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
+        Event::Connected { .. }
+        | Event::MachineReady { .. }
+        | Event::MachineStopped { .. }
+        | Event::SettleFailed => Outcome::Denied,
+    }
+}
+
+impl Serving {
+    fn link(&self) -> Link {
+        match self.lost {
+            None => Link::Up,
+            Some(_) => Link::Down,
+        }
+    }
+
+    fn tell(&self) -> Tell {
+        match self.lost {
+            None => Tell::Peer,
+            Some(_) => Tell::Lost,
+        }
+    }
+
+    /// Whether the machine may not run as things stand.
+    fn must_freeze(&self, ledger: &Ledger, now: Millis) -> bool {
+        let quote = &ledger.terms.quote;
+        ledger.exposure() > quote.max_exposure
+            || self.patience_ends(quote.grace_ms).is_some_and(|end| end <= now)
+    }
+
+    /// Freezes or thaws the machine where its state is not what it should be.
+    fn settle_state(&mut self, ledger: &Ledger, now: Millis, actions: &mut Vec<Action>) {
+        let notice = match (self.frozen, self.must_freeze(ledger, now)) {
+            (None, true) => {
+                self.frozen = Some(now);
+                actions.push(Action::Freeze);
+                Notice::Frozen { due: ledger.due(true) }
+            }
+            (Some(_), false) => {
+                self.frozen = None;
+                actions.push(Action::Thaw);
+                Notice::Thawed
+            }
+            (None, false) | (Some(_), true) => return,
+        };
+        if self.lost.is_none() {
+            actions.push(Action::Send(Frame::Notice(notice)));
+        }
+    }
+}
+
+fn receive(
+    setup: &ProviderSetup,
+    mut ledger: Ledger,
+    mut serving: Serving,
+    tick: u32,
+    voucher: Unverified<Voucher>,
+    now: Millis,
+) -> Outcome {
+    if ledger.accept(tick, voucher).is_err() {
+        return break_off(ledger, now);
+    }
+    serving.unpaid.retain(|unpaid| unpaid.due > ledger.paid);
+    let mut actions = Vec::new();
+    serving.settle_state(&ledger, now, &mut actions);
+    let unclaimed = ledger.paid - ledger.claimed;
+    if setup.limits.claim_threshold > 0 && unclaimed >= setup.limits.claim_threshold {
+        ledger.claimed = ledger.paid;
+        actions.extend(ledger.final_voucher().map(Action::Claim));
+    }
+    Outcome::Next(State::Serving { ledger, serving }, actions)
+}
+
+fn metered(
+    mut ledger: Ledger,
+    mut serving: Serving,
+    tick: u32,
+    usage: &Usage,
+    now: Millis,
+) -> Outcome {
+    if serving.reading.is_none_or(|reading| reading.tick != tick) {
+        return Outcome::Denied;
+    }
+    serving.reading = None;
+    ledger.read(usage);
+    ledger.tick = tick;
+    let mut actions = Vec::new();
+    if serving.lost.is_none() {
+        actions.push(Action::Send(Frame::Usage {
+            tick,
+            elapsed_ms: now.saturating_sub(serving.started),
+            usage: ledger.latest,
+            last: false,
+        }));
+    }
+    if ledger.price() >= ledger.terms.deposit {
+        let (started, tell) = (serving.started, serving.tell());
+        return wind_up_served(ledger, started, CloseReason::DepositSpent, tell, now)
+            .after(actions);
+    }
+    let due = ledger.due(true);
+    // A frozen machine waits for all that is due, so its debt has one age.
+    let oldest = serving.unpaid.last().map_or(ledger.paid, |unpaid| unpaid.due.max(ledger.paid));
+    if due > oldest {
+        match (serving.frozen, serving.unpaid.last_mut()) {
+            (Some(_), Some(last)) => last.due = due,
+            (Some(_) | None, _) => serving.unpaid.push(Unpaid { due, since: now }),
+        }
+    }
+    serving.settle_state(&ledger, now, &mut actions);
+    Outcome::Next(State::Serving { ledger, serving }, actions)
+}
+
+fn timer(setup: &ProviderSetup, ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
+    let (started, tell) = (serving.started, serving.tell());
+    let end = |ledger, reason| wind_up_served(ledger, started, reason, tell, now);
+    if serving.lease_ends(ledger.terms.quote.lease_secs) <= now {
+        return end(ledger, CloseReason::LeaseTimeOver);
+    }
+    if let Some(since) = serving.frozen {
+        if since.saturating_add(setup.limits.stop_after_ms.into()) <= now {
+            let reason = match serving.lost {
+                Some(_) => CloseReason::ConnectionLost,
+                None => CloseReason::NotPaid,
+            };
+            return end(ledger, reason);
+        }
+    }
+    let mut actions = Vec::new();
+    serving.settle_state(&ledger, now, &mut actions);
+    match serving.reading {
+        Some(reading) if reading.until <= now => return end(ledger, CloseReason::MachineFailed),
+        Some(_) => {}
+        None if serving.next_tick <= now => {
+            let Some(tick) = ledger.tick.checked_add(1) else {
+                return end(ledger, CloseReason::LeaseTimeOver);
+            };
+            let until = now.saturating_add(setup.limits.start_ms.into());
+            serving.reading = Some(Reading { tick, until });
+            let tick_ms = u64::from(ledger.terms.quote.tick_ms);
+            let on_time = serving.next_tick.saturating_add(tick_ms);
+            serving.next_tick = if on_time > now { on_time } else { now.saturating_add(tick_ms) };
+            actions.push(Action::ReadUsage { tick });
+        }
+        None => {}
+    }
+    Outcome::Next(State::Serving { ledger, serving }, actions)
+}

@@ -1,0 +1,227 @@
+//! The states of a provider, and when each of them runs out of time.
+
+use codec::{Decode, Encode};
+use zennet_primitives::{amount::Balance, auth::Challenge, close::CloseReason, contract::Quote};
+
+use super::{ledger::Ledger, ProviderLimits};
+use crate::{meeting::Meeting, Millis, Phase};
+
+/// Longest that the end of a machine is waited for.
+const STOP_MS: u64 = 60_000;
+
+/// Longest that the outcome of a settlement is waited for before it is sent again.
+const SETTLE_MS: u64 = 120_000;
+
+/// First and longest pause before a failed settlement is sent again.
+const BACK_OFF_MS: (u64, u64) = (1_000, 60_000);
+
+/// How often a settlement that pays nothing is tried: it only returns the deposit early.
+const UNPAID_ATTEMPTS: u32 = 6;
+
+/// Whether anything can still be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) enum Link {
+    Up,
+    Down,
+}
+
+/// A meeting before the contract.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[allow(clippy::large_enum_variant, reason = "one value a meeting, and short-lived")]
+pub(super) enum Stage {
+    /// Own hello is sent.
+    Greeting { meeting: Meeting },
+    /// Own proof is sent.
+    Proving { meeting: Meeting, theirs: Challenge },
+    /// A quote is sent, the `rounds`-th one.
+    Quoting { quote: Quote, rounds: u8 },
+}
+
+/// A tick whose voucher is awaited.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Unpaid {
+    pub(super) due: Balance,
+    pub(super) since: Millis,
+}
+
+/// A reading of the counters that is under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Reading {
+    pub(super) tick: u32,
+    pub(super) until: Millis,
+}
+
+/// What only a running machine has.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Serving {
+    pub(super) started: Millis,
+    pub(super) next_tick: Millis,
+    pub(super) reading: Option<Reading>,
+    /// Ticks that are not covered, oldest first. No more than fit into the grace, since a frozen
+    /// machine adds none.
+    pub(super) unpaid: Vec<Unpaid>,
+    pub(super) frozen: Option<Millis>,
+    pub(super) lost: Option<Millis>,
+}
+
+impl Serving {
+    /// When the oldest debt, or the loss of the connection, has lasted for the grace.
+    pub(super) fn patience_ends(&self, grace_ms: u32) -> Option<Millis> {
+        let oldest = self.unpaid.first().map(|unpaid| unpaid.since);
+        let first = [oldest, self.lost].into_iter().flatten().min()?;
+        Some(first.saturating_add(grace_ms.into()))
+    }
+
+    pub(super) fn lease_ends(&self, lease_secs: u32) -> Millis {
+        self.started.saturating_add(u64::from(lease_secs) * 1000)
+    }
+}
+
+/// What has become of the channel on chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) enum Fate {
+    /// A settlement is under way until this time, or fails and is sent again at this time.
+    Open { retry_at: Millis, attempts: u32 },
+    /// It is gone, or nothing can be got from it.
+    Gone,
+}
+
+impl Fate {
+    /// A settlement has just been sent.
+    pub(super) fn sent(now: Millis, attempts: u32) -> Self {
+        Fate::Open { retry_at: now.saturating_add(SETTLE_MS), attempts }
+    }
+
+    /// The settlement failed.
+    pub(super) fn failed(now: Millis, attempts: u32, pays: bool) -> Self {
+        let attempts = attempts.saturating_add(1);
+        if !pays && attempts >= UNPAID_ATTEMPTS {
+            return Fate::Gone;
+        }
+        let (first, longest) = BACK_OFF_MS;
+        let pause = first.saturating_mul(1 << attempts.min(16)).min(longest);
+        Fate::Open { retry_at: now.saturating_add(pause), attempts }
+    }
+}
+
+/// Where a provider stands.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+#[allow(clippy::large_enum_variant, reason = "one value a lease")]
+pub(super) enum State {
+    New,
+    Meeting {
+        stage: Stage,
+        until: Millis,
+    },
+    Opening {
+        ledger: Ledger,
+        until: Millis,
+    },
+    Starting {
+        ledger: Ledger,
+        until: Millis,
+    },
+    Serving {
+        ledger: Ledger,
+        serving: Serving,
+    },
+    Stopping {
+        ledger: Ledger,
+        started: Option<Millis>,
+        reason: CloseReason,
+        link: Link,
+        until: Millis,
+    },
+    Collecting {
+        ledger: Ledger,
+        reason: CloseReason,
+        until: Millis,
+    },
+    Settling {
+        ledger: Ledger,
+        reason: CloseReason,
+        link: Link,
+        fate: Fate,
+        stop_until: Option<Millis>,
+    },
+    Ended {
+        ledger: Option<Ledger>,
+        reason: CloseReason,
+    },
+}
+
+impl State {
+    pub(super) fn ledger(&self) -> Option<&Ledger> {
+        match self {
+            State::New | State::Meeting { .. } => None,
+            State::Opening { ledger, .. }
+            | State::Starting { ledger, .. }
+            | State::Serving { ledger, .. }
+            | State::Stopping { ledger, .. }
+            | State::Collecting { ledger, .. }
+            | State::Settling { ledger, .. } => Some(ledger),
+            State::Ended { ledger, .. } => ledger.as_ref(),
+        }
+    }
+
+    pub(super) fn reason(&self) -> Option<CloseReason> {
+        match self {
+            State::New
+            | State::Meeting { .. }
+            | State::Opening { .. }
+            | State::Starting { .. }
+            | State::Serving { .. } => None,
+            State::Stopping { reason, .. }
+            | State::Collecting { reason, .. }
+            | State::Settling { reason, .. }
+            | State::Ended { reason, .. } => Some(*reason),
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        match self {
+            State::New | State::Meeting { stage: Stage::Greeting { .. }, .. } => Phase::Greeting,
+            State::Meeting { stage: Stage::Proving { .. }, .. } => Phase::Authenticating,
+            State::Meeting { stage: Stage::Quoting { .. }, .. } => Phase::Negotiating,
+            State::Opening { .. } => Phase::Opening,
+            State::Starting { .. } => Phase::Starting,
+            State::Serving { serving, .. } => Phase::Serving { frozen: serving.frozen.is_some() },
+            State::Stopping { .. } | State::Collecting { .. } => Phase::Closing,
+            State::Settling { .. } => Phase::Settling,
+            State::Ended { .. } => Phase::Closed,
+        }
+    }
+
+    pub(super) fn deadline(&self, limits: &ProviderLimits) -> Option<Millis> {
+        match self {
+            State::New | State::Ended { .. } => None,
+            State::Meeting { until, .. }
+            | State::Opening { until, .. }
+            | State::Starting { until, .. }
+            | State::Stopping { until, .. }
+            | State::Collecting { until, .. } => Some(*until),
+            State::Serving { ledger, serving } => {
+                let quote = &ledger.terms.quote;
+                let metering = serving.reading.map_or(serving.next_tick, |reading| reading.until);
+                let unpaid = match serving.frozen {
+                    None => serving.patience_ends(quote.grace_ms),
+                    Some(since) => Some(since.saturating_add(limits.stop_after_ms.into())),
+                };
+                let end = serving.lease_ends(quote.lease_secs).min(metering);
+                Some(unpaid.map_or(end, |unpaid| unpaid.min(end)))
+            }
+            State::Settling { fate, stop_until, .. } => {
+                let retry = match fate {
+                    Fate::Open { retry_at, .. } => Some(*retry_at),
+                    Fate::Gone => None,
+                };
+                [retry, *stop_until].into_iter().flatten().min()
+            }
+        }
+    }
+}
+
+/// When the end of a machine is no longer waited for.
+pub(super) fn stop_deadline(now: Millis) -> Millis {
+    now.saturating_add(STOP_MS)
+}

@@ -1,0 +1,264 @@
+//! The ways out of a contract: pay what is owed, then let the provider settle, or have the chain
+//! close the channel where the provider does not.
+
+use zennet_primitives::{amount::Balance, close::CloseReason, frame::Frame};
+
+use super::{
+    ledger::{Ledger, Report},
+    state::{retry_at, Link, State},
+    Outcome, PublisherAction as Action, PublisherEvent as Event, PublisherSetup,
+};
+use crate::{meeting::merged, Millis};
+
+/// Who has to learn of the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Tell {
+    /// The provider does not know yet.
+    Peer,
+    /// The provider began it.
+    Nobody,
+    /// The connection is gone.
+    Lost,
+}
+
+impl Tell {
+    fn actions(self, reason: CloseReason) -> Vec<Action> {
+        match self {
+            Tell::Peer => vec![Action::Send(Frame::Close(reason))],
+            Tell::Nobody | Tell::Lost => Vec::new(),
+        }
+    }
+
+    /// What is said last on a connection that is given up.
+    fn last_words(self, reason: CloseReason) -> Vec<Action> {
+        let mut actions = self.actions(reason);
+        match self {
+            Tell::Peer | Tell::Nobody => actions.push(Action::Disconnect),
+            Tell::Lost => {}
+        }
+        actions
+    }
+}
+
+/// Gives up while the transaction that opens the channel is on its way.
+pub(super) fn abandon(ledger: Ledger, reason: CloseReason, tell: Tell) -> Outcome {
+    Outcome::Next(State::Abandoned { ledger, reason }, tell.last_words(reason))
+}
+
+/// Gives up a provider that broke the protocol or is gone: the chain returns the deposit.
+pub(super) fn forsake(
+    setup: &PublisherSetup,
+    ledger: Ledger,
+    reason: CloseReason,
+    tell: Tell,
+    now: Millis,
+) -> Outcome {
+    reclaim(setup, ledger, reason, 0, now).after(tell.last_words(reason))
+}
+
+/// Ends a lease in order: the provider sends its last usage and settles.
+pub(super) fn hand_over(
+    setup: &PublisherSetup,
+    ledger: Ledger,
+    reason: CloseReason,
+    tell: Tell,
+    now: Millis,
+) -> Outcome {
+    let until = now.saturating_add(setup.limits.settle_ms.into());
+    let next = match ledger.meter {
+        Some(_) => State::Closing { ledger, reason, until },
+        None => State::Settling { ledger, reason, link: Link::Up, until },
+    };
+    Outcome::Next(next, tell.actions(reason))
+}
+
+fn reclaim(
+    setup: &PublisherSetup,
+    ledger: Ledger,
+    reason: CloseReason,
+    attempts: u32,
+    now: Millis,
+) -> Outcome {
+    let actions = ledger.channel.map(Action::RequestClose).into_iter().collect();
+    let retry_at = retry_at(&setup.limits, attempts, now);
+    let attempts = attempts.saturating_add(1);
+    Outcome::Next(State::Reclaiming { ledger, reason, attempts, retry_at }, actions)
+}
+
+/// The chain has settled: nothing is left to do.
+pub(super) fn settled(
+    mut ledger: Ledger,
+    reason: CloseReason,
+    paid: Balance,
+    tell: Tell,
+) -> Outcome {
+    ledger.settled = Some(paid);
+    let mut actions = tell.last_words(reason);
+    actions.push(Action::Finished(reason));
+    Outcome::Next(State::Ended { ledger: Some(ledger), reason }, actions)
+}
+
+/// An event while the last usage is awaited.
+pub(super) fn closing(
+    setup: &PublisherSetup,
+    mut ledger: Ledger,
+    reason: CloseReason,
+    until: Millis,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    let wait = |ledger, link| {
+        let until = now.saturating_add(setup.limits.settle_ms.into());
+        Outcome::Next(State::Settling { ledger, reason, link, until }, Vec::new())
+    };
+    match event {
+        Event::Received(Frame::Usage { tick, elapsed_ms, usage, last }) => {
+            let report = Report { tick, elapsed_ms, usage, last };
+            let (Ok(voucher), Some(context)) = (ledger.pay(&report, now), ledger.channel) else {
+                return forsake(setup, ledger, reason, Tell::Nobody, now);
+            };
+            let pay = vec![Action::SendVoucher { tick, voucher, context }];
+            if last {
+                wait(ledger, Link::Up).after(pay)
+            } else {
+                Outcome::Next(State::Closing { ledger, reason, until }, pay)
+            }
+        }
+        Event::Received(Frame::Close(theirs)) => {
+            let reason = merged(reason, theirs);
+            Outcome::Next(State::Closing { ledger, reason, until }, Vec::new())
+        }
+        // Sent before the provider saw that the lease ends.
+        Event::Received(Frame::Notice(_)) => Outcome::Same,
+        // Its settlement went into a block before the last usage was asked for.
+        Event::Received(Frame::Settled { .. }) => wait(ledger, Link::Up),
+        Event::Received(
+            Frame::Hello(_)
+            | Frame::Auth(_)
+            | Frame::Offer { .. }
+            | Frame::Quote(_)
+            | Frame::Counter(_)
+            | Frame::Contract(_)
+            | Frame::Countersign(_)
+            | Frame::Opened { .. }
+            | Frame::Ready { .. }
+            | Frame::Voucher { .. },
+        )
+        | Event::Malformed => forsake(setup, ledger, reason, Tell::Nobody, now),
+        Event::OwnUsage { usage } => {
+            if let Some(meter) = &mut ledger.meter {
+                meter.agreement.read(usage, now);
+            }
+            Outcome::Next(State::Closing { ledger, reason, until }, Vec::new())
+        }
+        Event::Timer if now >= until => forsake(setup, ledger, reason, Tell::Nobody, now),
+        Event::Timer | Event::ChannelClosing => Outcome::Same,
+        Event::Disconnected => wait(ledger, Link::Down),
+        Event::Restarted => forsake(setup, ledger, reason, Tell::Lost, now),
+        Event::Settled { paid } => settled(ledger, reason, paid, Tell::Nobody),
+        Event::Connected { .. }
+        | Event::IdentityChecked { .. }
+        | Event::ChannelOpened { .. }
+        | Event::OpenFailed
+        | Event::Stop(_) => Outcome::Denied,
+    }
+}
+
+/// An event while the provider settles.
+pub(super) fn settling(
+    setup: &PublisherSetup,
+    ledger: Ledger,
+    reason: CloseReason,
+    link: Link,
+    until: Millis,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    let tell = match link {
+        Link::Up => Tell::Nobody,
+        Link::Down => Tell::Lost,
+    };
+    match event {
+        Event::Settled { paid } => settled(ledger, reason, paid, tell),
+        Event::Timer if now >= until => forsake(setup, ledger, reason, tell, now),
+        Event::Restarted => forsake(setup, ledger, reason, Tell::Lost, now),
+        Event::Received(Frame::Close(theirs)) => {
+            let reason = merged(reason, theirs);
+            Outcome::Next(State::Settling { ledger, reason, link, until }, Vec::new())
+        }
+        Event::Disconnected => {
+            let link = Link::Down;
+            Outcome::Next(State::Settling { ledger, reason, link, until }, Vec::new())
+        }
+        // Only the chain's word counts now.
+        Event::Received(_)
+        | Event::Malformed
+        | Event::Timer
+        | Event::ChannelClosing
+        | Event::OwnUsage { .. } => Outcome::Same,
+        Event::Connected { .. }
+        | Event::IdentityChecked { .. }
+        | Event::ChannelOpened { .. }
+        | Event::OpenFailed
+        | Event::Stop(_) => Outcome::Denied,
+    }
+}
+
+/// An event after the end, while the channel may still be opened.
+pub(super) fn abandoned(
+    setup: &PublisherSetup,
+    mut ledger: Ledger,
+    reason: CloseReason,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    match event {
+        Event::ChannelOpened { nonce } => {
+            ledger.channel = Some(ledger.terms.channel(nonce));
+            reclaim(setup, ledger, reason, 0, now)
+        }
+        Event::OpenFailed => Outcome::Next(
+            State::Ended { ledger: Some(ledger), reason },
+            vec![Action::Finished(reason)],
+        ),
+        Event::Received(_)
+        | Event::Malformed
+        | Event::Disconnected
+        | Event::Timer
+        | Event::Restarted => Outcome::Same,
+        Event::Connected { .. }
+        | Event::IdentityChecked { .. }
+        | Event::OwnUsage { .. }
+        | Event::Stop(_)
+        | Event::Settled { .. }
+        | Event::ChannelClosing => Outcome::Denied,
+    }
+}
+
+/// An event while the chain closes the channel.
+pub(super) fn reclaiming(
+    setup: &PublisherSetup,
+    ledger: Ledger,
+    reason: CloseReason,
+    attempts: u32,
+    due: Millis,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    match event {
+        Event::Settled { paid } => settled(ledger, reason, paid, Tell::Lost),
+        Event::Timer if now >= due => reclaim(setup, ledger, reason, attempts, now),
+        Event::Restarted => reclaim(setup, ledger, reason, 0, now),
+        Event::Received(_)
+        | Event::Malformed
+        | Event::Disconnected
+        | Event::Timer
+        | Event::ChannelClosing
+        | Event::OwnUsage { .. } => Outcome::Same,
+        Event::Connected { .. }
+        | Event::IdentityChecked { .. }
+        | Event::ChannelOpened { .. }
+        | Event::OpenFailed
+        | Event::Stop(_) => Outcome::Denied,
+    }
+}

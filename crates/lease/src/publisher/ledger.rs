@@ -1,0 +1,155 @@
+//! What a publisher keeps of a contract: the provider's readings, its own, and what it signed.
+
+use codec::{Decode, Encode};
+use zennet_primitives::{
+    amount::Balance,
+    channel::{ChannelContext, Voucher},
+    contract::Terms,
+    usage::Usage,
+};
+
+use crate::{
+    agreement::{bounded, physical_limit, Agreement, Comparison},
+    Millis,
+};
+
+/// Time by which ticks may come before they are due by this side's clock.
+const EARLY_MS: u64 = 5_000;
+
+/// A message about usage that no honest provider sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Refused;
+
+/// A usage message of the provider.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Report {
+    pub(super) tick: u32,
+    pub(super) elapsed_ms: u64,
+    pub(super) usage: Usage,
+    pub(super) last: bool,
+}
+
+/// The books of a machine that has been ready.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Meter {
+    pub(super) baseline: Usage,
+    /// The provider's latest counters.
+    pub(super) latest: Usage,
+    pub(super) tick: u32,
+    pub(super) elapsed_ms: u64,
+    pub(super) started: Millis,
+    pub(super) agreement: Agreement,
+}
+
+impl Meter {
+    pub(super) fn new(baseline: Usage, now: Millis) -> Self {
+        Self {
+            baseline,
+            latest: baseline,
+            tick: 0,
+            elapsed_ms: 0,
+            started: now,
+            agreement: Agreement::new(now),
+        }
+    }
+}
+
+/// The books of one lease.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Ledger {
+    pub(super) terms: Terms,
+    pub(super) channel: Option<ChannelContext>,
+    pub(super) meter: Option<Meter>,
+    /// Amount of the highest voucher.
+    pub(super) signed: Balance,
+    /// Usage since the baseline that this amount was computed from.
+    pub(super) paid_for: Usage,
+    pub(super) vouchers: u32,
+    /// What the channel paid on chain.
+    pub(super) settled: Option<Balance>,
+}
+
+impl Ledger {
+    pub(super) fn new(terms: Terms) -> Self {
+        Self {
+            terms,
+            channel: None,
+            meter: None,
+            signed: 0,
+            paid_for: Usage::default(),
+            vouchers: 0,
+            settled: None,
+        }
+    }
+
+    /// Starts the books, unless a priced counter is missing. Where the contract asks for it, the
+    /// voucher of tick 0 pays ahead.
+    pub(super) fn begin(
+        &mut self,
+        baseline: Usage,
+        now: Millis,
+    ) -> Result<Option<Voucher>, Refused> {
+        let quote = &self.terms.quote;
+        quote.rates.price(&baseline, &baseline).map_err(|_| Refused)?;
+        self.meter = Some(Meter::new(baseline, now));
+        if quote.prepay == 0 {
+            return Ok(None);
+        }
+        let ahead = quote.prepay;
+        Ok(Some(self.sign(ahead)))
+    }
+
+    /// Takes what the provider says was used and says what to pay for it.
+    ///
+    /// Paid is no more than what agrees with the own readings, never less than before and never
+    /// above the deposit.
+    pub(super) fn pay(&mut self, report: &Report, now: Millis) -> Result<Voucher, Refused> {
+        let meter = self.meter.as_mut().ok_or(Refused)?;
+        let quote = &self.terms.quote;
+        let elapsed_ms = now.saturating_sub(meter.started);
+        let is_next = Some(report.tick) == meter.tick.checked_add(1);
+        // The last report comes when the machine has stopped, which is at no fixed time.
+        let reported = if report.last { report.tick - 1 } else { report.tick };
+        let is_due =
+            u64::from(reported).saturating_mul(quote.tick_ms.into()) <= elapsed_ms + EARLY_MS;
+        let is_plausible = report.elapsed_ms >= meter.elapsed_ms
+            && report.elapsed_ms <= elapsed_ms + elapsed_ms / 100 + EARLY_MS
+            && report.usage.first_fallen(&meter.latest).is_none();
+        if !is_next || !is_due || !is_plausible {
+            return Err(Refused);
+        }
+        let limit = physical_limit(&meter.baseline, &quote.resources, elapsed_ms);
+        for (counter, _) in quote.rates.priced() {
+            if report.usage.get(counter) > limit.get(counter) {
+                return Err(Refused);
+            }
+        }
+        meter.tick = report.tick;
+        meter.elapsed_ms = report.elapsed_ms;
+        meter.latest = report.usage;
+        let agreed = meter.agreement.compare(&report.usage, &quote.rates, &quote.resources, now);
+        let payable = match agreed {
+            Comparison::Unchecked | Comparison::Agreed => report.usage,
+            Comparison::Disagreed { bound } => bounded(&report.usage, &bound),
+            // Nothing more is paid, but the tick is answered.
+            Comparison::Overdue => return Ok(self.sign(0)),
+        };
+        let price = quote.rates.price(&payable, &meter.baseline).map_err(|_| Refused)?;
+        let ahead = if report.last { 0 } else { quote.prepay };
+        let amount = price.checked_add(ahead).ok_or(Refused)?;
+        self.paid_for = payable.since(&meter.baseline).ok_or(Refused)?;
+        Ok(self.sign(amount))
+    }
+
+    /// The next voucher: it rises with the amount, up to the deposit.
+    fn sign(&mut self, amount: Balance) -> Voucher {
+        self.signed = amount.min(self.terms.deposit).max(self.signed);
+        self.vouchers = self.vouchers.saturating_add(1);
+        Voucher { cumulative: self.signed, usage_hash: self.paid_for.hash() }
+    }
+
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let meter = self.meter.as_ref()?;
+        meter.latest.since(&meter.baseline)
+    }
+}

@@ -1,0 +1,263 @@
+//! From the provider's first message to its countersignature.
+
+use zennet_primitives::{
+    announcement::acceptance_message,
+    auth::AuthClaim,
+    close::CloseReason,
+    contract::{Capabilities, Quote, Terms},
+    frame::{Frame, Hello, PROTOCOL_VERSION},
+    pow::{meets, stamp_work, PowNonce, Role},
+    signed::{account_key, Unverified},
+    AccountId,
+};
+
+use super::{
+    ledger::Ledger,
+    state::{Stage, State},
+    Outcome, PublisherAction as Action, PublisherEvent as Event, PublisherSetup,
+};
+use crate::{
+    meeting::{check_hello, is_proven, Meeting},
+    terms::{judge, Verdict},
+    Millis,
+};
+
+/// A provider is there; it speaks first.
+pub(super) fn connect(setup: &PublisherSetup, meeting: Meeting, now: Millis) -> Outcome {
+    let until = now.saturating_add(setup.limits.hello_ms.into());
+    Outcome::Next(State::Meeting { stage: Stage::Greeting { meeting }, until }, Vec::new())
+}
+
+/// An event before the countersignature: nothing is at stake, so every end is immediate.
+pub(super) fn meet(
+    setup: &PublisherSetup,
+    stage: &Stage,
+    until: Millis,
+    event: Event,
+    now: Millis,
+) -> Outcome {
+    match event {
+        Event::Received(Frame::Close(reason)) => end(reason, &[Action::Disconnect]),
+        Event::Received(frame) => or_refuse(receive(setup, stage, until, frame, now)),
+        Event::IdentityChecked { mined } => match stage {
+            Stage::Checking { provider, offer, quote } => {
+                or_refuse(checked(setup, provider, offer, quote, mined, now))
+            }
+            Stage::Greeting { .. }
+            | Stage::Proving { .. }
+            | Stage::Quoting { .. }
+            | Stage::Contracted { .. } => Outcome::Denied,
+        },
+        Event::Malformed => refuse(CloseReason::ProtocolViolation),
+        Event::Disconnected | Event::Restarted => end(CloseReason::ConnectionLost, &[]),
+        Event::Timer if now >= until => refuse(CloseReason::TimedOut),
+        Event::Timer => Outcome::Same,
+        Event::Stop(reason) => refuse(reason),
+        Event::Connected { .. }
+        | Event::ChannelOpened { .. }
+        | Event::OpenFailed
+        | Event::OwnUsage { .. }
+        | Event::Settled { .. }
+        | Event::ChannelClosing => Outcome::Denied,
+    }
+}
+
+/// Ends a meeting with a word to the provider.
+fn refuse(reason: CloseReason) -> Outcome {
+    end(reason, &[Action::Send(Frame::Close(reason)), Action::Disconnect])
+}
+
+fn or_refuse(outcome: Result<Outcome, CloseReason>) -> Outcome {
+    outcome.unwrap_or_else(refuse)
+}
+
+fn end(reason: CloseReason, actions: &[Action]) -> Outcome {
+    let actions = [actions, &[Action::Finished(reason)]].concat();
+    Outcome::Next(State::Ended { ledger: None, reason }, actions)
+}
+
+fn receive(
+    setup: &PublisherSetup,
+    stage: &Stage,
+    until: Millis,
+    frame: Frame,
+    now: Millis,
+) -> Result<Outcome, CloseReason> {
+    match (stage, frame) {
+        (Stage::Greeting { meeting }, Frame::Hello(hello)) => greet(setup, meeting, hello, now),
+        (Stage::Proving { meeting, theirs, provider }, Frame::Auth(signature)) => {
+            let context =
+                meeting.context(setup.genesis, setup.announcement, *theirs, provider.clone());
+            if !is_proven(&context, &setup.account, Role::Provider, signature) {
+                return Err(CloseReason::NotAuthentic);
+            }
+            let provider = provider.clone();
+            let ask = Action::CheckIdentity(provider.clone());
+            let stage = Stage::Checking { provider, offer: None, quote: None };
+            Ok(Outcome::Next(negotiating(setup, stage, now), vec![ask]))
+        }
+        (
+            Stage::Checking { provider, offer: None, quote: None },
+            Frame::Offer { capabilities, stamp },
+        ) => {
+            let offer = Some(check_stamp(setup, provider, capabilities, stamp)?);
+            let stage = Stage::Checking { provider: provider.clone(), offer, quote: None };
+            Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
+        }
+        (Stage::Checking { provider, offer: Some(offer), quote: None }, Frame::Quote(quote)) => {
+            let (provider, offer, quote) = (provider.clone(), Some(offer.clone()), Some(quote));
+            let stage = Stage::Checking { provider, offer, quote };
+            Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
+        }
+        (
+            Stage::Quoting { provider, offer: None, rounds },
+            Frame::Offer { capabilities, stamp },
+        ) => {
+            let offer = Some(check_stamp(setup, provider, capabilities, stamp)?);
+            let stage = Stage::Quoting { provider: provider.clone(), offer, rounds: *rounds };
+            Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
+        }
+        (Stage::Quoting { provider, offer: Some(offer), rounds }, Frame::Quote(quote)) => {
+            answer(setup, provider, offer, quote, *rounds, now)
+        }
+        (Stage::Contracted { terms }, Frame::Countersign(signature)) => {
+            let provider = account_key(&terms.provider);
+            let contract = Unverified { payload: terms.clone(), signature };
+            if contract.verify(&(), &provider).is_err() {
+                return Err(CloseReason::NotAuthentic);
+            }
+            let until = now.saturating_add(setup.limits.open_ms.into());
+            let next = State::Opening { ledger: Ledger::new(terms.clone()), until };
+            Ok(Outcome::Next(next, vec![Action::OpenChannel(terms.clone())]))
+        }
+        (
+            Stage::Greeting { .. }
+            | Stage::Proving { .. }
+            | Stage::Checking { .. }
+            | Stage::Quoting { .. }
+            | Stage::Contracted { .. },
+            Frame::Hello(_)
+            | Frame::Auth(_)
+            | Frame::Offer { .. }
+            | Frame::Quote(_)
+            | Frame::Counter(_)
+            | Frame::Contract(_)
+            | Frame::Countersign(_)
+            | Frame::Opened { .. }
+            | Frame::Ready { .. }
+            | Frame::Usage { .. }
+            | Frame::Voucher { .. }
+            | Frame::Notice(_)
+            | Frame::Close(_)
+            | Frame::Settled { .. },
+        ) => Err(CloseReason::ProtocolViolation),
+    }
+}
+
+fn greet(
+    setup: &PublisherSetup,
+    meeting: &Meeting,
+    hello: Hello,
+    now: Millis,
+) -> Result<Outcome, CloseReason> {
+    check_hello(&hello, setup.genesis, setup.announcement)?;
+    if hello.account == setup.account {
+        return Err(CloseReason::NotAuthentic);
+    }
+    let own = Frame::Hello(Hello {
+        version: PROTOCOL_VERSION,
+        genesis: setup.genesis,
+        announcement: setup.announcement,
+        account: setup.account.clone(),
+        challenge: meeting.own_challenge,
+    });
+    let (theirs, provider) = (hello.challenge, hello.account);
+    let claim = AuthClaim { role: Role::Publisher, account: setup.account.clone() };
+    let context = meeting.context(setup.genesis, setup.announcement, theirs, provider.clone());
+    let until = now.saturating_add(setup.limits.hello_ms.into());
+    let stage = Stage::Proving { meeting: meeting.clone(), theirs, provider };
+    let actions = vec![Action::Send(own), Action::SendAuth { claim, context }];
+    Ok(Outcome::Next(State::Meeting { stage, until }, actions))
+}
+
+fn check_stamp(
+    setup: &PublisherSetup,
+    provider: &AccountId,
+    capabilities: Capabilities,
+    stamp: PowNonce,
+) -> Result<Capabilities, CloseReason> {
+    let message = acceptance_message(setup.genesis, setup.announcement, provider);
+    if meets(stamp_work(message, stamp), setup.body.asks) {
+        Ok(capabilities)
+    } else {
+        Err(CloseReason::NotAuthentic)
+    }
+}
+
+/// The chain has answered; what the provider has sent meanwhile is looked at now.
+fn checked(
+    setup: &PublisherSetup,
+    provider: &AccountId,
+    offer: &Option<Capabilities>,
+    quote: &Option<Quote>,
+    mined: bool,
+    now: Millis,
+) -> Result<Outcome, CloseReason> {
+    if !mined {
+        return Err(CloseReason::NotAuthentic);
+    }
+    match (offer, quote) {
+        (Some(offer), Some(quote)) => answer(setup, provider, offer, quote.clone(), 0, now),
+        (offer, _) => {
+            let (provider, offer) = (provider.clone(), offer.clone());
+            let stage = Stage::Quoting { provider, offer, rounds: 0 };
+            Ok(Outcome::Next(negotiating(setup, stage, now), Vec::new()))
+        }
+    }
+}
+
+fn answer(
+    setup: &PublisherSetup,
+    provider: &AccountId,
+    offer: &Capabilities,
+    quote: Quote,
+    rounds: u8,
+    now: Millis,
+) -> Result<Outcome, CloseReason> {
+    let rounds = rounds.saturating_add(1);
+    match judge(&quote, offer, &setup.body, &setup.policy) {
+        Verdict::Accept { deposit } => {
+            let terms = terms(setup, provider, quote, deposit);
+            terms.check().map_err(|_| CloseReason::RequirementsNotMet)?;
+            let stage = Stage::Contracted { terms: terms.clone() };
+            Ok(Outcome::Next(negotiating(setup, stage, now), vec![Action::SendContract(terms)]))
+        }
+        Verdict::Counter(asked) if rounds < setup.limits.max_rounds => {
+            let (provider, offer) = (provider.clone(), Some(offer.clone()));
+            let stage = Stage::Quoting { provider, offer, rounds };
+            let counter = Action::Send(Frame::Counter(asked));
+            Ok(Outcome::Next(negotiating(setup, stage, now), vec![counter]))
+        }
+        Verdict::Counter(_) | Verdict::Unaffordable => Err(CloseReason::NoAgreement),
+        Verdict::Unfit => Err(CloseReason::RequirementsNotMet),
+    }
+}
+
+fn terms(setup: &PublisherSetup, provider: &AccountId, quote: Quote, deposit: u128) -> Terms {
+    Terms {
+        genesis: setup.genesis,
+        announcement: setup.announcement,
+        publisher: setup.account.clone(),
+        provider: provider.clone(),
+        session_key: setup.session_key,
+        client_key: setup.client_key,
+        quote,
+        deposit,
+        challenge_blocks: setup.policy.challenge_blocks,
+        app: None,
+    }
+}
+
+fn negotiating(setup: &PublisherSetup, stage: Stage, now: Millis) -> State {
+    State::Meeting { stage, until: now.saturating_add(setup.limits.negotiate_ms.into()) }
+}

@@ -1,0 +1,215 @@
+//! What a publisher's machine is made with, what it is told and what it asks for.
+
+use codec::{Decode, Encode};
+use zennet_primitives::{
+    amount::{Balance, Rates},
+    announcement::{Announcement, AnnouncementId, ImageRef},
+    auth::{AuthClaim, AuthContext, Challenge, PeerIdBytes},
+    channel::{ChannelContext, Voucher},
+    close::CloseReason,
+    contract::{SshKey, Terms},
+    frame::{Frame, Notice},
+    usage::Usage,
+    AccountId, Hash, SessionKey,
+};
+
+/// Everything that a publisher knows before a provider dials it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct PublisherSetup {
+    /// Hash of the chain's first block.
+    pub genesis: Hash,
+    /// Own announcement.
+    pub announcement: AnnouncementId,
+    /// Its body.
+    pub body: Announcement,
+    /// Own account.
+    pub account: AccountId,
+    /// Key that signs this lease's vouchers.
+    pub session_key: SessionKey,
+    /// Key that logs in to the machine.
+    pub client_key: SshKey,
+    /// What is acceptable.
+    pub policy: PublisherPolicy,
+    /// Bounds on time and rounds.
+    pub limits: PublisherLimits,
+}
+
+/// What a publisher accepts. The least resources are in the announcement.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct PublisherPolicy {
+    /// Highest rates; those of the announcement hold too.
+    pub max_rates: Option<Rates>,
+    /// Most that one deposit may lock, in the smallest coin unit.
+    pub max_price: Option<Balance>,
+    /// Lease time that is wanted and that the deposit covers, seconds.
+    pub lease_secs: u32,
+    /// Images that will do; with none, those of the announcement, and else any.
+    pub images: Vec<ImageRef>,
+    /// Challenge period of the channel, in blocks.
+    pub challenge_blocks: u32,
+    /// Most that may be paid ahead, in the smallest coin unit.
+    pub max_tick_exposure: Balance,
+}
+
+impl Default for PublisherPolicy {
+    fn default() -> Self {
+        Self {
+            max_rates: None,
+            max_price: None,
+            lease_secs: 3600,
+            images: Vec::new(),
+            challenge_blocks: 20,
+            max_tick_exposure: Balance::MAX,
+        }
+    }
+}
+
+/// How long a publisher waits, and how often it bears a disagreement.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct PublisherLimits {
+    /// For the provider's first message and then for its proof, each.
+    pub hello_ms: u32,
+    /// For each quote and for the countersignature.
+    pub negotiate_ms: u32,
+    /// For the channel to get into a block.
+    pub open_ms: u32,
+    /// From there to the running machine.
+    pub ready_ms: u32,
+    /// Silence after a tick has passed without usage.
+    pub usage_ms: u32,
+    /// For the provider to stop the machine, and then to settle, each.
+    pub settle_ms: u32,
+    /// Quotes in all, the opening one included.
+    pub max_rounds: u8,
+    /// Ticks in a row out of agreement that end the lease.
+    pub disagreements: u8,
+}
+
+impl Default for PublisherLimits {
+    fn default() -> Self {
+        Self {
+            hello_ms: 10_000,
+            negotiate_ms: 20_000,
+            open_ms: 60_000,
+            ready_ms: 120_000,
+            usage_ms: 10_000,
+            settle_ms: 30_000,
+            max_rounds: 4,
+            disagreements: 5,
+        }
+    }
+}
+
+/// What happens to a publisher's machine.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "events are handled one at a time and never queued")]
+pub enum PublisherEvent {
+    /// A provider has opened a control stream.
+    Connected {
+        /// Peer id of this side.
+        own_peer: PeerIdBytes,
+        /// Peer id of the provider, as the transport proved it.
+        other_peer: PeerIdBytes,
+        /// Fresh random bytes.
+        challenge: Challenge,
+    },
+    /// The provider sent a frame.
+    Received(Frame),
+    /// The provider sent something that is no frame.
+    Malformed,
+    /// The control stream is gone.
+    Disconnected,
+    /// The time of [`super::Publisher::deadline`] has come.
+    Timer,
+    /// Answer to [`PublisherAction::CheckIdentity`].
+    IdentityChecked {
+        /// Whether the provider's identity stands on chain.
+        mined: bool,
+    },
+    /// The channel is in a block.
+    ChannelOpened {
+        /// Its nonce.
+        nonce: u64,
+    },
+    /// The channel was not opened and will not be.
+    OpenFailed,
+    /// Counters that were read inside the machine.
+    OwnUsage {
+        /// Cumulative counters as read.
+        usage: Usage,
+    },
+    /// The user ends the lease.
+    Stop(CloseReason),
+    /// The channel was settled and deleted on chain.
+    Settled {
+        /// What it paid in all.
+        paid: Balance,
+    },
+    /// The channel is being closed on chain, or is about to expire.
+    ChannelClosing,
+    /// The machine was loaded from the store: the connection of before is gone.
+    Restarted,
+}
+
+impl PublisherEvent {
+    /// Name for logs.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Connected { .. } => "connected",
+            Self::Received(_) => "received",
+            Self::Malformed => "malformed",
+            Self::Disconnected => "disconnected",
+            Self::Timer => "timer",
+            Self::IdentityChecked { .. } => "identity checked",
+            Self::ChannelOpened { .. } => "channel opened",
+            Self::OpenFailed => "open failed",
+            Self::OwnUsage { .. } => "own usage",
+            Self::Stop(_) => "stop",
+            Self::Settled { .. } => "settled",
+            Self::ChannelClosing => "channel closing",
+            Self::Restarted => "restarted",
+        }
+    }
+}
+
+/// What a publisher's machine asks its driver to do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(clippy::large_enum_variant, reason = "actions are performed one at a time")]
+pub enum PublisherAction {
+    /// Send a frame.
+    Send(Frame),
+    /// Sign the claim in its context with the account key and send the signature as
+    /// [`Frame::Auth`].
+    SendAuth {
+        /// What is claimed.
+        claim: AuthClaim,
+        /// The meeting as this side sees it.
+        context: AuthContext,
+    },
+    /// Find out whether the account is a provider whose identity stands on chain.
+    CheckIdentity(AccountId),
+    /// Sign the terms with the account key and send both as [`Frame::Contract`].
+    SendContract(Terms),
+    /// Open the channel for these terms and report its nonce.
+    OpenChannel(Terms),
+    /// Sign the voucher in its context with the session key and send it as [`Frame::Voucher`].
+    SendVoucher {
+        /// Number of the tick that it answers.
+        tick: u32,
+        /// What to sign.
+        voucher: Voucher,
+        /// The chain and the channel that it holds for.
+        context: ChannelContext,
+    },
+    /// The machine can be logged in to: open the local port and follow its counters.
+    MachineReady,
+    /// Tell the user that the machine was frozen or runs again.
+    MachineStateChanged(Notice),
+    /// Ask the chain to close the channel, finalize it after the challenge and report the
+    /// settlement. It may be asked for again; what has been done already need not be repeated.
+    RequestClose(ChannelContext),
+    /// Flush what was sent and close the connection.
+    Disconnect,
+    /// Nothing is left to do.
+    Finished(CloseReason),
+}

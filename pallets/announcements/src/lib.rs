@@ -1,0 +1,405 @@
+//! Announcements: what publishers want, for as long as they pay a deposit for the space.
+//!
+//! # Terminology
+//!
+//! - **Announcement**: a bounded body that says what a publisher needs, offers, and where it
+//!   listens. Its id is the hash of the chain, the publisher and the body.
+//! - **Stamp**: proof of work on the id. The chain asks for a minimum; providers may ask for more.
+//! - **Lifetime**: how many blocks it stands. In block `expires_at` it stands no longer.
+//! - **Walk**: the work of expiry in one block, bounded in steps.
+//!
+//! # Scenario
+//!
+//! A publisher with a mined identity stamps a body and sends `announce`. A deposit by size is held
+//! on its account. Providers read the announcement and dial. It goes when the publisher cancels
+//! it, or by itself when its lifetime is over; either way the deposit is released, and the state
+//! is what it was before.
+//!
+//! # Data
+//!
+//! [`Announcements`] by id; [`ExpiringAt`], the ids that expire in a block; [`CountOf`] a
+//! publisher; [`Overdue`], the oldest block whose expiry is unfinished, absent while there is none.
+//! The steps of expiry in a block are bounded; what is left over is carried to the next block.
+//!
+//! # Calls
+//!
+//! [`announce`](Pallet::announce), [`cancel`](Pallet::cancel).
+
+#![cfg_attr(not(feature = "std"), no_std)]
+#![allow(clippy::large_enum_variant, reason = "a call is decoded once and not kept")]
+
+#[cfg(feature = "runtime-benchmarks")]
+extern crate alloc;
+
+#[cfg(feature = "runtime-benchmarks")]
+mod benchmarking;
+#[cfg(test)]
+mod mock;
+#[cfg(test)]
+mod tests;
+mod types;
+pub mod weights;
+
+use frame_support::{
+    pallet_prelude::*,
+    traits::{fungible::MutateHold, tokens::Precision, Defensive},
+};
+use frame_system::pallet_prelude::*;
+use sp_runtime::traits::{CheckedAdd, One, Zero};
+use zennet_primitives::{
+    amount::Balance,
+    announcement::{Announcement, AnnouncementError, AnnouncementId, MAX_ANNOUNCEMENT_BYTES},
+    pow::{self, Difficulty, PowNonce},
+    record::AnnouncementRecord,
+    AccountId, Hash,
+};
+
+pub use pallet::*;
+pub use types::{deposit_for, KnownPublisher, Walk};
+pub use weights::WeightInfo;
+
+#[frame_support::pallet]
+pub mod pallet {
+    use super::*;
+
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
+    #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
+    pub struct Pallet<T>(_);
+
+    #[pallet::config]
+    pub trait Config: frame_system::Config<AccountId = AccountId, Hash = Hash> {
+        /// Where deposits are held.
+        type Currency: MutateHold<AccountId, Balance = Balance, Reason = Self::RuntimeHoldReason>;
+
+        /// Hold reasons of the runtime.
+        type RuntimeHoldReason: From<HoldReason>;
+
+        /// Who may announce.
+        type Identities: KnownPublisher;
+
+        /// Work that the chain asks of a stamp.
+        #[pallet::constant]
+        type MinStampDifficulty: Get<Difficulty>;
+
+        /// Longest lifetime, blocks.
+        #[pallet::constant]
+        type MaxLifetime: Get<BlockNumberFor<Self>>;
+
+        /// Announcements that one publisher may have at a time.
+        #[pallet::constant]
+        type MaxPerAccount: Get<u32>;
+
+        /// Announcements that may expire in one block.
+        #[pallet::constant]
+        type MaxExpiringPerBlock: Get<u32>;
+
+        /// Steps of expiry that one block takes, at least 2: a block of the index looked at and an
+        /// announcement pruned are a step each.
+        #[pallet::constant]
+        type MaxStepsPerBlock: Get<u32>;
+
+        /// Part of the deposit that does not depend on size.
+        #[pallet::constant]
+        type DepositBase: Get<Balance>;
+
+        /// Deposit for each byte of the encoded body.
+        #[pallet::constant]
+        type DepositPerByte: Get<Balance>;
+
+        /// Weights of this pallet.
+        type WeightInfo: WeightInfo;
+    }
+
+    /// Standing announcements. The key is a hash already.
+    #[pallet::storage]
+    pub type Announcements<T: Config> =
+        StorageMap<_, Identity, AnnouncementId, AnnouncementRecord<BlockNumberFor<T>>, OptionQuery>;
+
+    /// Announcements by the block in which they expire.
+    #[pallet::storage]
+    pub type ExpiringAt<T: Config> = StorageMap<
+        _,
+        Twox64Concat,
+        BlockNumberFor<T>,
+        BoundedVec<AnnouncementId, T::MaxExpiringPerBlock>,
+        ValueQuery,
+    >;
+
+    /// Number of announcements of a publisher.
+    #[pallet::storage]
+    pub type CountOf<T: Config> = StorageMap<_, Blake2_128Concat, AccountId, u32, ValueQuery>;
+
+    /// Oldest block whose expiry is unfinished.
+    #[pallet::storage]
+    pub type Overdue<T: Config> = StorageValue<_, BlockNumberFor<T>, OptionQuery>;
+
+    /// Why this pallet holds coin.
+    #[pallet::composite_enum]
+    pub enum HoldReason {
+        /// Deposit for the space that an announcement takes.
+        #[codec(index = 0)]
+        Announcement,
+    }
+
+    #[pallet::event]
+    #[pallet::generate_deposit(pub(super) fn deposit_event)]
+    pub enum Event<T: Config> {
+        /// A publisher announced a task.
+        Announced {
+            /// Which announcement.
+            id: AnnouncementId,
+            /// Who announced.
+            publisher: AccountId,
+            /// First block in which it no longer stands.
+            expires_at: BlockNumberFor<T>,
+        },
+        /// A publisher took its announcement back.
+        Cancelled {
+            /// Which announcement.
+            id: AnnouncementId,
+        },
+        /// The lifetime of an announcement is over.
+        Expired {
+            /// Which announcement.
+            id: AnnouncementId,
+        },
+    }
+
+    #[pallet::error]
+    pub enum Error<T> {
+        /// The body is larger than allowed: shorten texts and images.
+        TooLarge,
+        /// The body asks for no machine.
+        NoMachines,
+        /// The lease range must have 0 < min <= max.
+        BadLeaseRange,
+        /// The payment interval is out of bounds.
+        BadInterval,
+        /// The body has no endpoint.
+        NoEndpoint,
+        /// The lifetime must be from 1 to `MaxLifetime` blocks.
+        BadLifetime,
+        /// The publisher has no mined identity: register one first.
+        UnknownPublisher,
+        /// The work of the stamp is below `MinStampDifficulty`: go on mining.
+        StampInsufficient,
+        /// This publisher's announcement of this very body stands: change its task number.
+        AlreadyAnnounced,
+        /// The publisher has `MaxPerAccount` announcements: cancel one or wait.
+        TooMany,
+        /// No more announcements may expire in that block: ask for another lifetime.
+        ExpiryBlockFull,
+        /// The deposit does not fit in 128 bits.
+        DepositOverflow,
+        /// No such announcement stands.
+        NotFound,
+        /// The announcement is another publisher's.
+        NotPublisher,
+    }
+
+    #[pallet::call(weight(<T as Config>::WeightInfo))]
+    impl<T: Config> Pallet<T> {
+        /// Announces `body` for `lifetime` blocks and holds the deposit for its size.
+        ///
+        /// `stamp` is the nonce whose work on `body.id(genesis, publisher)` meets the minimum.
+        #[pallet::call_index(0)]
+        pub fn announce(
+            origin: OriginFor<T>,
+            body: Announcement,
+            lifetime: BlockNumberFor<T>,
+            stamp: PowNonce,
+        ) -> DispatchResult {
+            let publisher = ensure_signed(origin)?;
+            body.check().map_err(Error::<T>::from)?;
+            let expires_at = Self::expiry_of(lifetime)?;
+            ensure!(T::Identities::is_known(&publisher), Error::<T>::UnknownPublisher);
+
+            let genesis = frame_system::Pallet::<T>::block_hash(BlockNumberFor::<T>::zero());
+            let id = body.id(genesis, &publisher);
+            ensure!(
+                pow::meets(pow::stamp_work(id, stamp), T::MinStampDifficulty::get()),
+                Error::<T>::StampInsufficient
+            );
+            ensure!(!Announcements::<T>::contains_key(id), Error::<T>::AlreadyAnnounced);
+            let count = CountOf::<T>::get(&publisher);
+            ensure!(count < T::MaxPerAccount::get(), Error::<T>::TooMany);
+            let mut expiring = ExpiringAt::<T>::get(expires_at);
+            expiring.try_push(id).map_err(|_| Error::<T>::ExpiryBlockFull)?;
+            let deposit =
+                deposit_for(T::DepositBase::get(), T::DepositPerByte::get(), body.encoded_size())
+                    .ok_or(Error::<T>::DepositOverflow)?;
+
+            T::Currency::hold(&HoldReason::Announcement.into(), &publisher, deposit)?;
+            ExpiringAt::<T>::insert(expires_at, expiring);
+            CountOf::<T>::insert(&publisher, count.saturating_add(1));
+            let record = AnnouncementRecord {
+                publisher: publisher.clone(),
+                body,
+                stamp,
+                expires_at,
+                deposit,
+            };
+            Announcements::<T>::insert(id, record);
+            Self::deposit_event(Event::Announced { id, publisher, expires_at });
+            Ok(())
+        }
+
+        /// Takes an announcement back and releases its deposit.
+        #[pallet::call_index(1)]
+        pub fn cancel(origin: OriginFor<T>, id: AnnouncementId) -> DispatchResult {
+            let who = ensure_signed(origin)?;
+            let record = Announcements::<T>::get(id).ok_or(Error::<T>::NotFound)?;
+            ensure!(record.publisher == who, Error::<T>::NotPublisher);
+
+            ExpiringAt::<T>::mutate_exists(record.expires_at, |index| {
+                let Some(ids) = index else { return };
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    *index = None;
+                }
+            });
+            Self::remove(id, &record)?;
+            Self::deposit_event(Event::Cancelled { id });
+            Ok(())
+        }
+    }
+
+    #[pallet::hooks]
+    impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
+        fn on_initialize(now: BlockNumberFor<T>) -> Weight {
+            Self::expire(now)
+        }
+
+        fn integrity_test() {
+            assert!(T::MaxStepsPerBlock::get() >= 2, "expiry must get on in every block");
+            assert!(T::MaxExpiringPerBlock::get() > 0, "announcements must be able to expire");
+            assert!(T::MaxPerAccount::get() > 0, "publishers must be able to announce");
+            assert!(!T::MaxLifetime::get().is_zero(), "announcements must be able to stand");
+            assert!(
+                deposit_for(
+                    T::DepositBase::get(),
+                    T::DepositPerByte::get(),
+                    MAX_ANNOUNCEMENT_BYTES
+                )
+                .is_some(),
+                "the largest deposit must fit in 128 bits"
+            );
+        }
+
+        #[cfg(feature = "try-runtime")]
+        fn try_state(now: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+            Self::do_try_state(now)
+        }
+    }
+}
+
+impl<T> From<AnnouncementError> for Error<T> {
+    fn from(error: AnnouncementError) -> Self {
+        match error {
+            AnnouncementError::TooLarge(_) => Error::TooLarge,
+            AnnouncementError::NoMachines => Error::NoMachines,
+            AnnouncementError::BadLeaseRange => Error::BadLeaseRange,
+            AnnouncementError::BadInterval => Error::BadInterval,
+            AnnouncementError::NoEndpoint => Error::NoEndpoint,
+        }
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    /// The block in which an announcement made now for `lifetime` blocks stands no longer.
+    fn expiry_of(lifetime: BlockNumberFor<T>) -> Result<BlockNumberFor<T>, Error<T>> {
+        let bounds = BlockNumberFor::<T>::one()..=T::MaxLifetime::get();
+        ensure!(bounds.contains(&lifetime), Error::BadLifetime);
+        let now = frame_system::Pallet::<T>::block_number();
+        now.checked_add(&lifetime).ok_or(Error::BadLifetime)
+    }
+
+    /// Releases the deposit and forgets the announcement; the index is the caller's.
+    fn remove(
+        id: AnnouncementId,
+        record: &AnnouncementRecord<BlockNumberFor<T>>,
+    ) -> DispatchResult {
+        // Whatever may have been slashed meanwhile cannot be released.
+        let (reason, publisher) = (HoldReason::Announcement.into(), &record.publisher);
+        T::Currency::release(&reason, publisher, record.deposit, Precision::BestEffort)?;
+        Announcements::<T>::remove(id);
+        CountOf::<T>::mutate_exists(publisher, |count| {
+            *count = count.and_then(|n| n.checked_sub(1)).filter(|n| *n > 0);
+        });
+        Ok(())
+    }
+
+    /// Prunes what is due, within the steps of one block.
+    fn expire(now: BlockNumberFor<T>) -> Weight {
+        let overdue = Overdue::<T>::get();
+        let mut walk = Walk { at: overdue.unwrap_or(now), steps: T::MaxStepsPerBlock::get() };
+        let (mut looks, mut pruned) = (0u64, 0u32);
+        while walk.may_look(now) {
+            let mut ids = ExpiringAt::<T>::get(walk.at);
+            let stay = ids.len().saturating_sub(walk.look(ids.len()));
+            looks = looks.saturating_add(1);
+            for id in ids.iter().skip(stay) {
+                Self::prune(*id);
+                pruned = pruned.saturating_add(1);
+            }
+            if stay > 0 {
+                ids.truncate(stay);
+                ExpiringAt::<T>::insert(walk.at, ids);
+                break;
+            }
+            ExpiringAt::<T>::remove(walk.at);
+            walk.advance();
+        }
+        let left_over = Some(walk.at).filter(|at| *at <= now);
+        if left_over != overdue {
+            Overdue::<T>::set(left_over);
+        }
+        // The base of the measured weight has one look in it.
+        T::WeightInfo::expire(pruned)
+            .saturating_add(T::WeightInfo::look().saturating_mul(looks.saturating_sub(1)))
+    }
+
+    fn prune(id: AnnouncementId) {
+        let Some(record) = Announcements::<T>::get(id).defensive() else { return };
+        if Self::remove(id, &record).defensive().is_ok() {
+            Self::deposit_event(Event::Expired { id });
+        }
+    }
+
+    /// Checks that index, counts and holds agree with the announcements.
+    #[cfg(any(feature = "try-runtime", test))]
+    pub(crate) fn do_try_state(now: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
+        use frame_support::traits::fungible::InspectHold;
+
+        let oldest = Overdue::<T>::get();
+        ensure!(oldest.is_none_or(|at| at <= now), "expiry is overdue from a future block");
+        let mut indexed = 0usize;
+        for (at, ids) in ExpiringAt::<T>::iter() {
+            ensure!(!ids.is_empty(), "an empty index was left behind");
+            ensure!(at > now || oldest.is_some_and(|o| o <= at), "an index was passed over");
+            for id in &ids {
+                let record = Announcements::<T>::get(id).ok_or("the index names a stranger")?;
+                ensure!(record.expires_at == at, "an announcement is in the wrong index");
+            }
+            indexed = indexed.saturating_add(ids.len());
+        }
+        ensure!(indexed == Announcements::<T>::iter_keys().count(), "the index is incomplete");
+        for (publisher, count) in CountOf::<T>::iter() {
+            let (mut own, mut deposits) = (0u32, Balance::zero());
+            for record in Announcements::<T>::iter_values().filter(|r| r.publisher == publisher) {
+                own = own.saturating_add(1);
+                deposits = deposits.saturating_add(record.deposit);
+            }
+            ensure!(count > 0 && own == count, "a count is wrong");
+            let held = T::Currency::balance_on_hold(&HoldReason::Announcement.into(), &publisher);
+            ensure!(held == deposits, "the hold differs from the deposits");
+        }
+        let publishers = Announcements::<T>::iter_values().map(|r| r.publisher);
+        for publisher in publishers {
+            ensure!(CountOf::<T>::contains_key(publisher), "a publisher has no count");
+        }
+        Ok(())
+    }
+}

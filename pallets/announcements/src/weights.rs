@@ -1,0 +1,160 @@
+//! Weights of `pallet_announcements`.
+//!
+//! Times: measured natively, without optimisation, on one core of an x86-64 server. Database accesses: counted in
+//! the benchmarks.
+
+#![cfg_attr(rustfmt, rustfmt_skip)]
+#![allow(missing_docs)]
+
+use core::marker::PhantomData;
+
+use frame_support::{traits::Get, weights::{constants::RocksDbWeight, Weight}};
+
+/// Weight functions of `pallet_announcements`.
+pub trait WeightInfo {
+	fn announce() -> Weight;
+	fn cancel() -> Weight;
+	fn expire(n: u32) -> Weight;
+	fn look() -> Weight;
+}
+
+/// Weights with the database of the runtime.
+pub struct SubstrateWeight<T>(PhantomData<T>);
+impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
+	/// Storage: `MinedIdentity::Identities` (r:1 w:0)
+	/// Proof: `MinedIdentity::Identities` (`max_values`: None, `max_size`: Some(69), added: 2544, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::Announcements` (r:1 w:1)
+	/// Proof: `Announcements::Announcements` (`max_values`: None, `max_size`: Some(991), added: 3466, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::CountOf` (r:1 w:1)
+	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	fn announce() -> Weight {
+		// Minimum execution time: 750_279_000 picoseconds.
+		Weight::from_parts(780_644_000, 11671)
+			.saturating_add(T::DbWeight::get().reads(7_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Announcements::Announcements` (r:1 w:1)
+	/// Proof: `Announcements::Announcements` (`max_values`: None, `max_size`: Some(991), added: 3466, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::CountOf` (r:1 w:1)
+	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	fn cancel() -> Weight {
+		// Minimum execution time: 404_994_000 picoseconds.
+		Weight::from_parts(426_015_000, 11671)
+			.saturating_add(T::DbWeight::get().reads(5_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Announcements::Overdue` (r:1 w:1)
+	/// Proof: `Announcements::Overdue` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::Announcements` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `Announcements::Announcements` (`max_values`: None, `max_size`: Some(991), added: 3466, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::CountOf` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// The range of component `n` is `[0, MaxStepsPerBlock - 1]`.
+	fn expire(n: u32) -> Weight {
+		// Minimum execution time: 18_177_000 picoseconds.
+		Weight::from_parts(19_479_000, 11671)
+			.saturating_add(Weight::from_parts(905_570_000, 3466).saturating_mul(n.into()))
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(n.into())))
+			.saturating_add(T::DbWeight::get().writes(2_u64))
+			.saturating_add(T::DbWeight::get().writes((4_u64).saturating_mul(n.into())))
+	}
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	fn look() -> Weight {
+		// Minimum execution time: 5_698_000 picoseconds.
+		Weight::from_parts(6_019_000, 11671)
+			.saturating_add(T::DbWeight::get().reads(1_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+}
+
+// For tests.
+impl WeightInfo for () {
+	/// Storage: `MinedIdentity::Identities` (r:1 w:0)
+	/// Proof: `MinedIdentity::Identities` (`max_values`: None, `max_size`: Some(69), added: 2544, mode: `MaxEncodedLen`)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::Announcements` (r:1 w:1)
+	/// Proof: `Announcements::Announcements` (`max_values`: None, `max_size`: Some(991), added: 3466, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::CountOf` (r:1 w:1)
+	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	fn announce() -> Weight {
+		// Minimum execution time: 750_279_000 picoseconds.
+		Weight::from_parts(780_644_000, 11671)
+			.saturating_add(RocksDbWeight::get().reads(7_u64))
+			.saturating_add(RocksDbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Announcements::Announcements` (r:1 w:1)
+	/// Proof: `Announcements::Announcements` (`max_values`: None, `max_size`: Some(991), added: 3466, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::CountOf` (r:1 w:1)
+	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	fn cancel() -> Weight {
+		// Minimum execution time: 404_994_000 picoseconds.
+		Weight::from_parts(426_015_000, 11671)
+			.saturating_add(RocksDbWeight::get().reads(5_u64))
+			.saturating_add(RocksDbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Announcements::Overdue` (r:1 w:1)
+	/// Proof: `Announcements::Overdue` (`max_values`: Some(1), `max_size`: Some(4), added: 499, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::Announcements` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `Announcements::Announcements` (`max_values`: None, `max_size`: Some(991), added: 3466, mode: `MaxEncodedLen`)
+	/// Storage: `Balances::Holds` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
+	/// Storage: `System::Account` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
+	/// Storage: `Announcements::CountOf` (r:n * (1 ±0) w:n * (1 ±0))
+	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
+	/// The range of component `n` is `[0, MaxStepsPerBlock - 1]`.
+	fn expire(n: u32) -> Weight {
+		// Minimum execution time: 18_177_000 picoseconds.
+		Weight::from_parts(19_479_000, 11671)
+			.saturating_add(Weight::from_parts(905_570_000, 3466).saturating_mul(n.into()))
+			.saturating_add(RocksDbWeight::get().reads(2_u64))
+			.saturating_add(RocksDbWeight::get().reads((4_u64).saturating_mul(n.into())))
+			.saturating_add(RocksDbWeight::get().writes(2_u64))
+			.saturating_add(RocksDbWeight::get().writes((4_u64).saturating_mul(n.into())))
+	}
+	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
+	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
+	fn look() -> Weight {
+		// Minimum execution time: 5_698_000 picoseconds.
+		Weight::from_parts(6_019_000, 11671)
+			.saturating_add(RocksDbWeight::get().reads(1_u64))
+			.saturating_add(RocksDbWeight::get().writes(1_u64))
+	}
+}

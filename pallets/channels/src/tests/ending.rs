@@ -1,0 +1,193 @@
+use super::*;
+
+#[test]
+fn the_provider_closes_with_its_last_voucher_and_the_rest_returns_at_once() {
+    build_and_execute(|| {
+        let channel = open();
+        let last = voucher(channel, 300);
+        assert_ok!(Channels::close(signed(PROVIDER), channel, Some(last)));
+        assert_settled(channel, 300, 700);
+        assert_eq!(free(PROVIDER), ENDOWMENT + 300);
+        assert_eq!(free(PUBLISHER), ENDOWMENT - 300);
+        assert_eq!(locked(PUBLISHER), 0);
+        let claimed = Event::Claimed { channel, cumulative: 300, usage_hash: usage(), paid: 300 };
+        System::assert_has_event(claimed.into());
+    });
+}
+
+#[test]
+fn a_close_survives_that_someone_claimed_its_voucher_first() {
+    build_and_execute(|| {
+        let channel = open();
+        let last = voucher(channel, 300);
+        assert_ok!(Channels::claim(signed(WATCHTOWER), channel, last.clone()));
+        assert_ok!(Channels::close(signed(PROVIDER), channel, Some(last)));
+        assert_settled(channel, 300, 700);
+    });
+}
+
+#[test]
+fn a_close_with_a_bad_voucher_is_refused() {
+    build_and_execute(|| {
+        let channel = open();
+        assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
+        let close = |voucher| Channels::close(signed(PROVIDER), channel, Some(voucher));
+        assert_noop!(close(voucher(channel, 99)), Error::<Test>::StaleVoucher);
+        assert_noop!(close(voucher(channel, DEPOSIT + 1)), Error::<Test>::AboveDeposit);
+        let forged = voucher_in(&context(channel), PROVIDER, 200);
+        assert_noop!(close(forged), Error::<Test>::BadVoucherSignature);
+    });
+}
+
+#[test]
+fn only_the_provider_closes() {
+    build_and_execute(|| {
+        let channel = open();
+        for other in [PUBLISHER, WATCHTOWER] {
+            assert_noop!(
+                Channels::close(signed(other), channel, Some(voucher(channel, 100))),
+                Error::<Test>::NotProvider
+            );
+        }
+    });
+}
+
+#[test]
+fn after_the_end_the_provider_closes_only_without_a_voucher() {
+    build_and_execute(|| {
+        let channel = open();
+        go_to(EXPIRY);
+        assert_noop!(
+            Channels::close(signed(PROVIDER), channel, Some(voucher(channel, 100))),
+            Error::<Test>::Ended
+        );
+        assert_ok!(Channels::close(signed(PROVIDER), channel, None));
+        assert_settled(channel, 0, DEPOSIT);
+    });
+}
+
+#[test]
+fn either_party_submits_a_split_that_both_signed() {
+    build_and_execute(|| {
+        for by in [PUBLISHER, PROVIDER] {
+            let before = free(PROVIDER);
+            let channel = open();
+            assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
+            assert_ok!(close_together(by, channel, 400));
+            assert_settled(channel, 400, 600);
+            assert_eq!(free(PROVIDER), before + 400);
+        }
+    });
+}
+
+#[test]
+fn a_split_may_pay_nothing_more_or_everything_even_after_the_end() {
+    build_and_execute(|| {
+        let (first, second) = (open(), open());
+        go_to(EXPIRY);
+        assert_ok!(close_together(PUBLISHER, first, 0));
+        assert_settled(first, 0, DEPOSIT);
+        assert_ok!(close_together(PROVIDER, second, DEPOSIT));
+        assert_settled(second, DEPOSIT, 0);
+    });
+}
+
+#[test]
+fn a_split_below_what_was_paid_or_above_the_deposit_is_refused() {
+    build_and_execute(|| {
+        let channel = open();
+        assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
+        assert_noop!(close_together(PUBLISHER, channel, 99), Error::<Test>::BelowPaid);
+        assert_noop!(close_together(PROVIDER, channel, DEPOSIT + 1), Error::<Test>::AboveDeposit);
+    });
+}
+
+#[test]
+fn a_split_needs_both_account_signatures_for_this_channel() {
+    build_and_execute(|| {
+        let (channel, other) = (open(), open());
+        let split = Split { to_provider: 400 };
+        let publisher = sign_split(PUBLISHER, channel, split);
+        let provider = sign_split(PROVIDER, channel, split);
+        let close = |p, q| Channels::close_together(signed(PROVIDER), channel, split, p, q);
+        assert_noop!(close(provider, provider), Error::<Test>::BadPublisherSignature);
+        assert_noop!(close(publisher, publisher), Error::<Test>::BadProviderSignature);
+        let session = sign_split(SESSION, channel, split);
+        assert_noop!(close(session, provider), Error::<Test>::BadPublisherSignature);
+        let elsewhere = sign_split(PUBLISHER, other, split);
+        assert_noop!(close(elsewhere, provider), Error::<Test>::BadPublisherSignature);
+    });
+}
+
+#[test]
+fn only_the_parties_submit_a_split() {
+    build_and_execute(|| {
+        let channel = open();
+        assert_noop!(close_together(WATCHTOWER, channel, 400), Error::<Test>::NotParty);
+    });
+}
+
+#[test]
+fn a_request_to_close_starts_the_challenge() {
+    build_and_execute(|| {
+        let channel = open();
+        go_to(7);
+        assert_ok!(Channels::request_close(signed(PUBLISHER), channel));
+        System::assert_last_event(
+            Event::CloseRequested { channel, closing_at: 7 + CHALLENGE }.into(),
+        );
+        go_to(6 + CHALLENGE);
+        assert_noop!(Channels::finalize(signed(PUBLISHER), channel), Error::<Test>::NotEnded);
+        go_to(7 + CHALLENGE);
+        assert_ok!(Channels::finalize(signed(PUBLISHER), channel));
+        assert_settled(channel, 0, DEPOSIT);
+    });
+}
+
+#[test]
+fn a_late_request_to_close_does_not_move_the_expiry() {
+    build_and_execute(|| {
+        let channel = open();
+        go_to(EXPIRY - 1);
+        assert_ok!(Channels::request_close(signed(PUBLISHER), channel));
+        go_to(EXPIRY);
+        assert_ok!(Channels::finalize(signed(WATCHTOWER), channel));
+    });
+}
+
+#[test]
+fn anyone_finalizes_from_the_expiry_on() {
+    build_and_execute(|| {
+        let channel = open();
+        assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
+        go_to(EXPIRY);
+        assert_ok!(Channels::finalize(signed(WATCHTOWER), channel));
+        assert_settled(channel, 100, 900);
+        assert_noop!(Channels::finalize(signed(WATCHTOWER), channel), Error::<Test>::NotFound);
+    });
+}
+
+#[test]
+fn a_rest_that_the_publisher_cannot_take_stays_locked_and_the_provider_is_paid() {
+    build_and_execute(|| {
+        let channel = open();
+        empty_the_publisher();
+        let last = voucher(channel, DEPOSIT - 5);
+        assert_ok!(Channels::close(signed(PROVIDER), channel, Some(last)));
+        assert_eq!(free(PROVIDER), ENDOWMENT + DEPOSIT - 5);
+        System::assert_last_event(Event::CloseRequested { channel, closing_at: 1 }.into());
+        assert_noop!(
+            Channels::claim(signed(PROVIDER), channel, voucher(channel, DEPOSIT)),
+            Error::<Test>::Ended
+        );
+        assert_noop!(Channels::finalize(signed(PUBLISHER), channel), Error::<Test>::RefundTooSmall);
+        assert_eq!(locked(PUBLISHER), 5);
+        assert_ok!(Balances::transfer_allow_death(
+            signed(WATCHTOWER),
+            account(PUBLISHER),
+            EXISTENTIAL_DEPOSIT
+        ));
+        assert_ok!(Channels::finalize(signed(WATCHTOWER), channel));
+        assert_settled(channel, DEPOSIT - 5, 5);
+    });
+}

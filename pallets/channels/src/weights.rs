@@ -1,0 +1,133 @@
+//! Weights of `pallet_channels`, counted from the storage accesses of each call with generous
+//! execution times.
+
+#![cfg_attr(rustfmt, rustfmt_skip)]
+
+use core::marker::PhantomData;
+use frame_support::{traits::Get, weights::{constants::RocksDbWeight, Weight}};
+
+/// Weight functions needed for `pallet_channels`.
+pub trait WeightInfo {
+	fn open() -> Weight;
+	fn top_up() -> Weight;
+	fn extend() -> Weight;
+	fn claim() -> Weight;
+	fn close() -> Weight;
+	fn close_together() -> Weight;
+	fn request_close() -> Weight;
+	fn finalize() -> Weight;
+}
+
+/// Weights for `pallet_channels` on the chain's database.
+pub struct SubstrateWeight<T>(PhantomData<T>);
+impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
+	/// Storage: `Channels::NextNonce` (r:1 w:1)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:2 w:1)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn open() -> Weight {
+		Weight::from_parts(95_000_000, 6196)
+			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn top_up() -> Weight {
+		Weight::from_parts(75_000_000, 4000)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	fn extend() -> Weight {
+		Weight::from_parts(25_000_000, 3800)
+			.saturating_add(T::DbWeight::get().reads(1_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn claim() -> Weight {
+		Weight::from_parts(220_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn close() -> Weight {
+		Weight::from_parts(260_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::BlockHash` (r:1 w:0)
+	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn close_together() -> Weight {
+		Weight::from_parts(340_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().writes(5_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	fn request_close() -> Weight {
+		Weight::from_parts(25_000_000, 3800)
+			.saturating_add(T::DbWeight::get().reads(1_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn finalize() -> Weight {
+		Weight::from_parts(85_000_000, 4000)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+}
+
+// For tests.
+impl WeightInfo for () {
+	fn open() -> Weight {
+		Weight::from_parts(95_000_000, 6196)
+			.saturating_add(RocksDbWeight::get().reads(6_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
+	}
+	fn top_up() -> Weight {
+		Weight::from_parts(75_000_000, 4000)
+			.saturating_add(RocksDbWeight::get().reads(3_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
+	}
+	fn extend() -> Weight {
+		Weight::from_parts(25_000_000, 3800)
+			.saturating_add(RocksDbWeight::get().reads(1_u64))
+			.saturating_add(RocksDbWeight::get().writes(1_u64))
+	}
+	fn claim() -> Weight {
+		Weight::from_parts(220_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(6_u64))
+			.saturating_add(RocksDbWeight::get().writes(5_u64))
+	}
+	fn close() -> Weight {
+		Weight::from_parts(260_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(6_u64))
+			.saturating_add(RocksDbWeight::get().writes(5_u64))
+	}
+	fn close_together() -> Weight {
+		Weight::from_parts(340_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(6_u64))
+			.saturating_add(RocksDbWeight::get().writes(5_u64))
+	}
+	fn request_close() -> Weight {
+		Weight::from_parts(25_000_000, 3800)
+			.saturating_add(RocksDbWeight::get().reads(1_u64))
+			.saturating_add(RocksDbWeight::get().writes(1_u64))
+	}
+	fn finalize() -> Weight {
+		Weight::from_parts(85_000_000, 4000)
+			.saturating_add(RocksDbWeight::get().reads(3_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
+	}
+}

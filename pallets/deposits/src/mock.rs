@@ -1,0 +1,92 @@
+//! A runtime with only what deposits need.
+
+use frame_support::{derive_impl, parameter_types, traits::VariantCountOf};
+use frame_system::pallet_prelude::BlockNumberFor;
+use sp_core::{sr25519, Pair};
+use sp_runtime::{traits::IdentityLookup, BuildStorage};
+use zennet_primitives::{amount::Balance, AccountId};
+
+use crate as pallet_deposits;
+
+pub(crate) const EXISTENTIAL_DEPOSIT: Balance = 10;
+pub(crate) const ENDOWMENT: Balance = 10_000;
+pub(crate) const MAX_LOCK: u64 = 100;
+
+frame_support::construct_runtime!(
+    pub enum Test {
+        System: frame_system,
+        Balances: pallet_balances,
+        Deposits: pallet_deposits,
+    }
+);
+
+parameter_types! {
+    pub const ExistentialDeposit: Balance = EXISTENTIAL_DEPOSIT;
+    pub const MaxLock: u64 = MAX_LOCK;
+}
+
+#[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
+impl frame_system::Config for Test {
+    type Block = frame_system::mocking::MockBlock<Test>;
+    type AccountId = AccountId;
+    type Lookup = IdentityLookup<AccountId>;
+    type AccountData = pallet_balances::AccountData<Balance>;
+}
+
+#[derive_impl(pallet_balances::config_preludes::TestDefaultConfig)]
+impl pallet_balances::Config for Test {
+    type Balance = Balance;
+    type ExistentialDeposit = ExistentialDeposit;
+    type AccountStore = System;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type RuntimeFreezeReason = RuntimeFreezeReason;
+    type FreezeIdentifier = RuntimeFreezeReason;
+    type MaxFreezes = VariantCountOf<RuntimeFreezeReason>;
+}
+
+impl pallet_deposits::Config for Test {
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Currency = Balances;
+    type MaxLock = MaxLock;
+    type WeightInfo = ();
+}
+
+/// A key pair whose account exists for the seeds that are endowed.
+pub(crate) fn pair(seed: u8) -> sr25519::Pair {
+    sr25519::Pair::from_seed(&[seed; 32])
+}
+
+pub(crate) fn account(seed: u8) -> AccountId {
+    AccountId::new(pair(seed).public().0)
+}
+
+pub(crate) fn go_to(block: BlockNumberFor<Test>) {
+    System::set_block_number(block);
+}
+
+pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
+    let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
+    pallet_balances::GenesisConfig::<Test> {
+        balances: (1..=3).map(|seed| (account(seed), ENDOWMENT)).collect(),
+        ..Default::default()
+    }
+    .assimilate_storage(&mut storage)
+    .unwrap();
+    let mut ext = sp_io::TestExternalities::from(storage);
+    #[cfg(feature = "runtime-benchmarks")]
+    ext.register_extension(sp_keystore::KeystoreExt::new(
+        sp_keystore::testing::MemoryKeystore::new(),
+    ));
+    ext.execute_with(|| System::set_block_number(1));
+    ext
+}
+
+/// Runs a test, then checks that the state is sound and that no coin appeared or vanished.
+pub(crate) fn build_and_execute(test: impl FnOnce()) {
+    new_test_ext().execute_with(|| {
+        let supply = Balances::total_issuance();
+        test();
+        assert_eq!(Balances::total_issuance(), supply, "the supply changed");
+        Deposits::do_try_state().unwrap();
+    });
+}

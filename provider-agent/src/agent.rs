@@ -1,0 +1,258 @@
+//! The daemon: sets everything up, settles what an earlier run left, ends in order.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use tokio::{
+    signal::unix::{signal, SignalKind},
+    sync::watch,
+    task::JoinSet,
+    time::{sleep, timeout, Instant},
+};
+use tracing::{error, info, info_span, warn, Instrument};
+use zennet_chain_client::{AccountKey, Chain, ChainError, Head, HeadStream, KeyError};
+use zennet_pricing::RateError;
+use zennet_primitives::Hash;
+use zennet_transport::{Endpoint, Limits};
+
+use crate::{
+    answers::{short, Answers},
+    bench,
+    capacity::Capacity,
+    clock::Clock,
+    config::{Config, ConfigError},
+    containers::{Engine, EngineError},
+    driver::{Ended, Shared},
+    filter::Policy,
+    ledger::{Account, Heads, WatchPolicy},
+    machine,
+    meet::{settle_old, Grounds, Old},
+    status::{self, Board},
+    store::{Store, StoreError},
+};
+
+/// How long the daemon waits for its leases when it ends. What is not settled by then is settled
+/// by the next start.
+const FAREWELL: Duration = Duration::from_secs(90);
+/// How long an ended daemon without an engine waits for the settlement of old leases.
+const SETTLE_ONLY: Duration = Duration::from_secs(60);
+/// How long the store is waited for: while no daemon runs, `status` reads it for a moment.
+const STORE_PATIENCE: Duration = Duration::from_secs(3);
+/// Pause before the chain is followed again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Why the daemon did not run, or stopped.
+#[derive(Debug, Error)]
+pub(crate) enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    #[error("[rates] cannot be used: {0}")]
+    Rates(#[from] RateError),
+    #[error("genesis = {0:?} is no hash: write 0x and 64 hex digits")]
+    Genesis(String),
+    #[error(transparent)]
+    Chain(#[from] ChainError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the status socket cannot be made: {0}")]
+    Socket(std::io::Error),
+    #[error("the network endpoint cannot be made: {0}")]
+    Endpoint(String),
+    #[error("signals cannot be listened to: {0}")]
+    Signals(std::io::Error),
+}
+
+/// Runs the daemon until it is told to end.
+pub(crate) async fn run(config: Config) -> Result<(), RunError> {
+    let genesis = config.genesis.as_deref().map(parse_hash).transpose()?;
+    let rates = config.rates.rates()?;
+    let key = AccountKey::load(&config.key_file)?;
+    let store = open_store(&config.data_dir).await?;
+    let stop = stop_on_signal().map_err(RunError::Signals)?;
+    let chain = Chain::connect(&config.node_url, genesis).await?;
+    let account = key.account();
+    let address = chain.address(&account);
+    store.belongs_to(chain.genesis(), &address).await?;
+    info!(address, node = config.node_url, genesis = ?chain.genesis(), "connected to the chain");
+    let heads = follow(&chain).await?;
+    let shared = Shared {
+        store: store.clone(),
+        board: Board::default(),
+        key: key.clone(),
+        clock: Clock::start(),
+    };
+    let capacity = Capacity::new(&config.capacity);
+    let source = status::Source {
+        address: address.clone(),
+        node_url: config.node_url.clone(),
+        genesis: format!("{:?}", chain.genesis()),
+        heads: heads.clone(),
+        capacity: capacity.clone(),
+        board: shared.board.clone(),
+        store: store.clone(),
+    };
+    let _socket = status::listen(&config.data_dir, source).map_err(RunError::Socket)?;
+    let watch = WatchPolicy {
+        wait_for_finality: config.lease.wait_for_finality,
+        expiry_margin: config.lease.min_challenge_blocks,
+    };
+    let ledger = Account { chain: chain.clone(), key };
+    let mut old = resume(&shared, &ledger, &heads, watch, &stop)?;
+
+    let engine = match engine(&config, &account).await {
+        Ok(engine) => Arc::new(engine),
+        Err(error) => {
+            if !old.is_empty() {
+                warn!(leases = old.len(), "settling leases of the last run before ending");
+                let _ = timeout(SETTLE_ONLY, join_all(&mut old)).await;
+            }
+            return Err(error.into());
+        }
+    };
+    let folders = config.data_dir.join("machines");
+    machine::clear_folders(&folders);
+    let capabilities = bench::capabilities(&config, &store).await;
+    let policy = Policy::new(&config, account.clone(), rates, capabilities, Chain::parse_address)?;
+    let limits =
+        Limits { allow_private: config.filter.allow_private_endpoints, ..Default::default() };
+    let endpoint = Endpoint::dialer(limits).map_err(|e| RunError::Endpoint(e.to_string()))?;
+    let grounds = Arc::new(Grounds {
+        shared,
+        chain: chain.clone(),
+        heads,
+        policy,
+        engine: engine.clone(),
+        endpoint,
+        folders: folders.clone(),
+        watch,
+        stop: stop.clone(),
+    });
+    let mut answers = Answers::new(grounds, capacity)?;
+    let served = answers.serve(stop).await;
+
+    info!("ending: leases are settled and machines removed");
+    let farewell = async {
+        answers.end().await;
+        join_all(&mut old).await;
+    };
+    if timeout(FAREWELL, farewell).await.is_err() {
+        warn!("some leases are not settled yet; the next start settles them");
+    }
+    if let Err(error) = engine.sweep().await {
+        error!(%error, "containers may be left behind; the next start removes them");
+    }
+    engine.remove_network().await;
+    machine::clear_folders(&folders);
+    Ok(served?)
+}
+
+async fn open_store(dir: &Path) -> Result<Store, StoreError> {
+    let deadline = Instant::now() + STORE_PATIENCE;
+    loop {
+        match Store::open(dir) {
+            Err(StoreError::InUse(_)) if Instant::now() < deadline => {
+                sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+async fn join_all<T: 'static>(tasks: &mut JoinSet<T>) {
+    while tasks.join_next().await.is_some() {}
+}
+
+async fn engine(
+    config: &Config,
+    account: &zennet_primitives::AccountId,
+) -> Result<Engine, EngineError> {
+    let owner = hex::encode(AsRef::<[u8]>::as_ref(account));
+    let engine = Engine::connect(&config.docker, owner).await?;
+    let left = engine.sweep().await?;
+    if left > 0 {
+        info!(containers = left, "removed what an earlier run left");
+    }
+    Ok(engine)
+}
+
+fn parse_hash(text: &str) -> Result<Hash, RunError> {
+    let mut hash = Hash::zero();
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    hex::decode_to_slice(digits, &mut hash.0).map_err(|_| RunError::Genesis(text.into()))?;
+    Ok(hash)
+}
+
+/// The first signal asks the daemon to end; a second Ctrl-C ends it at once. A second SIGTERM does
+/// not: supervisors repeat theirs, and leases would stay unsettled.
+fn stop_on_signal() -> std::io::Result<watch::Receiver<bool>> {
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let mut terminations = signal(SignalKind::terminate())?;
+    let (stop, stopped) = watch::channel(false);
+    tokio::spawn(async move {
+        loop {
+            let interrupted = tokio::select! {
+                _ = interrupts.recv() => true,
+                _ = terminations.recv() => false,
+            };
+            let again = stop.send_replace(true);
+            if again && interrupted {
+                std::process::exit(130);
+            }
+            if !again {
+                info!("asked to end; Ctrl-C once more ends at once");
+            }
+        }
+    });
+    Ok(stopped)
+}
+
+/// Follows both heads for as long as anyone looks.
+async fn follow(chain: &Chain) -> Result<Heads, ChainError> {
+    let (best, best_heads) = watch::channel(chain.best().await?);
+    let (finalized, finalized_heads) = watch::channel(chain.finalized().await?);
+    tokio::spawn(pass_on(chain.follow_best().await?, best));
+    tokio::spawn(pass_on(chain.follow_finalized().await?, finalized));
+    Ok(Heads { best: best_heads, finalized: finalized_heads })
+}
+
+async fn pass_on(mut stream: HeadStream, heads: watch::Sender<Head>) {
+    while !heads.is_closed() {
+        match stream.next().await {
+            Some(Ok(head)) => {
+                heads.send_replace(head);
+            }
+            Some(Err(error)) => {
+                warn!(%error, "the chain cannot be followed now, trying again");
+                sleep(PAUSE).await;
+            }
+            None => sleep(PAUSE).await,
+        }
+    }
+}
+
+/// Starts the settlement of every lease that an earlier run left.
+fn resume(
+    shared: &Shared,
+    ledger: &Account,
+    heads: &Heads,
+    policy: WatchPolicy,
+    stop: &watch::Receiver<bool>,
+) -> Result<JoinSet<Ended>, StoreError> {
+    let mut tasks = JoinSet::new();
+    for (id, stored) in shared.store.leases()? {
+        let span = info_span!("lease", announcement = short(&id));
+        let Some(lease) = Old::read(id, stored) else {
+            error!(parent: &span, "a stored lease cannot be read and is left as it is; was it written by another version?");
+            continue;
+        };
+        info!(parent: &span, paid = lease.provider.paid(), "settling a lease of an earlier run");
+        let (shared, ledger, heads) = (shared.clone(), ledger.clone(), heads.clone());
+        let settling = settle_old(lease, shared, ledger, heads, policy, stop.clone());
+        tasks.spawn(settling.instrument(span));
+    }
+    Ok(tasks)
+}

@@ -1,0 +1,112 @@
+//! The command line. Data goes to stdout, everything said to a person to stderr.
+
+mod completions;
+mod init;
+mod run;
+mod status;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{agent::RunError, config::ConfigError, status::StatusError, store::StoreError};
+
+/// Rents out this host's containers on the Zennet market.
+#[derive(Parser)]
+#[command(name = "provider-agent", version, after_help = AFTER_HELP)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  provider-agent init                    write a configuration and a key
+  provider-agent run                     serve until Ctrl-C
+  provider-agent status --json | jq .leases
+
+Exit codes:
+  0  done
+  1  something else failed
+  2  wrong arguments
+  3  the configuration or the key cannot be used
+  4  the chain cannot be reached, is another one, or refused
+  5  the store is in use or cannot be used
+  6  the container engine or the guest bundle is missing
+  7  (status) no daemon is running; the store is shown";
+
+#[derive(Subcommand)]
+enum Command {
+    Init(init::Opts),
+    Run(run::Opts),
+    Status(status::Opts),
+    Completions(completions::Opts),
+}
+
+/// Reads the arguments, does what they say, and gives the exit code.
+pub(crate) fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let mut out = std::io::stdout().lock();
+    let outcome = match command {
+        Command::Init(opts) => init::run(opts, &mut out),
+        Command::Run(opts) => run::run(opts),
+        Command::Status(opts) => status::run(opts, &mut out),
+        Command::Completions(opts) => completions::run(opts, &mut out),
+    };
+    let outcome = outcome.and_then(|code| Ok(out.flush().map(|()| code)?));
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return match error {
+            RunError::Config(_) | RunError::Key(_) | RunError::Rates(_) | RunError::Genesis(_) => 3,
+            RunError::Chain(zennet_chain_client::ChainError::BadAddress(_)) => 3,
+            RunError::Chain(_) => 4,
+            RunError::Store(_) => 5,
+            RunError::Engine(_) => 6,
+            RunError::Socket(_) | RunError::Endpoint(_) | RunError::Signals(_) => 1,
+        };
+    }
+    let config = error.is::<ConfigError>() || error.is::<zennet_chain_client::KeyError>();
+    let store =
+        error.is::<StoreError>() || matches!(error.downcast_ref(), Some(StatusError::Store(_)));
+    match (config, store) {
+        (true, _) => 3,
+        (_, true) => 5,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_kind_of_failure_has_its_code() {
+        let code = |error: RunError| exit_code(&error.into());
+        assert_eq!(code(ConfigError::NoHome.into()), 3);
+        assert_eq!(code(RunError::Genesis("x".into())), 3);
+        let unreachable = zennet_chain_client::ChainError::Unreachable {
+            url: "ws://x".into(),
+            reason: "refused".into(),
+        };
+        assert_eq!(code(unreachable.into()), 4);
+        assert_eq!(code(StoreError::InUse("x".into()).into()), 5);
+        assert_eq!(code(crate::containers::EngineError::NoBundle("x".into()).into()), 6);
+        assert_eq!(exit_code(&ConfigError::NoHome.into()), 3);
+        assert_eq!(exit_code(&anyhow::anyhow!("other")), 1);
+    }
+}

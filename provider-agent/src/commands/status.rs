@@ -1,0 +1,150 @@
+use std::{io::Write, path::PathBuf};
+
+use clap::Args;
+use zennet_pricing::format_xen;
+
+use crate::{
+    config::{self, Config},
+    status::{self, Report},
+    store::Store,
+};
+
+/// Exit code when no daemon runs.
+const NOT_RUNNING: u8 = 7;
+
+/// Show capacity, leases under way and past leases.
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  provider-agent status
+  provider-agent status --json | jq '.leases[] | {phase, paid}'
+
+Without a running daemon it shows what the store tells and exits with 7.")]
+pub(super) struct Opts {
+    /// Configuration, or its folder [default: ~/.config/zennet/provider/provider.toml].
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print one JSON object; amounts are in the smallest coin unit.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(opts: Opts, out: &mut impl Write) -> anyhow::Result<u8> {
+    let config = Config::load(&config::path_or_default(opts.config)?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let running = runtime.block_on(status::ask(&config.data_dir))?;
+    let (report, code) = match running {
+        Some(report) => (report, 0),
+        None => {
+            eprintln!("no provider-agent is running with data_dir {}", config.data_dir.display());
+            let report = if Store::exists(&config.data_dir) {
+                status::of_store(&Store::open(&config.data_dir)?)?
+            } else {
+                Report { running: false, daemon: None, leases: vec![], unsettled: 0, past: vec![] }
+            };
+            (report, NOT_RUNNING)
+        }
+    };
+    if opts.json {
+        serde_json::to_writer(&mut *out, &report)?;
+        writeln!(out)?;
+    } else {
+        show(&report, out)?;
+    }
+    Ok(code)
+}
+
+fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
+    if let Some(daemon) = &report.daemon {
+        let (used, total) = (&daemon.used, &daemon.capacity);
+        writeln!(out, "account   {}", daemon.address)?;
+        writeln!(
+            out,
+            "chain     block {} (final {}) at {}",
+            daemon.best, daemon.finalized, daemon.node_url
+        )?;
+        writeln!(
+            out,
+            "in use    {}/{} leases, {}/{} m of cpu, {}/{} MiB of memory, {}/{} MiB of disk",
+            used.leases,
+            total.leases,
+            used.cpu_millis,
+            total.cpu_millis,
+            used.memory_mib,
+            total.memory_mib,
+            used.disk_mib,
+            total.disk_mib
+        )?;
+    }
+    if report.unsettled > 0 {
+        writeln!(out, "unsettled {} leases; the next run settles them", report.unsettled)?;
+    }
+    if !report.leases.is_empty() {
+        writeln!(
+            out,
+            "\n{:<14} {:<14} {:>14} {:>14} {:>8}",
+            "LEASE", "PHASE", "DUE", "PAID", "VOUCHERS"
+        )?;
+        for lease in &report.leases {
+            writeln!(
+                out,
+                "{:<14} {:<14} {:>14} {:>14} {:>8}",
+                short(&lease.announcement),
+                lease.phase,
+                format_xen(lease.due),
+                format_xen(lease.paid),
+                lease.vouchers
+            )?;
+        }
+    }
+    if !report.past.is_empty() {
+        writeln!(out, "\n{:<14} {:>14} {:>8}  REASON", "PAST LEASE", "PAID", "VOUCHERS")?;
+        for past in &report.past {
+            writeln!(
+                out,
+                "{:<14} {:>14} {:>8}  {}",
+                short(&past.announcement),
+                format_xen(past.settled.unwrap_or(past.paid)),
+                past.vouchers,
+                past.reason
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// The first six bytes of a hash, as logs show it.
+fn short(hash: &str) -> &str {
+    let digits = hash.strip_prefix("0x").unwrap_or(hash);
+    digits.get(..12).unwrap_or(digits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zennet_primitives::close::CloseReason;
+
+    #[test]
+    fn a_stopped_daemons_store_is_shown_with_its_reasons() {
+        let past = crate::store::tests::past(CloseReason::NotPaid);
+        let report =
+            Report { running: false, daemon: None, leases: vec![], unsettled: 2, past: vec![past] };
+        let mut out = Vec::new();
+        show(&report, &mut out).unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.contains("unsettled 2"), "{text}");
+        assert!(text.contains("the publisher stopped paying"), "{text}");
+    }
+
+    #[test]
+    fn status_without_a_daemon_exits_with_seven() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(config::FILE_NAME);
+        std::fs::write(&path, config::DEFAULT).unwrap();
+        let mut out = Vec::new();
+        let code = run(Opts { config: Some(path), json: true }, &mut out).unwrap();
+        assert_eq!(code, NOT_RUNNING);
+        let report: Report = serde_json::from_slice(&out).unwrap();
+        assert!(!report.running);
+    }
+}

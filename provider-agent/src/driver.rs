@@ -1,0 +1,349 @@
+//! The only loop of a lease: an event comes, the machine steps, the store keeps, actions follow.
+//!
+//! ```text
+//!  frames ─┐                                       ┌─► wire      (wire.rs)
+//!  timer  ─┤                                       ├─► machine   (machine.rs)
+//!  events ─┼─► Provider::step ─► store ─► actions ─┼─► chain     (ledger.rs)
+//!  stop   ─┘                                       └─► board     (status.rs)
+//! ```
+//!
+//! All that takes time happens in other tasks, so that no container, node or peer can hold up a
+//! freeze. Every queue is bounded; a full one means that its other end hangs.
+
+#[cfg(test)]
+mod tests;
+
+use std::{collections::VecDeque, time::Duration};
+
+use codec::Encode;
+use tokio::{
+    sync::{mpsc, watch},
+    time::{sleep_until, Instant},
+};
+use tracing::{debug, error, info, warn};
+use zennet_chain_client::AccountKey;
+use zennet_lease::{Provider, ProviderAction, ProviderEvent};
+use zennet_primitives::{
+    announcement::AnnouncementId,
+    auth::{AuthClaim, AuthContext},
+    channel::{ChannelContext, Voucher},
+    close::CloseReason,
+    contract::Terms,
+    frame::Frame,
+    signed::Unverified,
+    AccountId,
+};
+
+use crate::{
+    clock::{unix_time, Clock},
+    status::{Board, LeaseStatus},
+    store::{PastLease, Store},
+};
+
+/// Shortest time between two timer events, so that a deadline in the past cannot spin.
+const TIMER_PAUSE: Duration = Duration::from_millis(20);
+
+/// What the driver asks of a machine's task.
+#[derive(Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "a lease sends few commands, one at a time")]
+pub(crate) enum MachineCommand {
+    Prepare(Terms),
+    Start,
+    Read { tick: u32 },
+    Freeze,
+    Thaw,
+    Stop,
+}
+
+/// What the driver asks of a lease's chain task.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ChainCommand {
+    Watch(ChannelContext),
+    Claim(ChannelContext, Unverified<Voucher>),
+    Settle(ChannelContext, Option<Unverified<Voucher>>),
+}
+
+/// Where a driver's actions go.
+pub(crate) struct Ports {
+    /// Encoded frames; absent for a lease that goes on after a restart.
+    pub(crate) wire: Option<mpsc::Sender<Vec<u8>>>,
+    pub(crate) machine: mpsc::Sender<MachineCommand>,
+    pub(crate) chain: mpsc::Sender<ChainCommand>,
+}
+
+/// Where a driver's events come from.
+pub(crate) struct Inputs {
+    /// What the wire brought: frames, malformed ones, its end.
+    pub(crate) wire: mpsc::Receiver<ProviderEvent>,
+    /// What the other tasks report.
+    pub(crate) events: mpsc::Receiver<ProviderEvent>,
+    /// Set when the daemon is to end.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// What all drivers share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Store,
+    pub(crate) board: Board,
+    pub(crate) key: AccountKey,
+    pub(crate) clock: Clock,
+}
+
+/// How a meeting or a lease ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) reason: CloseReason,
+    /// Whether there was a contract.
+    pub(crate) contracted: bool,
+}
+
+/// The driver of one lease.
+pub(crate) struct Driver {
+    shared: Shared,
+    announcement: AnnouncementId,
+    publisher: AccountId,
+    began_at: u64,
+    provider: Provider,
+    ports: Ports,
+    /// The state as it was last stored.
+    stored: Option<Vec<u8>>,
+    /// Storing failed: the lease ends with what is in memory.
+    store_failed: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        shared: Shared,
+        announcement: AnnouncementId,
+        publisher: AccountId,
+        provider: Provider,
+        ports: Ports,
+    ) -> Self {
+        let began_at = unix_time().as_secs();
+        let (stored, store_failed) = (None, false);
+        Driver { shared, announcement, publisher, began_at, provider, ports, stored, store_failed }
+    }
+
+    /// Goes on with a lease that was loaded from the store.
+    pub(crate) fn resumed(mut self, stored: Vec<u8>, began_at: u64) -> Self {
+        self.stored = Some(stored);
+        self.began_at = began_at;
+        self
+    }
+
+    /// Drives the lease from its first event to its end.
+    pub(crate) async fn run(mut self, first: ProviderEvent, mut inputs: Inputs) -> Ended {
+        let mut finished = self.on(first).await;
+        let mut stopped = false;
+        let mut wire_open = true;
+        let mut timer_not_before = Instant::now();
+        loop {
+            if let Some(reason) = finished {
+                return self.finish(reason).await;
+            }
+            let deadline = self.provider.deadline().map(|at| self.shared.clock.instant(at));
+            let wake = deadline.unwrap_or_else(Instant::now).max(timer_not_before);
+            // In this order, so that no flood of frames holds up a stop, a timer or a report.
+            finished = tokio::select! {
+                biased;
+                () = stop_asked(&mut inputs.stop), if !stopped => {
+                    stopped = true;
+                    self.on(ProviderEvent::Stop(CloseReason::ProviderLeaves)).await
+                }
+                () = sleep_until(wake), if deadline.is_some() => {
+                    timer_not_before = Instant::now() + TIMER_PAUSE;
+                    self.on(ProviderEvent::Timer).await
+                }
+                Some(event) = inputs.events.recv() => self.on(event).await,
+                event = inputs.wire.recv(), if wire_open => match event {
+                    Some(event) => self.on(event).await,
+                    None => {
+                        wire_open = false;
+                        self.on(ProviderEvent::Disconnected).await
+                    }
+                },
+            };
+        }
+    }
+
+    /// One event and all that follows from it at once.
+    async fn on(&mut self, event: ProviderEvent) -> Option<CloseReason> {
+        let mut pending = VecDeque::from([event]);
+        let mut finished = None;
+        while let Some(event) = pending.pop_front() {
+            let name = event.name();
+            let step = match self.provider.step(event.clone(), self.shared.clock.now()) {
+                Ok(step) => step,
+                Err(denied) => {
+                    debug!(event = name, phase = %denied.phase, "event dropped");
+                    continue;
+                }
+            };
+            if let Err(error) = self.persist(&step.next).await {
+                error!(%error, "the lease ends because its state cannot be stored");
+                self.store_failed = true;
+                // The step is not taken: no promise or payment counts that was not stored. From
+                // here on the lease only ends, and what it still gains is claimed from memory.
+                if !matches!(event, ProviderEvent::Received(_)) {
+                    pending.push_back(event);
+                }
+                pending.push_back(ProviderEvent::Stop(CloseReason::ProviderLeaves));
+                continue;
+            }
+            let before = self.provider.phase();
+            self.provider = step.next;
+            let after = self.provider.phase();
+            if before != after {
+                info!(phase = %after, event = name, "phase changed");
+            }
+            for action in step.actions {
+                match self.perform(action).await {
+                    Outcome::Done => (),
+                    Outcome::Follows(event) => pending.push_back(event),
+                    Outcome::Finished(reason) => finished = Some(reason),
+                }
+            }
+            self.report();
+        }
+        finished
+    }
+
+    async fn persist(&mut self, next: &Provider) -> Result<(), crate::store::StoreError> {
+        if !next.must_persist() {
+            return Ok(());
+        }
+        let state = (self.began_at, next).encode();
+        if self.stored.as_ref() == Some(&state) {
+            return Ok(());
+        }
+        match self.shared.store.save(self.announcement, state.clone()).await {
+            Ok(()) => self.stored = Some(state),
+            Err(error) if self.store_failed => debug!(%error, "still not stored"),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn perform(&mut self, action: ProviderAction) -> Outcome {
+        match action {
+            ProviderAction::Send(frame) => self.send(&frame),
+            ProviderAction::SendAuth { claim, context } => {
+                let signature = self.sign_auth(claim, &context);
+                self.send(&signature)
+            }
+            ProviderAction::Countersign(terms) => {
+                let signature = self.shared.key.sign_payload(terms, &()).signature;
+                self.send(&Frame::Countersign(signature))
+            }
+            ProviderAction::PrepareMachine(terms) => self.machine(MachineCommand::Prepare(terms)),
+            ProviderAction::StartMachine => self.machine(MachineCommand::Start),
+            ProviderAction::ReadUsage { tick } => self.machine(MachineCommand::Read { tick }),
+            ProviderAction::Freeze => {
+                info!(due = self.provider.due(), paid = self.provider.paid(), "machine frozen");
+                self.machine(MachineCommand::Freeze)
+            }
+            ProviderAction::Thaw => self.machine(MachineCommand::Thaw),
+            ProviderAction::StopMachine => self.machine(MachineCommand::Stop),
+            ProviderAction::WatchChannel(context) => self.chain(ChainCommand::Watch(context)),
+            ProviderAction::Claim(voucher) => match self.provider.channel() {
+                Some(channel) => self.chain(ChainCommand::Claim(channel, voucher)),
+                None => Outcome::Done,
+            },
+            ProviderAction::Settle(voucher) => match self.provider.channel() {
+                Some(channel) => self.chain(ChainCommand::Settle(channel, voucher)),
+                // No channel was ever opened, so there is nothing to settle.
+                None => Outcome::Follows(ProviderEvent::Settled { paid: 0 }),
+            },
+            ProviderAction::Disconnect => {
+                self.ports.wire = None;
+                Outcome::Done
+            }
+            ProviderAction::Finished(reason) => Outcome::Finished(reason),
+        }
+    }
+
+    fn sign_auth(&self, claim: AuthClaim, context: &AuthContext) -> Frame {
+        Frame::Auth(self.shared.key.sign_payload(claim, context).signature)
+    }
+
+    fn send(&mut self, frame: &Frame) -> Outcome {
+        let Some(wire) = &self.ports.wire else { return Outcome::Done };
+        if wire.try_send(frame.encode()).is_err() {
+            warn!("the publisher takes no frames, the connection is given up");
+            self.ports.wire = None;
+            return Outcome::Follows(ProviderEvent::Disconnected);
+        }
+        Outcome::Done
+    }
+
+    fn machine(&self, command: MachineCommand) -> Outcome {
+        let stopping = command == MachineCommand::Stop;
+        match self.ports.machine.try_send(command) {
+            Ok(()) => Outcome::Done,
+            Err(_) if stopping => {
+                warn!("the container engine hangs; the machine is removed when it answers");
+                Outcome::Follows(ProviderEvent::MachineStopped { usage: None })
+            }
+            Err(_) => Outcome::Follows(ProviderEvent::MachineFailed),
+        }
+    }
+
+    fn chain(&self, command: ChainCommand) -> Outcome {
+        let settling = matches!(command, ChainCommand::Settle(..));
+        match self.ports.chain.try_send(command) {
+            Ok(()) => Outcome::Done,
+            Err(_) if settling => Outcome::Follows(ProviderEvent::SettleFailed),
+            Err(_) => {
+                warn!("the node hangs, a claim is left for later");
+                Outcome::Done
+            }
+        }
+    }
+
+    fn report(&self) {
+        let (id, provider) = (self.announcement, &self.provider);
+        let status = LeaseStatus::of(id, &self.publisher, self.began_at, provider);
+        self.shared.board.update(status);
+    }
+
+    async fn finish(self, reason: CloseReason) -> Ended {
+        let provider = &self.provider;
+        info!(%reason, paid = provider.paid(), vouchers = provider.vouchers(), "lease ended");
+        self.shared.board.remove(&self.announcement);
+        let ended = Ended { reason, contracted: provider.terms().is_some() };
+        if self.stored.is_none() {
+            return ended;
+        }
+        let past = PastLease {
+            announcement: format!("{:?}", self.announcement),
+            publisher: self.publisher.to_string(),
+            channel: provider.channel().map(|c| format!("{:?}", c.channel)),
+            began_at: self.began_at,
+            ended_at: unix_time().as_secs(),
+            reason,
+            due: provider.due(),
+            paid: provider.paid(),
+            settled: provider.settled(),
+            vouchers: provider.vouchers(),
+            usage: PastLease::usage_of(provider.usage()),
+        };
+        if let Err(error) = self.shared.store.finish(self.announcement, Some(&past)).await {
+            error!(%error, "the end of the lease was not stored; it is settled again next time");
+        }
+        ended
+    }
+}
+
+/// What came of an action.
+#[allow(clippy::large_enum_variant, reason = "handled at once, never kept")]
+enum Outcome {
+    Done,
+    Follows(ProviderEvent),
+    Finished(CloseReason),
+}
+
+async fn stop_asked(stop: &mut watch::Receiver<bool>) {
+    // A daemon without its sender is ending as well.
+    let _ = stop.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,238 @@
+mod scene;
+
+use tokio::time::timeout;
+
+use self::scene::{cpu, Scene, ID, WAIT};
+use super::*;
+use crate::meet::Old;
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    (dir, store)
+}
+
+#[tokio::test]
+async fn a_paid_lease_runs_ends_and_is_filed_with_what_was_paid() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    let tick = scene.tick(2500).await;
+    scene.pay(tick, 2500).await;
+    scene.say(Frame::Close(CloseReason::Finished)).await;
+    let best = loop {
+        match scene.machine().await {
+            MachineCommand::Stop => break cpu(50 + 3000),
+            MachineCommand::Read { .. } => (),
+            other => panic!("unexpected {other:?}"),
+        }
+    };
+    scene.report(ProviderEvent::MachineStopped { usage: Some(best) }).await;
+    let last = loop {
+        match scene.frame().await {
+            Frame::Usage { tick, last: true, .. } => break tick,
+            Frame::Close(_) | Frame::Notice(_) | Frame::Usage { .. } => (),
+            other => panic!("unexpected {other:?}"),
+        }
+    };
+    scene.pay(last, 3000).await;
+    let ChainCommand::Settle(_, Some(voucher)) = scene.chain().await else {
+        panic!("the last voucher is settled")
+    };
+    assert_eq!(voucher, scene.voucher_of(3000, &voucher));
+    scene.report(ProviderEvent::Settled { paid: 3000 }).await;
+    let board = scene.shared.board.clone();
+    let ended = scene.ended().await;
+    assert_eq!(ended, Ended { reason: CloseReason::Finished, contracted: true });
+    assert_eq!(store.leases().unwrap(), vec![]);
+    let past = store.past(9).unwrap();
+    assert_eq!((past.len(), past[0].paid, past[0].settled), (1, 3000, Some(3000)));
+    assert_eq!((past[0].vouchers, past[0].reason), (3, CloseReason::Finished));
+    assert!(board.is_empty());
+}
+
+#[tokio::test]
+async fn a_contract_is_stored_before_it_is_countersigned() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.contract().await;
+    let stored = store.leases().unwrap();
+    assert_eq!(stored.len(), 1);
+    let old = Old::read(stored[0].0, stored[0].1.clone()).unwrap();
+    assert_eq!(old.publisher, scene.key.account());
+}
+
+#[tokio::test]
+async fn a_meeting_without_a_contract_leaves_no_trace() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.meet().await;
+    scene.say(Frame::Close(CloseReason::EnoughMachines)).await;
+    let ended = scene.ended().await;
+    assert_eq!(ended, Ended { reason: CloseReason::EnoughMachines, contracted: false });
+    assert!(store.leases().unwrap().is_empty() && store.past(1).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_stops_paying_is_frozen_and_then_settled_with_the_last_voucher() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    scene.tick(2000).await;
+    loop {
+        match scene.machine().await {
+            MachineCommand::Freeze => break,
+            MachineCommand::Read { tick } => {
+                let usage = cpu(50 + 3000);
+                scene.report(ProviderEvent::Metered { tick, usage }).await;
+            }
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    let settled = scene.settle().await.expect("the last voucher is settled");
+    assert_eq!(settled.payload.cumulative, 1000);
+    assert_eq!(scene.ended().await.reason, CloseReason::NotPaid);
+}
+
+#[tokio::test]
+async fn a_lost_connection_costs_the_provider_no_voucher() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    // The voucher is in the store before the wire ends.
+    let paid = || {
+        let (id, bytes) = store.leases().unwrap().remove(0);
+        Old::read(id, bytes).unwrap().provider.paid()
+    };
+    let until = Instant::now() + WAIT;
+    while paid() != 1000 {
+        assert!(Instant::now() < until, "the voucher is not stored");
+        tokio::task::yield_now().await;
+    }
+    let (closed, _) = mpsc::channel(1);
+    drop(std::mem::replace(&mut scene.wire, closed));
+    let settled = scene.settle().await.expect("the voucher is settled");
+    assert_eq!(settled.payload.cumulative, 1000);
+    let reason = scene.ended().await.reason;
+    assert!(matches!(reason, CloseReason::ConnectionLost | CloseReason::NotPaid), "{reason}");
+}
+
+#[tokio::test]
+async fn a_machine_that_dies_ends_the_lease_with_what_was_paid() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    scene.report(ProviderEvent::MachineFailed).await;
+    // Whether the voucher or the death was first, no more than it is settled.
+    let settled = scene.settle().await.map_or(0, |voucher| voucher.payload.cumulative);
+    assert!(settled == 0 || settled == 1000, "{settled}");
+    assert_eq!(scene.ended().await.reason, CloseReason::MachineFailed);
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_asked_to_end_settles_its_leases_first() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    scene.stop.send(true).unwrap();
+    let settled = scene.settle().await.expect("the voucher is settled");
+    assert_eq!(settled.payload.cumulative, 1000);
+    assert_eq!(scene.ended().await.reason, CloseReason::ProviderLeaves);
+}
+
+#[tokio::test]
+async fn a_malformed_frame_ends_the_meeting_as_a_violation() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store);
+    scene.meet().await;
+    scene.wire.send(ProviderEvent::Malformed).await.unwrap();
+    assert_eq!(scene.ended().await.reason, CloseReason::ProtocolViolation);
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_no_frames_is_given_up() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store);
+    scene.meet().await;
+    // Nothing reads the outgoing queue any more.
+    let (_, closed) = mpsc::channel(1);
+    drop(std::mem::replace(&mut scene.from_driver, closed));
+    let terms = scene.make_terms();
+    scene.say(Frame::Contract(scene.key.sign_payload(terms, &()))).await;
+    while scene.machine().await != MachineCommand::Stop {}
+    scene.report(ProviderEvent::MachineStopped { usage: None }).await;
+    let ended = scene.ended().await;
+    assert_eq!(ended, Ended { reason: CloseReason::ConnectionLost, contracted: true });
+}
+
+#[tokio::test]
+async fn a_contract_that_cannot_be_stored_is_not_signed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = crate::store::tests::broken(dir.path());
+    let mut scene = Scene::begin(store);
+    scene.meet().await;
+    let terms = scene.make_terms();
+    scene.say(Frame::Contract(scene.key.sign_payload(terms, &()))).await;
+    let mut signed = false;
+    while let Some(bytes) = timeout(WAIT, scene.from_driver.recv()).await.unwrap() {
+        signed |= matches!(Frame::from_bytes(&bytes), Ok(Frame::Countersign(_)));
+    }
+    assert!(!signed);
+    assert_eq!(scene.ended().await.reason, CloseReason::ProviderLeaves);
+}
+
+#[tokio::test]
+async fn after_a_restart_the_stored_voucher_is_settled() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    let stored = || store.leases().unwrap().remove(0);
+    let until = Instant::now() + WAIT;
+    while Old::read(stored().0, stored().1).unwrap().provider.paid() != 1000 {
+        assert!(Instant::now() < until, "the voucher is not stored");
+        tokio::task::yield_now().await;
+    }
+    scene.driver.abort();
+    let old = Old::read(stored().0, stored().1).unwrap();
+    let (to_machine, mut machine) = mpsc::channel(16);
+    let (to_chain, mut chain) = mpsc::channel(16);
+    let (events, reports) = mpsc::channel(16);
+    let (_wire, incoming) = mpsc::channel(1);
+    let (_stop, stopped) = watch::channel(false);
+    let ports = Ports { wire: None, machine: to_machine, chain: to_chain };
+    let inputs = Inputs { wire: incoming, events: reports, stop: stopped };
+    let driver = Driver::new(scene.shared.clone(), ID, old.publisher, old.provider, ports)
+        .resumed(old.stored, old.began_at);
+    let driver = tokio::spawn(driver.run(ProviderEvent::Restarted, inputs));
+    let answers = events.clone();
+    tokio::spawn(async move {
+        while let Some(command) = machine.recv().await {
+            assert_eq!(command, MachineCommand::Stop);
+            answers.send(ProviderEvent::MachineStopped { usage: None }).await.unwrap();
+        }
+    });
+    let settle = timeout(WAIT, chain.recv()).await.expect("it settles").unwrap();
+    let ChainCommand::Settle(context, Some(voucher)) = settle else {
+        panic!("the stored voucher is settled, not {settle:?}")
+    };
+    assert_eq!((context, voucher.payload.cumulative), (scene.context(), 1000));
+    events.send(ProviderEvent::SettleFailed).await.unwrap();
+    let again = timeout(WAIT, chain.recv()).await.expect("it tries again").unwrap();
+    assert!(matches!(again, ChainCommand::Settle(_, Some(_))));
+    events.send(ProviderEvent::Settled { paid: 1000 }).await.unwrap();
+    timeout(WAIT, driver).await.unwrap().unwrap();
+    assert!(store.leases().unwrap().is_empty());
+    assert_eq!(store.past(1).unwrap()[0].settled, Some(1000));
+}

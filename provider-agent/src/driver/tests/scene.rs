@@ -1,0 +1,281 @@
+//! A lease's surroundings, played by hand.
+
+use sp_core::{sr25519, Pair};
+use tokio::{task::JoinHandle, time::timeout};
+use zennet_lease::{ProviderLimits, ProviderSetup};
+use zennet_primitives::{
+    amount::{Balance, Rates, RATE_SCALE},
+    announcement::ImageRef,
+    auth::PeerIdBytes,
+    contract::{Capabilities, Quote, Resources},
+    frame::{Hello, PROTOCOL_VERSION},
+    pow::Role,
+    record::ChannelRecord,
+    signed::Signable,
+    usage::{Counter, Usage},
+    Hash,
+};
+
+use super::super::*;
+
+pub(super) const GENESIS: Hash = Hash::repeat_byte(1);
+pub(super) const ID: Hash = Hash::repeat_byte(2);
+pub(super) const WAIT: Duration = Duration::from_secs(20);
+
+pub(super) fn cpu(micros: u64) -> Usage {
+    Usage::default().with(Counter::CpuMicros, micros)
+}
+
+pub(super) fn peer_id(byte: u8) -> PeerIdBytes {
+    PeerIdBytes::truncate_from(vec![byte; 38])
+}
+
+/// A publisher played by hand, with every task around the driver played as well.
+pub(super) struct Scene {
+    pub(super) shared: Shared,
+    pub(super) key: AccountKey,
+    pub(super) session: sr25519::Pair,
+    pub(super) from_driver: mpsc::Receiver<Vec<u8>>,
+    pub(super) machine: mpsc::Receiver<MachineCommand>,
+    pub(super) chain: mpsc::Receiver<ChainCommand>,
+    pub(super) wire: mpsc::Sender<ProviderEvent>,
+    pub(super) events: mpsc::Sender<ProviderEvent>,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) driver: JoinHandle<Ended>,
+    pub(super) quote: Option<Quote>,
+    pub(super) terms: Option<Terms>,
+}
+
+pub(super) fn quote() -> Quote {
+    Quote {
+        rates: Rates::default().with(Counter::CpuMicros, RATE_SCALE),
+        tick_ms: 500,
+        grace_ms: 300,
+        max_exposure: 10_000_000,
+        prepay: 0,
+        lease_secs: 3600,
+        resources: Resources { cpu_millis: 1000, memory_mib: 64, disk_mib: 0 },
+        image: ImageRef::truncate_from(b"zennet-os:latest".to_vec()),
+        image_digest: [3; 32],
+        host_key: [4; 32],
+    }
+}
+
+impl Scene {
+    pub(super) fn begin(store: Store) -> Scene {
+        let (provider_key, key) = (AccountKey::generate(), AccountKey::generate());
+        let setup = ProviderSetup {
+            genesis: GENESIS,
+            announcement: ID,
+            publisher: key.account(),
+            account: provider_key.account(),
+            capabilities: Capabilities {
+                cores: 2,
+                clock_mhz: None,
+                memory_mib: 1024,
+                disk_mib: 0,
+                bandwidth_kbit_per_sec: None,
+                benchmarks: Default::default(),
+            },
+            stamp: 0,
+            quote: quote(),
+            floor: quote().rates,
+            limits: ProviderLimits { stop_after_ms: 700, ..Default::default() },
+        };
+        let shared =
+            Shared { store, board: Board::default(), key: provider_key, clock: Clock::start() };
+        let (to_wire, from_driver) = mpsc::channel(32);
+        let (to_machine, machine) = mpsc::channel(16);
+        let (to_chain, chain) = mpsc::channel(16);
+        let (wire, incoming) = mpsc::channel(16);
+        let (events, reports) = mpsc::channel(16);
+        let (stop, stopped) = watch::channel(false);
+        let ports = Ports { wire: Some(to_wire), machine: to_machine, chain: to_chain };
+        let inputs = Inputs { wire: incoming, events: reports, stop: stopped };
+        let driver = Driver::new(shared.clone(), ID, key.account(), Provider::new(setup), ports);
+        let connected = ProviderEvent::Connected {
+            own_peer: peer_id(1),
+            other_peer: peer_id(2),
+            challenge: [7; 32],
+        };
+        let driver = tokio::spawn(driver.run(connected, inputs));
+        let (session, _) = sr25519::Pair::generate();
+        Scene {
+            shared,
+            key,
+            session,
+            from_driver,
+            machine,
+            chain,
+            wire,
+            events,
+            stop,
+            driver,
+            quote: None,
+            terms: None,
+        }
+    }
+
+    pub(super) async fn frame(&mut self) -> Frame {
+        let bytes = timeout(WAIT, self.from_driver.recv()).await.expect("a frame in time");
+        Frame::from_bytes(&bytes.expect("the wire is open")).unwrap()
+    }
+
+    pub(super) async fn machine(&mut self) -> MachineCommand {
+        timeout(WAIT, self.machine.recv()).await.expect("a command in time").unwrap()
+    }
+
+    pub(super) async fn chain(&mut self) -> ChainCommand {
+        timeout(WAIT, self.chain.recv()).await.expect("a command in time").unwrap()
+    }
+
+    pub(super) async fn say(&self, frame: Frame) {
+        self.wire.send(ProviderEvent::Received(frame)).await.unwrap();
+    }
+
+    pub(super) async fn report(&self, event: ProviderEvent) {
+        self.events.send(event).await.unwrap();
+    }
+
+    /// Plays up to the quote.
+    pub(super) async fn meet(&mut self) {
+        let Frame::Hello(hello) = self.frame().await else { panic!("a hello comes first") };
+        let challenge = [8; 32];
+        self.say(Frame::Hello(Hello {
+            version: PROTOCOL_VERSION,
+            genesis: GENESIS,
+            announcement: ID,
+            account: self.key.account(),
+            challenge,
+        }))
+        .await;
+        let context = AuthContext {
+            genesis: GENESIS,
+            announcement: ID,
+            own_peer: peer_id(2),
+            other_peer: peer_id(1),
+            own_challenge: challenge,
+            other_challenge: hello.challenge,
+            other_account: hello.account.clone(),
+        };
+        let Frame::Auth(signature) = self.frame().await else { panic!("a proof comes second") };
+        let claim = AuthClaim { role: Role::Provider, account: hello.account.clone() };
+        let mirrored = context.mirrored(self.key.account());
+        let account = zennet_primitives::signed::account_key(&hello.account);
+        Unverified { payload: claim, signature }.verify(&mirrored, &account).unwrap();
+        let claim = AuthClaim { role: Role::Publisher, account: self.key.account() };
+        self.say(Frame::Auth(self.key.sign_payload(claim, &context).signature)).await;
+        assert!(matches!(self.frame().await, Frame::Offer { .. }));
+        let Frame::Quote(quote) = self.frame().await else { panic!("a quote follows") };
+        self.quote = Some(quote);
+    }
+
+    pub(super) fn make_terms(&self) -> Terms {
+        Terms {
+            genesis: GENESIS,
+            announcement: ID,
+            publisher: self.key.account(),
+            provider: self.shared.key.account(),
+            session_key: self.session.public(),
+            client_key: [5; 32],
+            quote: self.quote.clone().unwrap(),
+            deposit: 1_000_000_000,
+            challenge_blocks: 20,
+            app: None,
+        }
+    }
+
+    /// Plays up to the countersignature.
+    pub(super) async fn contract(&mut self) {
+        self.meet().await;
+        let terms = self.make_terms();
+        self.say(Frame::Contract(self.key.sign_payload(terms.clone(), &()))).await;
+        assert!(matches!(self.frame().await, Frame::Countersign(_)));
+        assert_eq!(self.machine().await, MachineCommand::Prepare(terms.clone()));
+        self.terms = Some(terms);
+    }
+
+    pub(super) fn context(&self) -> ChannelContext {
+        self.terms.as_ref().unwrap().channel(0)
+    }
+
+    /// Plays up to a machine that serves.
+    pub(super) async fn serve(&mut self) {
+        self.contract().await;
+        self.say(Frame::Opened { nonce: 0 }).await;
+        assert_eq!(self.chain().await, ChainCommand::Watch(self.context()));
+        let terms = self.terms.clone().unwrap();
+        self.report(ProviderEvent::ChannelFinal(ChannelRecord {
+            publisher: terms.publisher.clone(),
+            provider: terms.provider.clone(),
+            contract: terms.hash(),
+            session_key: terms.session_key,
+            deposit: terms.deposit,
+            paid: 0,
+            expires_at: 1_000_000,
+            challenge: terms.challenge_blocks,
+            closing_at: None,
+            app: None,
+        }))
+        .await;
+        assert_eq!(self.machine().await, MachineCommand::Start);
+        self.report(ProviderEvent::MachineReady { baseline: cpu(50) }).await;
+        assert!(matches!(self.frame().await, Frame::Ready { .. }));
+    }
+
+    /// Plays a tick up to the usage frame; gives its number.
+    pub(super) async fn tick(&mut self, micros: u64) -> u32 {
+        let MachineCommand::Read { tick } = self.machine().await else { panic!("a tick reads") };
+        self.report(ProviderEvent::Metered { tick, usage: cpu(50 + micros) }).await;
+        let Frame::Usage { tick: told, last: false, .. } = self.frame().await else {
+            panic!("usage follows a reading")
+        };
+        assert_eq!(told, tick);
+        tick
+    }
+
+    pub(super) fn voucher(&self, cumulative: Balance) -> Unverified<Voucher> {
+        let payload = Voucher { cumulative, usage_hash: Hash::zero() };
+        let signature = self.session.sign(&payload.signing_bytes(&self.context()));
+        Unverified { payload, signature }
+    }
+
+    pub(super) async fn pay(&self, tick: u32, cumulative: Balance) {
+        self.say(Frame::Voucher { tick, voucher: self.voucher(cumulative) }).await;
+    }
+
+    /// Plays from the stop of the machine to the end; gives what was settled.
+    pub(super) async fn settle(&mut self) -> Option<Unverified<Voucher>> {
+        loop {
+            match self.machine().await {
+                MachineCommand::Stop => break,
+                MachineCommand::Read { .. } | MachineCommand::Freeze | MachineCommand::Thaw => (),
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+        self.report(ProviderEvent::MachineStopped { usage: Some(cpu(50)) }).await;
+        let ChainCommand::Settle(context, voucher) = self.chain().await else {
+            panic!("the chain is asked to settle")
+        };
+        assert_eq!(context, self.context());
+        let paid = voucher.as_ref().map_or(0, |v| v.payload.cumulative);
+        self.report(ProviderEvent::Settled { paid }).await;
+        voucher
+    }
+
+    pub(super) async fn ended(self) -> Ended {
+        timeout(WAIT, self.driver).await.expect("the driver ends in time").unwrap()
+    }
+}
+
+impl Scene {
+    /// The voucher that was accepted: signatures differ from one signing to the next.
+    pub(super) fn voucher_of(
+        &self,
+        cumulative: Balance,
+        got: &Unverified<Voucher>,
+    ) -> Unverified<Voucher> {
+        assert_eq!(got.payload.cumulative, cumulative);
+        got.clone().verify(&self.context(), &self.session.public()).unwrap().into_unverified()
+    }
+}

@@ -1,0 +1,238 @@
+//! The chain as one lease needs it: watching its channel, claiming, settling.
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tracing::{info, warn, Instrument, Span};
+use zennet_chain_client::{AccountKey, Chain, ChainError, Head};
+use zennet_lease::ProviderEvent;
+use zennet_primitives::{
+    amount::Balance,
+    channel::{ChannelContext, ChannelId, Voucher},
+    record::ChannelRecord,
+    signed::Unverified,
+    Hash,
+};
+
+use crate::driver::ChainCommand;
+
+/// Heads of the chain as they come.
+#[derive(Clone)]
+pub(crate) struct Heads {
+    pub(crate) best: watch::Receiver<Head>,
+    pub(crate) finalized: watch::Receiver<Head>,
+}
+
+/// What a lease reads from the chain and writes to it.
+pub(crate) trait Ledger: Clone + Send + Sync + 'static {
+    /// A channel, if it is open at a block.
+    fn channel(
+        &self,
+        id: ChannelId,
+        at: Hash,
+    ) -> impl Future<Output = Result<Option<ChannelRecord<u32>>, ChainError>> + Send;
+
+    /// Claims a voucher.
+    fn claim(
+        &self,
+        id: ChannelId,
+        voucher: Unverified<Voucher>,
+    ) -> impl Future<Output = Result<(), ChainError>> + Send;
+
+    /// Closes a channel and gives what it paid in all, where the chain says so.
+    fn close(
+        &self,
+        id: ChannelId,
+        voucher: Option<Unverified<Voucher>>,
+    ) -> impl Future<Output = Result<Option<Balance>, ChainError>> + Send;
+}
+
+/// The chain with the key that signs this provider's transactions.
+#[derive(Clone)]
+pub(crate) struct Account {
+    pub(crate) chain: Chain,
+    pub(crate) key: AccountKey,
+}
+
+impl Ledger for Account {
+    async fn channel(
+        &self,
+        id: ChannelId,
+        at: Hash,
+    ) -> Result<Option<ChannelRecord<u32>>, ChainError> {
+        self.chain.channel(id, at).await
+    }
+
+    async fn claim(&self, id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
+        self.chain.claim(&self.key, id, voucher).await.map(drop)
+    }
+
+    async fn close(
+        &self,
+        id: ChannelId,
+        voucher: Option<Unverified<Voucher>>,
+    ) -> Result<Option<Balance>, ChainError> {
+        let included = self.chain.close(&self.key, id, voucher).await?;
+        info!(block = included.block.number, fee = included.fee, "channel closed");
+        // The channel is closed, whether or not the event can be read.
+        let settled = self.chain.settled(id, included.block.hash).await.ok().flatten();
+        Ok(settled.map(|event| event.paid))
+    }
+}
+
+/// How a channel is watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WatchPolicy {
+    /// Whether only a finalized channel counts.
+    pub(crate) wait_for_finality: bool,
+    /// Blocks before a channel's expiry at which the lease ends.
+    pub(crate) expiry_margin: u32,
+}
+
+/// Serves one lease's commands until its driver is gone.
+pub(crate) async fn serve<L: Ledger>(
+    ledger: L,
+    heads: Heads,
+    policy: WatchPolicy,
+    mut commands: mpsc::Receiver<ChainCommand>,
+    events: mpsc::Sender<ProviderEvent>,
+) {
+    let mut watching = Watching(None);
+    // What a channel is known to have paid, for when it is gone before it can be asked.
+    let mut known_paid = 0;
+    while let Some(command) = commands.recv().await {
+        match command {
+            ChainCommand::Watch(context) => {
+                let watch = watch_channel(
+                    ledger.clone(),
+                    heads.clone(),
+                    policy,
+                    context.channel,
+                    events.clone(),
+                );
+                watching = Watching(Some(tokio::spawn(watch.instrument(Span::current()))));
+            }
+            ChainCommand::Claim(context, voucher) => {
+                let amount = voucher.payload.cumulative;
+                match ledger.claim(context.channel, voucher).await {
+                    Ok(()) => {
+                        known_paid = known_paid.max(amount);
+                        info!(amount, "voucher claimed");
+                    }
+                    Err(error) => warn!(%error, amount, "claiming failed; it is claimed later"),
+                }
+            }
+            ChainCommand::Settle(context, voucher) => {
+                watching = Watching(None);
+                let outcome = settle(&ledger, &heads, &context, voucher, &mut known_paid).await;
+                let event = outcome.unwrap_or_else(|error| {
+                    warn!(%error, "settling failed; it is tried again");
+                    ProviderEvent::SettleFailed
+                });
+                if events.send(event).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    drop(watching);
+}
+
+/// The task that watches; dropped, it ends.
+struct Watching(Option<JoinHandle<()>>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+/// Closes a channel with the voucher, if that still gains anything.
+async fn settle<L: Ledger>(
+    ledger: &L,
+    heads: &Heads,
+    context: &ChannelContext,
+    voucher: Option<Unverified<Voucher>>,
+    known_paid: &mut Balance,
+) -> Result<ProviderEvent, ChainError> {
+    let best = *heads.best.borrow();
+    let Some(record) = ledger.channel(context.channel, best.hash).await? else {
+        info!(paid = *known_paid, "the channel is gone already");
+        return Ok(ProviderEvent::Settled { paid: *known_paid });
+    };
+    *known_paid = record.paid;
+    if best.number >= record.ends_at() {
+        warn!(ends_at = record.ends_at(), "the channel has ended, vouchers are refused");
+        return Ok(ProviderEvent::Settled { paid: record.paid });
+    }
+    let gain = voucher.filter(|v| v.payload.cumulative > record.paid);
+    let nothing_to_gain = gain.is_none();
+    let promised = gain.as_ref().map_or(record.paid, |v| v.payload.cumulative);
+    // Should the answer get lost and the channel be gone next time, then by this transaction.
+    *known_paid = promised;
+    match ledger.close(context.channel, gain).await {
+        Ok(paid) => Ok(ProviderEvent::Settled { paid: paid.unwrap_or(promised) }),
+        // Closing only spares the publisher its wait then.
+        Err(ChainError::NoCoin { .. }) if nothing_to_gain => {
+            info!("nothing to claim and no coin for the fee; the publisher takes its refund");
+            Ok(ProviderEvent::Settled { paid: record.paid })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Reports a channel once it is final, and once more when it comes to its end.
+async fn watch_channel<L: Ledger>(
+    ledger: L,
+    mut heads: Heads,
+    policy: WatchPolicy,
+    id: ChannelId,
+    events: mpsc::Sender<ProviderEvent>,
+) {
+    let safe = if policy.wait_for_finality { &mut heads.finalized } else { &mut heads.best };
+    loop {
+        let at = safe.borrow_and_update().hash;
+        match ledger.channel(id, at).await {
+            Ok(Some(record)) => {
+                if events.send(ProviderEvent::ChannelFinal(record)).await.is_err() {
+                    return;
+                }
+                break;
+            }
+            Ok(None) => (),
+            Err(error) => warn!(%error, "the channel could not be read"),
+        }
+        if safe.changed().await.is_err() {
+            return;
+        }
+    }
+    loop {
+        let head = *heads.best.borrow_and_update();
+        match ledger.channel(id, head.hash).await {
+            Ok(record) => {
+                let expires = |r: &ChannelRecord<u32>| {
+                    r.closing_at.is_some()
+                        || r.expires_at <= head.number.saturating_add(policy.expiry_margin)
+                };
+                if record.as_ref().is_none_or(expires) {
+                    info!(gone = record.is_none(), "the channel comes to its end");
+                    // Without a listener there is nobody to tell.
+                    let _ = events.send(ProviderEvent::ChannelClosing).await;
+                    return;
+                }
+            }
+            Err(error) => warn!(%error, "the channel could not be read"),
+        }
+        if heads.best.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,201 @@
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::time::timeout;
+use zennet_primitives::{AccountId, SessionKey, Signature};
+
+use super::*;
+
+const WAIT: Duration = Duration::from_secs(10);
+const POLICY: WatchPolicy = WatchPolicy { wait_for_finality: true, expiry_margin: 10 };
+
+type Closing = Result<Option<Balance>, ChainError>;
+
+/// A chain in memory: the channel by the number in a block's hash, and prepared answers.
+#[derive(Clone, Default)]
+struct Fake(Arc<Mutex<FakeState>>);
+
+#[derive(Default)]
+struct FakeState {
+    /// From this block on there is a channel.
+    opened_at: Option<u64>,
+    record: Option<ChannelRecord<u32>>,
+    closings: VecDeque<Closing>,
+    closed_with: Vec<Option<Balance>>,
+    claimed: Vec<Balance>,
+}
+
+impl Ledger for Fake {
+    async fn channel(
+        &self,
+        _id: ChannelId,
+        at: Hash,
+    ) -> Result<Option<ChannelRecord<u32>>, ChainError> {
+        let state = self.0.lock().unwrap();
+        let open = state.opened_at.is_some_and(|opened| at.to_low_u64_be() >= opened);
+        Ok(state.record.clone().filter(|_| open))
+    }
+
+    async fn claim(&self, _id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
+        self.0.lock().unwrap().claimed.push(voucher.payload.cumulative);
+        Ok(())
+    }
+
+    async fn close(&self, _id: ChannelId, voucher: Option<Unverified<Voucher>>) -> Closing {
+        let mut state = self.0.lock().unwrap();
+        state.closed_with.push(voucher.map(|v| v.payload.cumulative));
+        state.closings.pop_front().expect("a prepared answer")
+    }
+}
+
+fn record() -> ChannelRecord<u32> {
+    ChannelRecord {
+        publisher: AccountId::new([1; 32]),
+        provider: AccountId::new([2; 32]),
+        contract: Hash::zero(),
+        session_key: SessionKey::from_raw([3; 32]),
+        deposit: 1000,
+        paid: 100,
+        expires_at: 500,
+        challenge: 10,
+        closing_at: None,
+        app: None,
+    }
+}
+
+fn voucher(cumulative: Balance) -> Unverified<Voucher> {
+    let payload = Voucher { cumulative, usage_hash: Hash::zero() };
+    Unverified { payload, signature: Signature::from_raw([0; 64]) }
+}
+
+fn head(number: u32) -> Head {
+    Head { number, hash: Hash::from_low_u64_be(number.into()) }
+}
+
+struct Scene {
+    fake: Fake,
+    best: watch::Sender<Head>,
+    finalized: watch::Sender<Head>,
+    commands: mpsc::Sender<ChainCommand>,
+    events: mpsc::Receiver<ProviderEvent>,
+}
+
+const CONTEXT: ChannelContext =
+    ChannelContext { genesis: Hash::zero(), channel: Hash::repeat_byte(9) };
+
+fn scene(opened_at: Option<u64>) -> Scene {
+    let fake = Fake::default();
+    fake.0.lock().unwrap().opened_at = opened_at;
+    fake.0.lock().unwrap().record = Some(record());
+    let (best, best_heads) = watch::channel(head(5));
+    let (finalized, finalized_heads) = watch::channel(head(3));
+    let heads = Heads { best: best_heads, finalized: finalized_heads };
+    let (commands, received) = mpsc::channel(4);
+    let (report, events) = mpsc::channel(4);
+    tokio::spawn(serve(fake.clone(), heads, POLICY, received, report));
+    Scene { fake, best, finalized, commands, events }
+}
+
+impl Scene {
+    async fn event(&mut self) -> ProviderEvent {
+        timeout(WAIT, self.events.recv()).await.expect("an event in time").unwrap()
+    }
+
+    async fn settle(&mut self, offered: Option<Unverified<Voucher>>, answer: Closing) {
+        self.fake.0.lock().unwrap().closings.push_back(answer);
+        self.commands.send(ChainCommand::Settle(CONTEXT, offered)).await.unwrap();
+    }
+
+    fn closed_with(&self) -> Vec<Option<Balance>> {
+        self.fake.0.lock().unwrap().closed_with.clone()
+    }
+}
+
+fn failed() -> ChainError {
+    ChainError::NotIncluded { call: "close".into(), secs: 1 }
+}
+
+#[tokio::test]
+async fn a_channel_counts_only_when_it_is_final() {
+    let mut scene = scene(Some(5));
+    scene.commands.send(ChainCommand::Watch(CONTEXT)).await.unwrap();
+    scene.finalized.send_replace(head(4));
+    scene.best.send_replace(head(6));
+    tokio::task::yield_now().await;
+    assert!(scene.events.try_recv().is_err());
+    scene.finalized.send_replace(head(5));
+    assert_eq!(scene.event().await, ProviderEvent::ChannelFinal(record()));
+}
+
+#[tokio::test]
+async fn a_request_to_close_and_a_near_expiry_are_reported_once() {
+    for change in [
+        (|r: &mut ChannelRecord<u32>| r.closing_at = Some(400)) as fn(&mut _),
+        |r: &mut ChannelRecord<u32>| r.expires_at = 17,
+    ] {
+        let mut scene = scene(Some(0));
+        scene.commands.send(ChainCommand::Watch(CONTEXT)).await.unwrap();
+        assert!(matches!(scene.event().await, ProviderEvent::ChannelFinal(_)));
+        change(scene.fake.0.lock().unwrap().record.as_mut().unwrap());
+        scene.best.send_replace(head(7));
+        assert_eq!(scene.event().await, ProviderEvent::ChannelClosing);
+    }
+}
+
+#[tokio::test]
+async fn a_settlement_shows_the_voucher_and_tells_what_the_chain_paid() {
+    let mut scene = scene(Some(0));
+    scene.settle(Some(voucher(300)), Ok(Some(300))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });
+    assert_eq!(scene.closed_with(), [Some(300)]);
+}
+
+#[tokio::test]
+async fn a_voucher_that_was_claimed_before_is_not_shown_again() {
+    let mut scene = scene(Some(0));
+    scene.settle(Some(voucher(100)), Ok(Some(100))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+    assert_eq!(scene.closed_with(), [None]);
+}
+
+#[tokio::test]
+async fn a_failed_settlement_is_reported_and_one_that_went_through_after_all_counts() {
+    let mut scene = scene(Some(0));
+    scene.settle(Some(voucher(300)), Err(failed())).await;
+    assert_eq!(scene.event().await, ProviderEvent::SettleFailed);
+    scene.fake.0.lock().unwrap().record = None;
+    scene.settle(Some(voucher(300)), Err(failed())).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });
+}
+
+#[tokio::test]
+async fn an_ended_channel_is_settled_at_what_it_paid() {
+    let mut scene = scene(Some(0));
+    scene.best.send_replace(head(500));
+    scene.settle(Some(voucher(300)), Err(failed())).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+    assert!(scene.closed_with().is_empty());
+}
+
+#[tokio::test]
+async fn without_coin_only_what_gains_nothing_is_given_up() {
+    let no_coin = || ChainError::NoCoin { account: "5x".into(), call: "close".into() };
+    let mut scene = scene(Some(0));
+    scene.settle(Some(voucher(300)), Err(no_coin())).await;
+    assert_eq!(scene.event().await, ProviderEvent::SettleFailed);
+    scene.settle(None, Err(no_coin())).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+}
+
+#[tokio::test]
+async fn a_claim_goes_to_the_chain_while_the_lease_goes_on() {
+    let mut scene = scene(None);
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    scene.settle(None, Ok(None)).await;
+    // The channel is gone; what was claimed is known.
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 200 });
+    assert_eq!(scene.fake.0.lock().unwrap().claimed, [200]);
+}

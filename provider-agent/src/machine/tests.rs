@@ -1,0 +1,219 @@
+//! A whole machine on the real engine, reached over a real connection.
+
+use tokio::io::AsyncReadExt;
+use zennet_primitives::{
+    announcement::ImageRef,
+    contract::{Quote, Resources},
+    usage::Counter,
+    AccountId, Hash, SessionKey,
+};
+use zennet_transport::{Endpoint, Limits, Link};
+
+use super::*;
+use crate::containers::tests::{TestEngine, IMAGE};
+
+const WAIT: Duration = Duration::from_secs(60);
+
+fn terms(image_digest: [u8; 32], rates: Rates) -> Terms {
+    Terms {
+        genesis: Hash::zero(),
+        announcement: Hash::zero(),
+        publisher: AccountId::new([1; 32]),
+        provider: AccountId::new([2; 32]),
+        session_key: SessionKey::from_raw([3; 32]),
+        client_key: [4; 32],
+        quote: Quote {
+            rates,
+            tick_ms: 1000,
+            grace_ms: 1000,
+            max_exposure: 1,
+            prepay: 0,
+            lease_secs: 60,
+            resources: Resources { cpu_millis: 1000, memory_mib: 128, disk_mib: 0 },
+            image: ImageRef::truncate_from(IMAGE.into()),
+            image_digest,
+            host_key: [0; 32],
+        },
+        deposit: 1,
+        challenge_blocks: 10,
+        app: None,
+    }
+}
+
+/// Both ends of one connection.
+async fn links() -> (Endpoint, Endpoint, Link, Link) {
+    let limits = Limits { allow_private: true, ..Default::default() };
+    let address = "/ip4/127.0.0.1/tcp/0".parse().unwrap();
+    let publisher = Endpoint::listen(vec![address], limits.clone()).await.unwrap();
+    let provider = Endpoint::dialer(limits).unwrap();
+    let target = publisher.addresses().remove(0);
+    let (dialed, accepted) =
+        tokio::join!(provider.dial(&target, Duration::from_secs(10)), publisher.accept());
+    (publisher, provider, dialed.unwrap(), accepted.unwrap())
+}
+
+struct Scene {
+    commands: mpsc::Sender<MachineCommand>,
+    events: mpsc::Receiver<ProviderEvent>,
+    task: JoinHandle<()>,
+    publisher: Link,
+    _endpoints: (Endpoint, Endpoint),
+    folders: tempfile::TempDir,
+}
+
+impl Scene {
+    async fn begin(engine: &Arc<TestEngine>) -> Scene {
+        let (listening, dialing, provider, publisher) = links().await;
+        let folders = tempfile::tempdir().unwrap();
+        let (commands, received) = mpsc::channel(16);
+        let (report, events) = mpsc::channel(16);
+        let workshop = Workshop {
+            engine: engine.engine.clone(),
+            folders: folders.path().join("machines"),
+            name: format!("test-{:08x}", rand::random::<u32>()),
+            host_key: HostKey::generate(),
+            connection: provider.connection.clone(),
+        };
+        let task = tokio::spawn(async move {
+            let _control = (provider.sender, provider.receiver);
+            serve(workshop, received, report).await;
+        });
+        let _endpoints = (listening, dialing);
+        Scene { commands, events, task, publisher, _endpoints, folders }
+    }
+
+    async fn ask(&mut self, command: MachineCommand) {
+        self.commands.send(command).await.unwrap();
+    }
+
+    async fn event(&mut self) -> ProviderEvent {
+        timeout(WAIT, self.events.recv()).await.expect("an event in time").unwrap()
+    }
+
+    async fn end(self) {
+        drop(self.commands);
+        timeout(WAIT, self.task).await.unwrap().unwrap();
+        let left = std::fs::read_dir(self.folders.path().join("machines"));
+        assert_eq!(left.map_or(0, Iterator::count), 0, "the folder of the lease is left");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_serves_ssh_is_metered_frozen_thawed_and_leaves_nothing() {
+    let engine = Arc::new(TestEngine::connect().await);
+    let digest = engine.engine.image(IMAGE).await.unwrap();
+    let mut scene = Scene::begin(&engine).await;
+    let rates = Rates::default().with(Counter::CpuMicros, 1);
+    scene.ask(MachineCommand::Prepare(terms(digest, rates))).await;
+    scene.ask(MachineCommand::Start).await;
+    let ProviderEvent::MachineReady { baseline } = scene.event().await else {
+        panic!("the machine comes up")
+    };
+
+    let mut stream = scene.publisher.connection.open_ssh(WAIT).await.unwrap();
+    let mut banner = [0; 8];
+    timeout(WAIT, stream.read_exact(&mut banner)).await.unwrap().unwrap();
+    assert_eq!(&banner, b"SSH-2.0-");
+
+    scene.ask(MachineCommand::Read { tick: 1 }).await;
+    let ProviderEvent::Metered { tick: 1, usage } = scene.event().await else {
+        panic!("a reading follows")
+    };
+    assert_eq!(usage.first_fallen(&baseline), None);
+    // An sshd was started since the baseline.
+    assert!(usage.get(Counter::CpuMicros) > baseline.get(Counter::CpuMicros));
+
+    scene.ask(MachineCommand::Freeze).await;
+    scene.ask(MachineCommand::Read { tick: 2 }).await;
+    let ProviderEvent::Metered { usage: frozen, .. } = scene.event().await else { panic!() };
+    scene.ask(MachineCommand::Read { tick: 3 }).await;
+    let ProviderEvent::Metered { usage: later, .. } = scene.event().await else { panic!() };
+    assert_eq!(frozen.get(Counter::CpuMicros), later.get(Counter::CpuMicros));
+    scene.ask(MachineCommand::Thaw).await;
+
+    scene.ask(MachineCommand::Stop).await;
+    let ProviderEvent::MachineStopped { usage: Some(last) } = scene.event().await else {
+        panic!("the last counters are read")
+    };
+    assert_eq!(last.first_fallen(&later), None);
+    scene.end().await;
+    assert_eq!(engine.engine.sweep().await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_machine_is_reported_and_its_last_counters_are_kept() {
+    let engine = Arc::new(TestEngine::connect().await);
+    let digest = engine.engine.image(IMAGE).await.unwrap();
+    let mut scene = Scene::begin(&engine).await;
+    scene.ask(MachineCommand::Prepare(terms(digest, Rates::default()))).await;
+    scene.ask(MachineCommand::Start).await;
+    assert!(matches!(scene.event().await, ProviderEvent::MachineReady { .. }));
+    scene.ask(MachineCommand::Read { tick: 1 }).await;
+    let ProviderEvent::Metered { usage, .. } = scene.event().await else { panic!() };
+    engine.kill_all();
+    assert_eq!(scene.event().await, ProviderEvent::MachineFailed);
+    scene.ask(MachineCommand::Stop).await;
+    let ProviderEvent::MachineStopped { usage: Some(last) } = scene.event().await else {
+        panic!("what was read last counts")
+    };
+    assert_eq!(last.first_fallen(&usage), None);
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_that_is_gone_fails_the_machine_and_stopping_is_still_answered() {
+    let engine = Arc::new(TestEngine::connect().await);
+    let mut scene = Scene::begin(&engine).await;
+    scene.ask(MachineCommand::Prepare(terms([9; 32], Rates::default()))).await;
+    assert_eq!(scene.event().await, ProviderEvent::MachineFailed);
+    scene.ask(MachineCommand::Stop).await;
+    assert_eq!(scene.event().await, ProviderEvent::MachineStopped { usage: None });
+    scene.end().await;
+}
+
+/// Passes connections on to the real engine until it is dropped, as an engine that stops.
+struct Relay {
+    _folder: tempfile::TempDir,
+    host: String,
+    task: JoinHandle<()>,
+}
+
+impl Relay {
+    fn start() -> Relay {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("docker.sock");
+        let listener = tokio::net::UnixListener::bind(&path).unwrap();
+        let task = tokio::spawn(async move {
+            let mut relayed = tokio::task::JoinSet::new();
+            while let Ok((mut near, _)) = listener.accept().await {
+                relayed.spawn(async move {
+                    let mut far = tokio::net::UnixStream::connect("/var/run/docker.sock").await?;
+                    tokio::io::copy_bidirectional(&mut near, &mut far).await
+                });
+            }
+        });
+        Relay { _folder: folder, host: format!("unix://{}", path.display()), task }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_stops_fails_the_machine_and_its_last_counters_count() {
+    let relay = Relay::start();
+    let engine = Arc::new(TestEngine::connect_to(relay.host.clone()).await);
+    let digest = engine.engine.image(IMAGE).await.unwrap();
+    let mut scene = Scene::begin(&engine).await;
+    scene.ask(MachineCommand::Prepare(terms(digest, Rates::default()))).await;
+    scene.ask(MachineCommand::Start).await;
+    let ProviderEvent::MachineReady { baseline } = scene.event().await else {
+        panic!("the machine comes up")
+    };
+    relay.task.abort();
+    assert_eq!(scene.event().await, ProviderEvent::MachineFailed);
+    scene.ask(MachineCommand::Stop).await;
+    let ProviderEvent::MachineStopped { usage: Some(last) } = scene.event().await else {
+        panic!("the last counters are there")
+    };
+    assert_eq!(last.first_fallen(&baseline), None);
+    drop(scene.commands);
+    timeout(WAIT, scene.task).await.unwrap().unwrap();
+}

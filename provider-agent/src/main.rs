@@ -1,0 +1,34 @@
+//! `provider-agent`: the daemon that rents out this host's containers.
+//!
+//! ```text
+//!  chain ── answers ── filter ── meet ──┬─ driver ── zennet_lease::Provider
+//!                                       ├─ wire      control stream
+//!                                       ├─ machine   container, meter, ssh streams
+//!                                       └─ ledger    watch, claim, settle
+//! ```
+
+mod agent;
+mod answers;
+mod bench;
+mod capacity;
+mod clock;
+mod commands;
+mod config;
+mod containers;
+mod driver;
+mod filter;
+mod hostkey;
+mod ledger;
+mod machine;
+mod meet;
+mod mining;
+mod ssh;
+mod status;
+mod store;
+mod wire;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    commands::main()
+}

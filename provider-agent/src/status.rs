@@ -1,0 +1,251 @@
+//! What `provider-agent status` shows, and the socket of the running daemon that gives it.
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    time::timeout,
+};
+use tracing::debug;
+use zennet_lease::Provider;
+use zennet_primitives::{amount::Balance, announcement::AnnouncementId, AccountId};
+
+use crate::{
+    capacity::{Capacity, Totals},
+    ledger::Heads,
+    ssh::bind,
+    store::{PastLease, Store},
+};
+
+/// Name of the socket in the data folder.
+const SOCKET: &str = "status.sock";
+/// How long one answer may take.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+/// Longest answer that is read, bytes.
+const MOST_BYTES: u64 = 16 << 20;
+/// Past leases in one answer.
+const MOST_PAST: usize = 50;
+
+/// A lease under way. Amounts are in the smallest coin unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LeaseStatus {
+    pub(crate) announcement: String,
+    pub(crate) publisher: String,
+    pub(crate) phase: String,
+    pub(crate) frozen: bool,
+    pub(crate) channel: Option<String>,
+    /// Unix time, seconds.
+    pub(crate) began_at: u64,
+    /// Price of all usage so far and of what is to be prepaid.
+    pub(crate) due: Balance,
+    /// Amount of the best voucher.
+    pub(crate) paid: Balance,
+    pub(crate) deposit: Option<Balance>,
+    pub(crate) vouchers: u32,
+    pub(crate) usage: serde_json::Value,
+}
+
+impl LeaseStatus {
+    pub(crate) fn of(
+        announcement: AnnouncementId,
+        publisher: &AccountId,
+        began_at: u64,
+        provider: &Provider,
+    ) -> (AnnouncementId, LeaseStatus) {
+        let phase = provider.phase();
+        let status = LeaseStatus {
+            announcement: format!("{announcement:?}"),
+            publisher: publisher.to_string(),
+            frozen: phase == zennet_lease::Phase::Serving { frozen: true },
+            phase: phase.name().into(),
+            channel: provider.channel().map(|c| format!("{:?}", c.channel)),
+            began_at,
+            due: provider.due(),
+            paid: provider.paid(),
+            deposit: provider.terms().map(|terms| terms.deposit),
+            vouchers: provider.vouchers(),
+            usage: PastLease::usage_of(provider.usage()),
+        };
+        (announcement, status)
+    }
+}
+
+/// The leases under way, as their drivers last reported them.
+#[derive(Clone, Default)]
+pub(crate) struct Board(Arc<Mutex<BTreeMap<AnnouncementId, LeaseStatus>>>);
+
+impl Board {
+    pub(crate) fn update(&self, (id, status): (AnnouncementId, LeaseStatus)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, status);
+    }
+
+    pub(crate) fn remove(&self, id: &AnnouncementId) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.leases().is_empty()
+    }
+
+    fn leases(&self) -> Vec<LeaseStatus> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+}
+
+/// The whole answer. Its field names are stable.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Report {
+    pub(crate) running: bool,
+    /// What follows is known only of a daemon that runs.
+    pub(crate) daemon: Option<Daemon>,
+    pub(crate) leases: Vec<LeaseStatus>,
+    /// Leases that a stopped daemon has still to settle.
+    pub(crate) unsettled: u64,
+    /// Newest first.
+    pub(crate) past: Vec<PastLease>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Daemon {
+    pub(crate) version: String,
+    pub(crate) pid: u32,
+    pub(crate) address: String,
+    pub(crate) node_url: String,
+    pub(crate) genesis: String,
+    pub(crate) best: u32,
+    pub(crate) finalized: u32,
+    pub(crate) capacity: Totals,
+    pub(crate) used: Totals,
+}
+
+/// What the socket's answers are made from.
+pub(crate) struct Source {
+    pub(crate) address: String,
+    pub(crate) node_url: String,
+    pub(crate) genesis: String,
+    pub(crate) heads: Heads,
+    pub(crate) capacity: Capacity,
+    pub(crate) board: Board,
+    pub(crate) store: Store,
+}
+
+impl Source {
+    fn report(&self) -> Result<Report, crate::store::StoreError> {
+        Ok(Report {
+            running: true,
+            daemon: Some(Daemon {
+                version: env!("CARGO_PKG_VERSION").into(),
+                pid: std::process::id(),
+                address: self.address.clone(),
+                node_url: self.node_url.clone(),
+                genesis: self.genesis.clone(),
+                best: self.heads.best.borrow().number,
+                finalized: self.heads.finalized.borrow().number,
+                capacity: self.capacity.total(),
+                used: self.capacity.used(),
+            }),
+            leases: self.board.leases(),
+            unsettled: 0,
+            past: self.store.past(MOST_PAST)?,
+        })
+    }
+}
+
+/// The socket; it is removed when dropped.
+pub(crate) struct Socket {
+    path: PathBuf,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.task.abort();
+        // A file that stays is replaced by the next start.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Answers every connection with one report. The store's lock makes this the only daemon here.
+pub(crate) fn listen(data_dir: &Path, source: Source) -> io::Result<Socket> {
+    let listener = bind(data_dir, SOCKET, 0o600)?;
+    let task = tokio::spawn(async move {
+        loop {
+            let Ok((mut stream, _)) = listener.accept().await else { return };
+            let answer = source.report().map_err(|e| e.to_string());
+            let bytes = serde_json::to_vec(&answer).unwrap_or_default();
+            let written = timeout(ANSWER_WAIT, stream.write_all(&bytes)).await;
+            if !matches!(written, Ok(Ok(()))) {
+                debug!("a status answer was not taken");
+            }
+        }
+    });
+    Ok(Socket { path: data_dir.join(SOCKET), task })
+}
+
+/// Why a running daemon's report was not had.
+#[derive(Debug, Error)]
+pub(crate) enum StatusError {
+    #[error("the daemon did not answer on {0}: {1}")]
+    NoAnswer(PathBuf, String),
+    #[error("the daemon could not read its store: {0}")]
+    Store(String),
+}
+
+/// Asks the running daemon; nothing where none runs.
+pub(crate) async fn ask(data_dir: &Path) -> Result<Option<Report>, StatusError> {
+    let path = data_dir.join(SOCKET);
+    let no_answer = |e: &dyn ToString| StatusError::NoAnswer(path.clone(), e.to_string());
+    let exchange = async {
+        let stream = match connect(data_dir).await {
+            Ok(stream) => stream,
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                return Ok(None)
+            }
+            Err(e) => return Err(no_answer(&e)),
+        };
+        let mut bytes = Vec::new();
+        stream.take(MOST_BYTES).read_to_end(&mut bytes).await.map_err(|e| no_answer(&e))?;
+        Ok(Some(bytes))
+    };
+    let answered = timeout(ANSWER_WAIT, exchange).await.map_err(|_| no_answer(&"too late"))?;
+    let Some(bytes) = answered? else { return Ok(None) };
+    let answer: Result<Report, String> =
+        serde_json::from_slice(&bytes).map_err(|e| no_answer(&e))?;
+    answer.map(Some).map_err(StatusError::Store)
+}
+
+async fn connect(data_dir: &Path) -> io::Result<UnixStream> {
+    use std::os::fd::AsRawFd;
+    // As in `bind`: a path of any length.
+    let held = fs::File::open(data_dir)?;
+    UnixStream::connect(format!("/proc/self/fd/{}/{SOCKET}", held.as_raw_fd())).await
+}
+
+/// What the store of a daemon that does not run tells.
+pub(crate) fn of_store(store: &Store) -> Result<Report, crate::store::StoreError> {
+    Ok(Report {
+        running: false,
+        daemon: None,
+        leases: Vec::new(),
+        unsettled: store.leases()?.len() as u64,
+        past: store.past(MOST_PAST)?,
+    })
+}

@@ -1,0 +1,64 @@
+use tokio::sync::watch;
+use zennet_chain_client::Head;
+use zennet_primitives::{close::CloseReason, Hash};
+
+use super::*;
+
+fn source(store: Store) -> Source {
+    let (_, best) = watch::channel(Head { number: 7, hash: Hash::zero() });
+    let (_, finalized) = watch::channel(Head { number: 5, hash: Hash::zero() });
+    let config = crate::config::Config::parse(crate::config::DEFAULT, Path::new("/x")).unwrap();
+    Source {
+        address: "5x".into(),
+        node_url: "ws://x".into(),
+        genesis: "0x00".into(),
+        heads: Heads { best, finalized },
+        capacity: Capacity::new(&config.capacity),
+        board: Board::default(),
+        store,
+    }
+}
+
+#[tokio::test]
+async fn a_running_daemon_answers_with_its_leases_and_the_past() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let past = crate::store::tests::past(CloseReason::Finished);
+    store.finish(Hash::zero(), Some(&past)).await.unwrap();
+    let source = source(store);
+    let lease = LeaseStatus {
+        announcement: "0x01".into(),
+        publisher: "5y".into(),
+        phase: "serving".into(),
+        frozen: false,
+        channel: None,
+        began_at: 1,
+        due: u128::MAX,
+        paid: 2,
+        deposit: Some(3),
+        vouchers: 1,
+        usage: serde_json::json!({ "cpu_micros": 4 }),
+    };
+    source.board.update((Hash::repeat_byte(1), lease.clone()));
+    let socket = listen(dir.path(), source).unwrap();
+    let mode = fs::metadata(dir.path().join(SOCKET)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let report = ask(dir.path()).await.unwrap().unwrap();
+    assert!(report.running);
+    assert_eq!(report.leases, vec![lease]);
+    assert_eq!(report.past, vec![past]);
+    let daemon = report.daemon.unwrap();
+    assert_eq!((daemon.best, daemon.finalized, daemon.capacity.leases), (7, 5, 8));
+    drop(socket);
+    assert!(ask(dir.path()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_socket_left_by_a_killed_daemon_counts_as_not_running() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(std::os::unix::net::UnixListener::bind(dir.path().join(SOCKET)).unwrap());
+    assert!(ask(dir.path()).await.unwrap().is_none());
+    let report = of_store(&Store::open(dir.path()).unwrap()).unwrap();
+    assert!(!report.running && report.past.is_empty() && report.unsettled == 0);
+}

@@ -1,0 +1,69 @@
+//! `recover`: settles what an earlier run left open.
+
+use anyhow::Result;
+use clap::Args;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    context::{addresses, Context, Lock},
+    events::Event,
+    failure::Failure,
+    lease::{recover::Recovery, status::Status},
+    order::report::ending,
+    store::Store,
+};
+
+/// Close the channels of leases that an earlier run left open
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  publisher-cli recover
+
+After a crash the deposit of a lease stays locked until its channel is closed on chain: a request,
+the time that the provider has to answer it, and the refund. `submit` does the same in the
+background.")]
+pub(crate) struct Opts {}
+
+pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
+    let config = context.config()?;
+    let key = context.key(&config)?;
+    let _lock = Lock::take(&config.data_dir)?;
+    let store = Store::open(&config.data_dir)?;
+    let chain = context.chain(&config).await?;
+    let recovery = Recovery::new(chain.clone(), key, store.clone());
+    let open = recovery.open().await?;
+    if open.is_empty() {
+        eprintln!("every lease of this folder is settled");
+        return Ok(());
+    }
+    eprintln!(
+        "settling {} leases; this takes as long as their providers have to answer",
+        open.len()
+    );
+    let address = addresses(&chain);
+    let mut settling = JoinSet::new();
+    for earlier in open {
+        let recovery = recovery.clone();
+        settling.spawn(async move {
+            let (status, _snapshot) = watch::channel(Status::new(earlier.lease.id));
+            let (_stop, stops) = mpsc::channel(1);
+            let (news, mut heard) = mpsc::channel(16);
+            let listening = tokio::spawn(async move { while heard.recv().await.is_some() {} });
+            let settled = recovery.settle(earlier, status, stops, news).await;
+            listening.abort();
+            settled
+        });
+    }
+    let mut unsettled = 0;
+    while let Some(status) = settling.join_next().await {
+        let event = ending(&status??, |account| address(account));
+        unsettled += usize::from(!matches!(event, Event::Settled { .. }));
+        context.out.data(&event)?;
+    }
+    if unsettled > 0 {
+        return Err(Failure::Unsettled(unsettled).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,311 @@
+//! `submit`: orders machines and stays until their leases are settled.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{bail, Context as _, Result};
+use clap::Args;
+use zennet_primitives::{
+    amount::{Balance, Rate},
+    announcement::{LeaseRange, Needs, MAX_TICK_MS, MIN_TICK_MS},
+    pow::{Difficulty, Role},
+    usage::Counter,
+};
+use zennet_transport::{Endpoint, Limits, Multiaddr};
+
+use crate::{
+    config::Config,
+    context::{addresses, check_coin, node_failure, Context, Lock},
+    control::{registry::Registry, server, socket},
+    events::Event,
+    lease::{recover::Recovery, seats::Seats},
+    mining,
+    order::{
+        report::Report,
+        run::{self, Order},
+        spec::{announced, Spec},
+    },
+    ssh::{files::Files, keys::ClientKey, ports::Ports},
+    store::Store,
+    units,
+};
+
+/// Most machines of one order.
+const MAX_MACHINES: u32 = 256;
+
+/// Rent machines, and pay for them until Ctrl-C ends the leases
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  publisher-cli submit -n 3 -m 512M --cpus 1
+  publisher-cli submit -m 2G --cpus 0.5 --image zennet-os --for 30m --max-price 2
+  publisher-cli submit -n 2 -m 256M --rate cpu=0.5 --rate memory=0.1 --json
+
+When a machine is ready, its local port is printed and the written ssh_config names it: `ssh -F
+ssh_config zn-1` then asks nothing and warns of nothing. Ctrl-C ends every lease, pays what is owed
+and gets the rest of the deposits back; a second Ctrl-C leaves at once.
+
+With --json every event is one line: identity, announced, met, waiting, negotiated, opened, final, ready,
+complete, frozen, thawed, reclaiming, parted, settled, unsettled, finished. Amounts are in the
+smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
+pub(crate) struct Opts {
+    /// How many machines, each from another provider
+    #[arg(short = 'n', long, default_value_t = 1,
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MACHINES)))]
+    machines: u32,
+    /// Memory of each, such as 512M or 2G
+    #[arg(short = 'm', long, value_name = "SIZE", value_parser = units::size_mib)]
+    memory: Option<u32>,
+    /// CPU time of each, in cores
+    #[arg(long, value_name = "CORES", value_parser = units::cpu_millis)]
+    cpus: Option<u32>,
+    /// Disk of each, such as 1G
+    #[arg(long, value_name = "SIZE", value_parser = units::size_mib)]
+    disk: Option<u32>,
+    /// Image that will do, up to four; the provider chooses without it
+    #[arg(long = "image", value_name = "REF")]
+    images: Vec<String>,
+    /// Longest lease wanted, such as 30m or 2h
+    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = units::time)]
+    lease: Duration,
+    /// Shortest lease worth having [default: a minute, or --for where that is less]
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
+    min_for: Option<Duration>,
+    /// Most that one machine may cost in all, in XEN: its deposit is never above it
+    #[arg(long, value_name = "XEN", value_parser = units::amount)]
+    max_price: Option<Balance>,
+    /// Highest price of a resource in XEN; those that are not named must then be free
+    #[arg(long = "rate", value_name = "KEY=XEN", value_parser = units::rate,
+          long_help = rate_help())]
+    rates: Vec<(Counter, Rate)>,
+    /// Interval between payments
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::time)]
+    tick: Duration,
+    /// Pay each tick before it begins
+    #[arg(long)]
+    prepaid: bool,
+    /// Work asked of each provider's answer, in hashes
+    #[arg(long, value_name = "HASHES", default_value_t = 1)]
+    asks: Difficulty,
+    /// Where providers can read more
+    #[arg(long, value_name = "URL", default_value = "")]
+    info_url: String,
+    /// Time in which all machines must be ready
+    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = units::time)]
+    timeout: Duration,
+    /// Where to write the configuration for ssh [default: ssh_config in --dir]
+    #[arg(long, value_name = "PATH")]
+    ssh_config: Option<PathBuf>,
+}
+
+fn rate_help() -> String {
+    format!(
+        "Highest price of a resource in XEN; those that are not named must then be free.\n\nKeys: {}",
+        units::rate_keys()
+    )
+}
+
+impl Opts {
+    fn spec(&self) -> Result<Spec> {
+        let secs = |what: &str, time: Duration| match u32::try_from(time.as_secs()) {
+            Ok(secs) if secs > 0 => Ok(secs),
+            _ => bail!("{what} must be at least 1s and at most {}s", u32::MAX),
+        };
+        let max_secs = secs("--for", self.lease)?;
+        let min_secs = match self.min_for {
+            Some(time) => secs("--min-for", time)?,
+            None => max_secs.min(60),
+        };
+        if min_secs > max_secs {
+            bail!("--min-for is longer than --for");
+        }
+        let tick_ms = u32::try_from(self.tick.as_millis()).unwrap_or(u32::MAX);
+        if !(MIN_TICK_MS..=MAX_TICK_MS).contains(&tick_ms) {
+            bail!("--tick must be from {MIN_TICK_MS}ms to {}h", MAX_TICK_MS / 3_600_000);
+        }
+        if self.max_price == Some(0) {
+            bail!("--max-price is 0 XEN: no provider can be paid with that");
+        }
+        Ok(Spec {
+            machines: self.machines,
+            needs: Needs {
+                cpu_millis: self.cpus,
+                memory_mib: self.memory,
+                disk_mib: self.disk,
+                ..Needs::default()
+            },
+            images: self.images.clone(),
+            lease: LeaseRange { min_secs, max_secs },
+            tick_ms,
+            prepaid: self.prepaid,
+            max_rates: units::max_rates(&self.rates),
+            max_price: self.max_price,
+            asks: self.asks,
+            info_url: self.info_url.clone(),
+            timeout: self.timeout,
+        })
+    }
+
+    fn files(&self, context: &Context, config: &Config) -> Result<Files> {
+        let absolute = |path: PathBuf| {
+            std::path::absolute(&path).with_context(|| format!("bad path {}", path.display()))
+        };
+        let wanted = self.ssh_config.clone().unwrap_or_else(|| context.dir.join("ssh_config"));
+        Ok(Files {
+            config: absolute(wanted)?,
+            known_hosts: absolute(config.data_dir.join("known_hosts"))?,
+            identity: absolute(config.data_dir.join("id_ed25519"))?,
+        })
+    }
+}
+
+pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
+    let spec = opts.spec()?;
+    let config = context.config()?;
+    let key = context.key(&config)?;
+    let lock = Lock::take(&config.data_dir)?;
+    let store = Store::open(&config.data_dir)?;
+    store.prune()?;
+    let chain = context.chain(&config).await?;
+    let policy = spec.policy(chain.constants())?;
+    let account = key.account();
+    check_coin(&chain, &account).await?;
+    let files = opts.files(context, &config)?;
+    let client_key = ClientKey::generate()?;
+    client_key.write(&files.identity)?;
+    files.write(&[])?;
+
+    let address = addresses(&chain);
+    let identity = mining::ensure_identity(&chain, Role::Publisher, &account).await?;
+    let mut report = Report::new(context.out, address.clone(), files);
+    report.tell(&Event::Identity {
+        address: address(&account),
+        mined_secs: identity.took.map(|took| took.as_secs_f64()),
+    });
+
+    let endpoint = listen(&config, spec.machines).await?;
+    let dialed = announced(&config, &endpoint)?;
+    let body = spec.announcement(&dialed)?;
+    let announcement = body.id(chain.genesis(), &account);
+    let stamp = mining::stamp(announcement, chain.constants().min_stamp).await?;
+    let blocks = spec.announcement_blocks(chain.constants());
+    let included = chain.announce(&key, &body, blocks, stamp).await.map_err(node_failure)?;
+    let secs = report.secs();
+    report.announced(&Event::Announced {
+        announcement: format!("{announcement:?}"),
+        block: included.block.number,
+        expires_at: included.block.number.saturating_add(blocks),
+        endpoint: dialed,
+        fee: included.fee,
+        secs,
+    });
+
+    let registry = Registry::new(store.clone(), address);
+    let server = server::serve(&socket(&config.data_dir), registry.clone())?;
+    let recovery = Recovery::new(chain.clone(), key.clone(), store.clone());
+    let order = Order {
+        chain,
+        key,
+        announcement,
+        limits: spec.limits(),
+        seats: Seats::new(spec.machines as usize),
+        timeout: spec.timeout,
+        body,
+        policy,
+        endpoint,
+        ports: Ports::from(config.ssh_port_base),
+        client_key,
+        store,
+        registry,
+    };
+    let outcome = Box::pin(run::run(order, recovery, &mut report)).await;
+    drop(server);
+    let totals = report.totals();
+    report.tell(&Event::Finished {
+        settled: totals.settled,
+        unsettled: totals.unsettled,
+        paid: totals.paid,
+        secs: report.secs(),
+    });
+    drop(lock);
+    outcome
+}
+
+async fn listen(config: &Config, machines: u32) -> Result<Endpoint> {
+    let mut addresses = Vec::new();
+    for text in &config.listen {
+        let address: Multiaddr = text
+            .parse()
+            .with_context(|| format!("`listen` in the configuration: {text:?} is no multiaddr"))?;
+        addresses.push(address);
+    }
+    let wanted = machines as usize;
+    let usual = Limits::default();
+    let limits = Limits {
+        connections: usual.connections.max(4 * wanted),
+        // Providers may share one address: a lab, a demonstration, a translated network.
+        connections_per_ip: usual.connections_per_ip.max(2 * wanted),
+        allow_private: config.allow_private_endpoint,
+        ..usual
+    };
+    Ok(Endpoint::listen(addresses, limits).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        opts: Opts,
+    }
+
+    fn spec(words: &str) -> Result<Spec> {
+        Line::try_parse_from(["submit"].into_iter().chain(words.split_whitespace()))?.opts.spec()
+    }
+
+    #[test]
+    fn an_order_says_what_was_typed() {
+        let spec =
+            spec("-n 3 -m 512M --cpus 0.5 --disk 1G --image a --image b --for 2h --tick 500ms")
+                .unwrap();
+        assert_eq!(spec.machines, 3);
+        assert_eq!(spec.needs.memory_mib, Some(512));
+        assert_eq!(spec.needs.cpu_millis, Some(500));
+        assert_eq!(spec.needs.disk_mib, Some(1024));
+        assert_eq!(spec.images, ["a", "b"]);
+        assert_eq!(spec.lease, LeaseRange { min_secs: 60, max_secs: 7200 });
+        assert_eq!((spec.tick_ms, spec.prepaid), (500, false));
+        assert_eq!((spec.max_price, spec.max_rates), (None, None));
+    }
+
+    #[test]
+    fn a_short_lease_lowers_the_shortest_with_it() {
+        assert_eq!(spec("--for 10s").unwrap().lease, LeaseRange { min_secs: 10, max_secs: 10 });
+    }
+
+    #[test]
+    fn quantities_out_of_range_are_refused_with_the_option_named() {
+        for (words, named) in [
+            ("-n 0", "--machines"),
+            ("-n 257", "--machines"),
+            ("-m 0M", "--memory"),
+            ("-m 512", "--memory"),
+            ("--cpus 0", "--cpus"),
+            ("--cpus 2000", "--cpus"),
+            ("--disk 1K", "--disk"),
+            ("--for 0s", "--for"),
+            ("--for 500ms", "--for"),
+            ("--for 1m --min-for 2m", "--min-for"),
+            ("--tick 100ms", "--tick"),
+            ("--tick 2h", "--tick"),
+            ("--max-price 0", "--max-price"),
+            ("--max-price -1", "-1"),
+            ("--rate gold=1", "--rate"),
+        ] {
+            let error = spec(words).unwrap_err().to_string();
+            assert!(error.contains(named), "{words}: {error}");
+        }
+    }
+}

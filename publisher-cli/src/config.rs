@@ -1,0 +1,233 @@
+//! `publisher.toml` and the files beside it.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use zennet_primitives::Hash;
+
+use crate::failure::Failure;
+
+/// Name of the configuration in its folder.
+pub(crate) const FILE: &str = "publisher.toml";
+
+/// Name of the key file that `init` writes beside it.
+pub(crate) const KEY_FILE: &str = "publisher.key";
+
+/// What `publisher.toml` says. Relative paths start at its folder.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// WebSocket address of a node.
+    pub(crate) node: String,
+    /// Hash of the first block of the chain that is expected, hexadecimal.
+    #[serde(default)]
+    pub(crate) genesis: Option<Genesis>,
+    /// File with the account's secret.
+    #[serde(default = "default_key_file")]
+    pub(crate) key_file: PathBuf,
+    /// Folder for leases, keys of machines and the control socket.
+    #[serde(default = "default_data_dir")]
+    pub(crate) data_dir: PathBuf,
+    /// Addresses to listen on for providers, multiaddrs.
+    #[serde(default = "default_listen")]
+    pub(crate) listen: Vec<String>,
+    /// Address that providers can reach, without the peer id, where it differs.
+    #[serde(default)]
+    pub(crate) announce: Option<String>,
+    /// First local port for ssh; each machine takes the next free one.
+    #[serde(default = "default_ssh_port_base")]
+    pub(crate) ssh_port_base: u16,
+    /// Whether loopback and private addresses may be announced.
+    #[serde(default)]
+    pub(crate) allow_private_endpoint: bool,
+}
+
+/// A hash in hexadecimal, with or without `0x`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Genesis(pub(crate) Hash);
+
+impl TryFrom<String> for Genesis {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let bytes = hex::decode(text.trim_start_matches("0x"))
+            .ok()
+            .and_then(|bytes| <[u8; 32]>::try_from(bytes).ok())
+            .ok_or_else(|| format!("{text:?} is no hash: write 0x and 64 hexadecimal digits"))?;
+        Ok(Genesis(Hash(bytes)))
+    }
+}
+
+fn default_key_file() -> PathBuf {
+    KEY_FILE.into()
+}
+
+fn default_data_dir() -> PathBuf {
+    "data".into()
+}
+
+fn default_listen() -> Vec<String> {
+    vec!["/ip4/0.0.0.0/tcp/0".into()]
+}
+
+fn default_ssh_port_base() -> u16 {
+    20001
+}
+
+impl Config {
+    /// Reads the configuration of a folder and makes its paths absolute or relative to the caller.
+    pub(crate) fn load(dir: &Path) -> Result<Config, Failure> {
+        let path = dir.join(FILE);
+        let bad = |why: String| Failure::BadConfig { path: path.clone(), why };
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Failure::NoConfig(path));
+            }
+            Err(e) => return Err(bad(e.to_string())),
+        };
+        let mut config: Config = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+        if config.listen.is_empty() {
+            return Err(bad("listen names no address: providers must be able to dial".into()));
+        }
+        if config.ssh_port_base == 0 {
+            return Err(bad("ssh_port_base is 0: give a port from 1 to 65535".into()));
+        }
+        config.key_file = dir.join(&config.key_file);
+        config.data_dir = dir.join(&config.data_dir);
+        Ok(config)
+    }
+}
+
+/// What `init` puts into a new configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Initial {
+    /// WebSocket address of a node.
+    pub(crate) node: String,
+    /// Addresses to listen on.
+    pub(crate) listen: Vec<String>,
+    /// Address that providers can reach.
+    pub(crate) announce: Option<String>,
+    /// First local port for ssh.
+    pub(crate) ssh_port_base: u16,
+    /// Whether private addresses may be announced.
+    pub(crate) allow_private_endpoint: bool,
+}
+
+impl Initial {
+    /// The commented text of the file.
+    pub(crate) fn render(&self) -> String {
+        let text = |value: &str| toml::Value::String(value.to_owned()).to_string();
+        let listen: Vec<_> = self.listen.iter().map(|address| text(address)).collect();
+        let announce = match &self.announce {
+            Some(address) => format!("announce = {}", text(address)),
+            None => "# announce = \"/ip4/203.0.113.7/tcp/4001\"".to_owned(),
+        };
+        format!(
+            "# Configuration of publisher-cli. Relative paths start at this file's folder.
+
+# WebSocket address of a node of the chain.
+node = {node}
+
+# Hash of the chain's first block; another chain is refused when it is set.
+# genesis = \"0x…\"
+
+# The account's secret; the file must not be readable by others (mode 600).
+key_file = \"{KEY_FILE}\"
+
+# Leases, keys of machines and the control socket.
+data_dir = \"data\"
+
+# Where providers reach this publisher, as multiaddrs; port 0 takes any free port.
+listen = [{listen}]
+
+# The address to announce where it differs from the one listened on, such as behind a router that
+# forwards a port. Without the peer id, which is new in each run; port 0 stands for the port taken.
+{announce}
+
+# First local port for ssh; each machine takes the next free one.
+ssh_port_base = {port}
+
+# Whether loopback and private addresses may be announced: only for chains of your own.
+allow_private_endpoint = {private}
+",
+            node = text(&self.node),
+            listen = listen.join(", "),
+            port = self.ssh_port_base,
+            private = self.allow_private_endpoint,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn initial() -> Initial {
+        Initial {
+            node: "ws://127.0.0.1:9944".into(),
+            listen: default_listen(),
+            announce: None,
+            ssh_port_base: 20001,
+            allow_private_endpoint: false,
+        }
+    }
+
+    fn load(text: &str) -> Result<Config, Failure> {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(FILE), text).unwrap();
+        Config::load(dir.path())
+    }
+
+    #[test]
+    fn the_shipped_configuration_loads_with_the_values_it_states() {
+        let config = load(&initial().render()).unwrap();
+        assert_eq!(config.node, "ws://127.0.0.1:9944");
+        assert_eq!(config.genesis, None);
+        assert!(config.key_file.ends_with(KEY_FILE));
+        assert_eq!(config.listen, default_listen());
+        assert_eq!(config.ssh_port_base, default_ssh_port_base());
+        assert!(!config.allow_private_endpoint);
+    }
+
+    #[test]
+    fn what_init_is_told_is_quoted() {
+        let told = Initial { announce: Some("/ip4/1.2.3.4/tcp/5".into()), ..initial() };
+        assert_eq!(load(&told.render()).unwrap().announce.unwrap(), "/ip4/1.2.3.4/tcp/5");
+        let odd = Initial { node: "ws://\"x\"".into(), ..initial() };
+        assert_eq!(load(&odd.render()).unwrap().node, "ws://\"x\"");
+    }
+
+    #[test]
+    fn unknown_and_ill_typed_keys_are_named() {
+        let error = load("node = \"ws://x\"\nnodes = 1").unwrap_err().to_string();
+        assert!(error.contains("nodes"), "{error}");
+        let error = load("node = 5").unwrap_err().to_string();
+        assert!(error.contains("node"), "{error}");
+        let error = load("node = \"x\"\ngenesis = \"0x12\"").unwrap_err().to_string();
+        assert!(error.contains("64 hexadecimal digits"), "{error}");
+        assert!(load("node = \"x\"\nlisten = []").is_err());
+        assert!(load("node = \"x\"\nssh_port_base = 70000").is_err());
+    }
+
+    #[test]
+    fn a_genesis_may_have_a_prefix() {
+        let hash = "12".repeat(32);
+        let with = load(&format!("node = \"x\"\ngenesis = \"0x{hash}\"")).unwrap();
+        let without = load(&format!("node = \"x\"\ngenesis = \"{hash}\"")).unwrap();
+        assert_eq!(with.genesis, without.genesis);
+        assert_eq!(with.genesis.unwrap().0, Hash::repeat_byte(0x12));
+    }
+
+    #[test]
+    fn a_missing_configuration_tells_what_to_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Config::load(dir.path()).unwrap_err();
+        assert_eq!(error.code(), 3);
+        assert!(error.to_string().contains("publisher-cli init"));
+    }
+}

@@ -1,0 +1,71 @@
+//! The socket on which a running `submit` answers `list`, `usage` and `cancel`.
+//!
+//! One request and one answer for each connection, each a line of JSON.
+
+pub(crate) mod client;
+pub(crate) mod registry;
+pub(crate) mod server;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::output::{Machine, MachineUsage};
+
+/// Longest request, bytes.
+const MAX_REQUEST: u64 = 4096;
+
+/// Longest answer, bytes.
+const MAX_ANSWER: u64 = 4 << 20;
+
+/// What is asked.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Request {
+    /// Which command.
+    pub(crate) verb: Verb,
+    /// Of which machine; all where none is named.
+    pub(crate) machine: Option<String>,
+}
+
+/// A command.
+#[derive(Clone, Copy, Serialize, Deserialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verb {
+    /// All leases, stored ones too.
+    List,
+    /// Usage of leases.
+    Usage,
+    /// End leases.
+    Cancel,
+}
+
+/// What is answered.
+#[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Answer {
+    /// Why there is no answer.
+    pub(crate) error: Option<String>,
+    /// Leases.
+    pub(crate) machines: Vec<Machine>,
+    /// Their usage.
+    pub(crate) usage: Vec<MachineUsage>,
+}
+
+/// Where the socket of a data folder is.
+pub(crate) fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_verb_or_field_is_refused() {
+        let good = "{\"verb\":\"list\",\"machine\":null}";
+        assert!(serde_json::from_str::<Request>(good).is_ok());
+        assert!(serde_json::from_str::<Request>("{\"verb\":\"drop\",\"machine\":null}").is_err());
+        let more = "{\"verb\":\"list\",\"machine\":null,\"force\":true}";
+        assert!(serde_json::from_str::<Request>(more).is_err());
+    }
+}

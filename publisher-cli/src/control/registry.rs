@@ -1,0 +1,208 @@
+//! The leases of a running `submit`, for whoever asks.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use tokio::sync::{mpsc, watch};
+use zennet_primitives::{close::CloseReason, AccountId};
+
+use super::{Answer, Request, Verb};
+use crate::{
+    lease::status::{stored_machine, stored_usage, Status},
+    output::{Machine, MachineUsage},
+    store::Store,
+};
+
+/// Writes an account as the chain does.
+pub(crate) type Address = Arc<dyn Fn(&AccountId) -> String + Send + Sync>;
+
+/// A lease that runs, or has just ended.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    /// Its newest snapshot.
+    pub(crate) status: watch::Receiver<Status>,
+    /// Ends it.
+    pub(crate) stop: mpsc::Sender<CloseReason>,
+}
+
+/// All leases of this run; clones share them.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    entries: Arc<Mutex<BTreeMap<u64, Entry>>>,
+    store: Store,
+    address: Address,
+}
+
+impl Registry {
+    /// No leases yet.
+    pub(crate) fn new(store: Store, address: Address) -> Self {
+        Registry { entries: Arc::default(), store, address }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
+        self.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Adds a lease.
+    pub(crate) fn add(&self, lease: u64, entry: Entry) {
+        self.lock().insert(lease, entry);
+    }
+
+    /// Forgets a lease: what is to be known of it is in the store.
+    pub(crate) fn remove(&self, lease: u64) {
+        self.lock().remove(&lease);
+    }
+
+    /// The newest snapshot of a lease.
+    pub(crate) fn status(&self, lease: u64) -> Option<Status> {
+        self.lock().get(&lease).map(|entry| entry.status.borrow().clone())
+    }
+
+    /// The newest snapshots of all.
+    pub(crate) fn all(&self) -> Vec<Status> {
+        self.lock().values().map(|entry| entry.status.borrow().clone()).collect()
+    }
+
+    /// Ends every lease that `which` names.
+    pub(crate) fn stop(&self, reason: CloseReason, which: impl Fn(&Status) -> bool) {
+        for entry in self.lock().values() {
+            if which(&entry.status.borrow()) {
+                // A full queue holds a reason to stop already.
+                let _ = entry.stop.try_send(reason);
+            }
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) fn answer(&self, request: &Request) -> Answer {
+        let wanted = |name: &str| request.machine.as_deref().is_none_or(|wanted| wanted == name);
+        let answer = match request.verb {
+            Verb::List => Answer { machines: self.machines(wanted), ..Answer::default() },
+            Verb::Usage => Answer { usage: self.usage(wanted), ..Answer::default() },
+            Verb::Cancel => {
+                let live = self.live(wanted);
+                let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
+                self.stop(CloseReason::Finished, named);
+                Answer { machines: live, ..Answer::default() }
+            }
+        };
+        let nothing = answer.machines.is_empty() && answer.usage.is_empty();
+        match &request.machine {
+            Some(name) if nothing => Answer {
+                error: Some(format!(
+                    "there is no such machine as {name}: run `publisher-cli list` to see all"
+                )),
+                ..Answer::default()
+            },
+            _ => answer,
+        }
+    }
+
+    fn live(&self, wanted: impl Fn(&str) -> bool) -> Vec<Machine> {
+        let address = &self.address;
+        let shown = self.all().into_iter().filter_map(|status| status.machine(|a| address(a)));
+        shown.filter(|machine| wanted(&machine.machine)).collect()
+    }
+
+    fn machines(&self, wanted: impl Fn(&str) -> bool) -> Vec<Machine> {
+        let mut machines = self.live(&wanted);
+        let live: Vec<u64> = machines.iter().map(|machine| machine.lease).collect();
+        let stored = self.store.leases().unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read the store");
+            Vec::new()
+        });
+        let address = &self.address;
+        let past = stored.iter().rev().filter(|lease| !live.contains(&lease.id));
+        machines.extend(past.map(|lease| stored_machine(lease, |a| address(a))));
+        machines.retain(|machine| wanted(&machine.machine));
+        machines
+    }
+
+    fn usage(&self, wanted: impl Fn(&str) -> bool) -> Vec<MachineUsage> {
+        let mut usage: Vec<_> = self.all().iter().filter_map(Status::usage).collect();
+        usage.retain(|usage| wanted(&usage.machine));
+        if usage.is_empty() {
+            // The latest of the past leases of that name.
+            let stored = self.store.leases().unwrap_or_default();
+            usage = latest_usage(&stored.iter().map(stored_usage).collect::<Vec<_>>(), wanted);
+        }
+        usage
+    }
+}
+
+/// For each machine the usage of its latest lease.
+pub(crate) fn latest_usage(
+    usage: &[MachineUsage],
+    wanted: impl Fn(&str) -> bool,
+) -> Vec<MachineUsage> {
+    let mut latest: BTreeMap<&str, &MachineUsage> = BTreeMap::new();
+    for each in usage.iter().filter(|usage| wanted(&usage.machine)) {
+        let known = latest.entry(&each.machine).or_insert(each);
+        if known.lease < each.lease {
+            *known = each;
+        }
+    }
+    latest.into_values().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::terms;
+
+    fn registry(dir: &std::path::Path) -> Registry {
+        Registry::new(Store::open(dir).unwrap(), Arc::new(|_: &AccountId| "5F".to_owned()))
+    }
+
+    fn running(lease: u64, name: &str) -> (Entry, mpsc::Receiver<CloseReason>) {
+        let mut status = Status::new(lease);
+        status.name = Some(name.to_owned());
+        status.terms = Some(terms());
+        let (stop, stopped) = mpsc::channel(1);
+        (Entry { status: watch::channel(status).1, stop }, stopped)
+    }
+
+    fn ask(registry: &Registry, verb: Verb, machine: Option<&str>) -> Answer {
+        registry.answer(&Request { verb, machine: machine.map(str::to_owned) })
+    }
+
+    #[test]
+    fn cancel_ends_the_named_machine_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        let (one, mut one_stopped) = running(1, "zn-1");
+        let (two, mut two_stopped) = running(2, "zn-2");
+        registry.add(1, one);
+        registry.add(2, two);
+        assert_eq!(ask(&registry, Verb::List, None).machines.len(), 2);
+        let answer = ask(&registry, Verb::Cancel, Some("zn-2"));
+        assert_eq!(answer.machines[0].machine, "zn-2");
+        assert!(one_stopped.try_recv().is_err());
+        assert_eq!(two_stopped.try_recv(), Ok(CloseReason::Finished));
+        let twice = ask(&registry, Verb::Cancel, None);
+        assert_eq!(twice.machines.len(), 2);
+        assert_eq!(one_stopped.try_recv(), Ok(CloseReason::Finished));
+    }
+
+    #[test]
+    fn an_unknown_machine_is_an_error_that_says_where_to_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let answer = ask(&registry(dir.path()), Verb::Usage, Some("zn-9"));
+        assert!(answer.error.unwrap().contains("publisher-cli list"));
+    }
+
+    #[test]
+    fn the_latest_lease_of_a_name_is_shown() {
+        let usage = |lease, machine: &str| {
+            let mut status = Status::new(lease);
+            status.name = Some(machine.to_owned());
+            status.terms = Some(terms());
+            status.usage().unwrap()
+        };
+        let all = [usage(1, "zn-1"), usage(3, "zn-1"), usage(2, "zn-2")];
+        let shown: Vec<_> = latest_usage(&all, |_| true).iter().map(|u| u.lease).collect();
+        assert_eq!(shown, [3, 2]);
+    }
+}

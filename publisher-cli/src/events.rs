@@ -1,0 +1,350 @@
+//! The events of an order: one JSON line each with `--json`, a line of status without it.
+
+use std::fmt;
+
+use serde::Serialize;
+use zennet_primitives::{amount::Balance, close::CloseReason};
+
+use crate::{output::Counters, units::xen};
+
+/// When a lease reached each stage, seconds since the order began.
+#[derive(Clone, Copy, Serialize, PartialEq, Debug, Default)]
+pub(crate) struct Stages {
+    /// The announcement was in a block.
+    pub(crate) announced: Option<f64>,
+    /// The provider had dialed.
+    pub(crate) met: Option<f64>,
+    /// Both had signed the contract.
+    pub(crate) negotiated: Option<f64>,
+    /// The channel was in a block.
+    pub(crate) channel_included: Option<f64>,
+    /// That block was final.
+    pub(crate) channel_final: Option<f64>,
+    /// The machine could be logged in to.
+    pub(crate) ready: Option<f64>,
+}
+
+/// What happens during an order. Amounts are in the smallest coin unit.
+#[derive(Clone, Serialize, PartialEq, Debug)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The publisher's identity stands on chain.
+    Identity {
+        /// Address.
+        address: String,
+        /// Time that mining took, where it was needed.
+        mined_secs: Option<f64>,
+    },
+    /// Leases of an earlier run are being settled in the background.
+    Recovering {
+        /// How many.
+        leases: usize,
+    },
+    /// The announcement is in a block; times count from the order's begin.
+    Announced {
+        /// Its identifier.
+        announcement: String,
+        /// Number of the block.
+        block: u32,
+        /// First block in which it no longer stands.
+        expires_at: u32,
+        /// Where providers dial.
+        endpoint: String,
+        /// Fee.
+        fee: Balance,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// A provider has dialed.
+    Met {
+        /// Number of the lease.
+        lease: u64,
+        /// Where it dialed from.
+        from: String,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// A provider's offer will do, but all machines are taken at the moment: it is asked to wait.
+    Waiting {
+        /// Number of the lease.
+        lease: u64,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// Both have signed a contract.
+    Negotiated {
+        /// Number of the lease.
+        lease: u64,
+        /// Name of the machine.
+        machine: String,
+        /// Address of the provider.
+        provider: String,
+        /// What the channel will lock.
+        deposit: Balance,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// The channel is in a block.
+    Opened {
+        /// Name of the machine.
+        machine: String,
+        /// The channel.
+        channel: String,
+        /// Number of the block.
+        block: u32,
+        /// Fee.
+        fee: Balance,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// The channel's block is final.
+    Final {
+        /// Name of the machine.
+        machine: String,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// The machine can be logged in to.
+    Ready {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Local port.
+        port: u16,
+        /// Address of the provider.
+        provider: String,
+        /// Since the begin.
+        order_to_ready_secs: f64,
+        /// When each stage was reached.
+        stages: Stages,
+    },
+    /// All machines are ready.
+    Complete {
+        /// How many.
+        machines: usize,
+        /// Configuration for ssh.
+        ssh_config: String,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// The machine is frozen until what is due is paid.
+    Frozen {
+        /// Name of the machine.
+        machine: String,
+        /// Price of all usage so far.
+        due: Balance,
+    },
+    /// The machine runs again.
+    Thawed {
+        /// Name of the machine.
+        machine: String,
+    },
+    /// The provider is gone: the chain is asked to close the channel.
+    Reclaiming {
+        /// Name of the machine.
+        machine: String,
+        /// Blocks that the provider has to answer.
+        challenge_blocks: u32,
+    },
+    /// A meeting ended without a contract.
+    Parted {
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider, where it said who it is.
+        provider: Option<String>,
+        /// Why.
+        close_reason: CloseReason,
+    },
+    /// A lease ended and its channel was settled on chain.
+    Settled {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// What the channel paid on chain.
+        paid: Balance,
+        /// What it had locked.
+        deposit: Balance,
+        /// Sum of the vouchers.
+        signed: Balance,
+        /// How many vouchers were signed.
+        vouchers: u32,
+        /// Since the start, as the provider read it.
+        usage: Counters,
+        /// Since the first own reading, as read inside the machine.
+        own_usage: Counters,
+        /// Whether the last comparison was within the tolerance.
+        agreed: bool,
+        /// Why it ended.
+        close_reason: CloseReason,
+        /// Transactions of this channel, by either side.
+        transactions: u32,
+    },
+    /// A lease ended without a channel, or its channel was not settled.
+    Unsettled {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// What is locked until the channel ends; zero where none was opened.
+        locked: Balance,
+        /// Why it ended.
+        close_reason: CloseReason,
+    },
+    /// The order is over; always the last line.
+    Finished {
+        /// Leases that were settled.
+        settled: usize,
+        /// Leases that were not.
+        unsettled: usize,
+        /// What all channels paid.
+        paid: Balance,
+        /// Since the begin.
+        secs: f64,
+    },
+}
+
+impl Event {
+    /// Whether it is the data that a person asked for; everything else is status.
+    pub(crate) fn is_data(&self) -> bool {
+        matches!(self, Event::Ready { .. } | Event::Complete { .. } | Event::Settled { .. })
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Event::Identity { address, mined_secs: Some(secs) } => {
+                write!(f, "identity of {address} mined in {secs:.1} s")
+            }
+            Event::Identity { address, mined_secs: None } => {
+                write!(f, "identity of {address} stands on chain")
+            }
+            Event::Recovering { leases } => {
+                write!(f, "settling {leases} leases that an earlier run left open")
+            }
+            Event::Announced { block, expires_at, endpoint, .. } => write!(
+                f,
+                "announced in block {block} until block {expires_at}; providers dial {endpoint}"
+            ),
+            Event::Met { lease, from, .. } => write!(f, "met a provider from {from} (#{lease})"),
+            Event::Waiting { lease, .. } => {
+                write!(f, "a provider waits in case that another fails (#{lease})")
+            }
+            Event::Negotiated { lease, machine, provider, deposit, .. } => write!(
+                f,
+                "{machine}: contract with {provider} (#{lease}), deposit {}",
+                xen(*deposit)
+            ),
+            Event::Opened { machine, block, .. } => {
+                write!(f, "{machine}: deposit locked in block {block}, waiting for finality")
+            }
+            Event::Final { machine, .. } => write!(f, "{machine}: deposit final"),
+            Event::Ready { machine, port, order_to_ready_secs, .. } => {
+                write!(f, "{machine}  127.0.0.1:{port}  ready after {order_to_ready_secs:.1} s")
+            }
+            Event::Complete { machines, ssh_config, .. } => write!(
+                f,
+                "{machines} machines are ready: ssh -F {ssh_config} zn-1\n\
+                 Ctrl-C ends the leases and settles them"
+            ),
+            Event::Frozen { machine, due } => {
+                write!(f, "{machine}: frozen until {} is paid", xen(*due))
+            }
+            Event::Thawed { machine } => write!(f, "{machine}: runs again"),
+            Event::Reclaiming { machine, challenge_blocks } => write!(
+                f,
+                "{machine}: the provider does not answer; closing the channel on chain, which \
+                 takes {challenge_blocks} blocks"
+            ),
+            Event::Parted { lease, provider, close_reason } => {
+                let who = provider.as_deref().unwrap_or("a provider");
+                write!(f, "no contract with {who} (#{lease}): {close_reason}")
+            }
+            Event::Settled { machine, paid, deposit, vouchers, agreed, close_reason, .. } => {
+                let agreed = if *agreed { "readings agreed" } else { "readings did not agree" };
+                write!(
+                    f,
+                    "{machine}  settled: paid {} of {} by {vouchers} vouchers, {agreed} \
+                     ({close_reason})",
+                    xen(*paid),
+                    xen(*deposit)
+                )
+            }
+            Event::Unsettled { machine, locked, close_reason, .. } => match locked {
+                0 => write!(f, "{machine}: ended before a deposit was locked: {close_reason}"),
+                _ => write!(
+                    f,
+                    "{machine}: ended ({close_reason}), {} stay locked until its channel ends",
+                    xen(*locked)
+                ),
+            },
+            Event::Finished { settled, unsettled, paid, secs } => write!(
+                f,
+                "order over after {secs:.0} s: {settled} leases settled, {unsettled} not, {} paid",
+                xen(*paid)
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_of_a_settled_lease_is_stable() {
+        let event = Event::Settled {
+            machine: "zn-1".into(),
+            lease: 1,
+            provider: "5F".into(),
+            paid: 7,
+            deposit: 9,
+            signed: 7,
+            vouchers: 3,
+            usage: [("cpu_micros".to_owned(), 5)].into(),
+            own_usage: [("cpu_micros".to_owned(), 4)].into(),
+            agreed: true,
+            close_reason: CloseReason::Finished,
+            transactions: 2,
+        };
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            "{\"event\":\"settled\",\"machine\":\"zn-1\",\"lease\":1,\"provider\":\"5F\",\
+             \"paid\":7,\"deposit\":9,\"signed\":7,\"vouchers\":3,\"usage\":{\"cpu_micros\":5},\
+             \"own_usage\":{\"cpu_micros\":4},\"agreed\":true,\"close_reason\":\"finished\",\
+             \"transactions\":2}"
+        );
+        assert!(event.is_data());
+    }
+
+    #[test]
+    fn the_json_of_a_ready_machine_is_stable() {
+        let event = Event::Ready {
+            machine: "zn-1".into(),
+            lease: 1,
+            port: 20001,
+            provider: "5F".into(),
+            order_to_ready_secs: 4.5,
+            stages: Stages { announced: Some(1.0), ready: Some(4.5), ..Stages::default() },
+        };
+        assert_eq!(
+            serde_json::to_string(&event).unwrap(),
+            "{\"event\":\"ready\",\"machine\":\"zn-1\",\"lease\":1,\"port\":20001,\
+             \"provider\":\"5F\",\"order_to_ready_secs\":4.5,\"stages\":{\"announced\":1.0,\
+             \"met\":null,\"negotiated\":null,\"channel_included\":null,\"channel_final\":null,\
+             \"ready\":4.5}}"
+        );
+    }
+
+    #[test]
+    fn amounts_above_64_bits_are_printed_whole() {
+        let event = Event::Frozen { machine: "zn-1".into(), due: u128::MAX };
+        assert!(serde_json::to_string(&event).unwrap().contains(&u128::MAX.to_string()));
+    }
+}

@@ -1,0 +1,267 @@
+//! The chain as a lease needs it, over a node.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{anyhow, Result};
+use tokio::{sync::mpsc, time::sleep};
+use zennet_chain_client::{AccountKey, Chain, ChainError, Head};
+use zennet_primitives::{
+    channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord, AccountId,
+};
+
+use super::world::{ChannelChange, LeaseChain, OpenError, OpenedChannel};
+
+/// Pause before the node is asked again after an error.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Blocks that a channel lives longer than the lease and the challenge: time to settle, and for
+/// blocks that come late.
+const SPARE_BLOCKS: u64 = 150;
+
+/// Nonces that are tried to find the channel of a run that was killed while it opened one.
+const NONCES: u64 = 64;
+
+/// A node with the account that pays.
+#[derive(Clone)]
+pub(crate) struct NodeChain {
+    chain: Chain,
+    key: AccountKey,
+}
+
+impl NodeChain {
+    /// A lease's view of a node.
+    pub(crate) fn new(chain: Chain, key: AccountKey) -> Self {
+        NodeChain { chain, key }
+    }
+
+    /// Looks for the channel of a contract whose nonce is not known; the nonce is at least
+    /// `least`.
+    pub(crate) async fn find(&self, terms: &Terms, least: u64) -> Result<Option<u64>> {
+        let at = self.chain.best().await?.hash;
+        for nonce in least..least.saturating_add(NONCES) {
+            if self.chain.channel(terms.channel(nonce).channel, at).await?.is_some() {
+                return Ok(Some(nonce));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn record(&self, id: ChannelId, head: Head) -> Result<Option<ChannelRecord<u32>>> {
+        Ok(self.chain.channel(id, head.hash).await?)
+    }
+
+    async fn try_open(&self, terms: &Terms) -> Result<OpenedChannel, OpenError> {
+        let refused = |error: ChainError| OpenError::Refused(error.to_string());
+        let constants = *self.chain.constants();
+        let best = self.chain.best().await.map_err(refused)?;
+        let blocks = lifetime_blocks(
+            terms.quote.lease_secs,
+            terms.challenge_blocks,
+            constants.block_ms,
+            constants.channel_max_lifetime,
+        )
+        .map_err(|error| OpenError::Refused(error.to_string()))?;
+        let expires_at = best
+            .number
+            .checked_add(blocks)
+            .ok_or_else(|| OpenError::Refused("the block number overflows".into()))?;
+        match self.chain.open(&self.key, terms, expires_at).await {
+            Ok(opened) => Ok(OpenedChannel {
+                nonce: opened.nonce,
+                channel: opened.channel,
+                block: opened.block.number,
+                fee: opened.fee,
+            }),
+            Err(error @ (ChainError::Rejected { .. } | ChainError::NoCoin { .. })) => {
+                Err(OpenError::Refused(error.to_string()))
+            }
+            Err(error) => Err(OpenError::Unknown(error.to_string())),
+        }
+    }
+
+    /// Does the next thing that a channel needs to end; nothing once it is gone.
+    async fn reclaim_once(
+        &self,
+        id: ChannelId,
+        changes: &mpsc::Sender<ChannelChange>,
+    ) -> Result<Reclaimed> {
+        let best = self.chain.best().await?;
+        let Some(record) = self.record(id, best).await? else { return Ok(Reclaimed::Gone) };
+        let expired = best.number >= record.ends_at();
+        if !expired && record.closing_at.is_some() {
+            return Ok(Reclaimed::Waiting);
+        }
+        if expired {
+            self.chain.finalize(&self.key, id).await?;
+        } else {
+            self.chain.request_close(&self.key, id).await?;
+            let _ = changes.send(ChannelChange::Requested).await;
+        }
+        Ok(Reclaimed::Waiting)
+    }
+}
+
+enum Reclaimed {
+    Gone,
+    Waiting,
+}
+
+/// Blocks that a channel must live for a lease.
+pub(crate) fn lifetime_blocks(
+    lease_secs: u32,
+    challenge_blocks: u32,
+    block_ms: u64,
+    longest: u32,
+) -> Result<u32> {
+    let lease = (u64::from(lease_secs) * 1000).div_ceil(block_ms.max(1));
+    let needed = lease.saturating_add(u64::from(challenge_blocks)).saturating_add(SPARE_BLOCKS);
+    match u32::try_from(needed) {
+        Ok(needed) if needed <= longest => Ok(needed),
+        _ => Err(anyhow!(
+            "a lease of {lease_secs} s needs a channel of {needed} blocks, the chain allows \
+             {longest}: ask for a shorter lease with --for"
+        )),
+    }
+}
+
+impl LeaseChain for NodeChain {
+    async fn is_mined_provider(&self, account: AccountId) -> Result<bool> {
+        let at = self.chain.best().await?.hash;
+        Ok(self.chain.identity(Role::Provider, &account, at).await?.is_some())
+    }
+
+    async fn open(&self, terms: Terms) -> Result<OpenedChannel, OpenError> {
+        self.try_open(&terms).await
+    }
+
+    async fn watch(&self, channel: ChannelId, opened: u32, changes: mpsc::Sender<ChannelChange>) {
+        tokio::join!(self.watch_best(channel, &changes), self.watch_final(opened, &changes));
+    }
+
+    async fn reclaim(&self, channel: ChannelId, changes: mpsc::Sender<ChannelChange>) {
+        loop {
+            match self.reclaim_once(channel, &changes).await {
+                Ok(Reclaimed::Gone) => return,
+                Ok(Reclaimed::Waiting) => {}
+                Err(error) => {
+                    tracing::warn!(%channel, %error, "cannot reclaim the deposit yet");
+                }
+            }
+            sleep(RETRY).await;
+        }
+    }
+}
+
+impl NodeChain {
+    async fn watch_final(&self, opened: u32, changes: &mpsc::Sender<ChannelChange>) {
+        let follow = || self.chain.follow_finalized();
+        let reached = |head: Head| async move { Ok(head.number >= opened) };
+        // The block may be final before the stream begins.
+        let already = self.chain.finalized().await.is_ok_and(|head| head.number >= opened);
+        if !already {
+            self.each_head(follow, reached).await;
+        }
+        let _ = changes.send(ChannelChange::Final).await;
+    }
+
+    async fn watch_best(&self, id: ChannelId, changes: &mpsc::Sender<ChannelChange>) {
+        let seen = std::sync::Mutex::new(None::<Seen>);
+        let follow = || self.chain.follow_best();
+        self.each_head(follow, |head| {
+            let before = *seen.lock().unwrap_or_else(|e| e.into_inner());
+            let seen = &seen;
+            async move {
+                let (now, done) = self.look(id, head, before, changes).await?;
+                *seen.lock().unwrap_or_else(|e| e.into_inner()) = now;
+                Ok(done)
+            }
+        })
+        .await;
+    }
+
+    /// Calls `look` with every head until it says that it is done; goes on after errors.
+    async fn each_head<F, G>(&self, follow: impl Fn() -> F, look: impl Fn(Head) -> G)
+    where
+        F: Future<Output = Result<zennet_chain_client::HeadStream, ChainError>>,
+        G: Future<Output = Result<bool>>,
+    {
+        loop {
+            let mut heads = match follow().await {
+                Ok(heads) => heads,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot follow the chain, trying again");
+                    sleep(RETRY).await;
+                    continue;
+                }
+            };
+            while let Some(head) = heads.next().await {
+                let outcome = match head {
+                    Ok(head) => look(head).await,
+                    Err(error) => Err(error.into()),
+                };
+                match outcome {
+                    Ok(true) => return,
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot look at the chain, trying again");
+                        sleep(RETRY).await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells what changed on a channel between two heads; whether it is settled.
+    async fn look(
+        &self,
+        id: ChannelId,
+        head: Head,
+        before: Option<Seen>,
+        changes: &mpsc::Sender<ChannelChange>,
+    ) -> Result<(Option<Seen>, bool)> {
+        let Some(record) = self.record(id, head).await? else {
+            // Before it was ever seen, the head may be older than the block that opened it; a
+            // channel that an earlier run knew of may be gone for long.
+            let event = self.chain.settled(id, head.hash).await?;
+            let Some(paid) = event.map(|event| event.paid).or(before.map(|seen| seen.paid)) else {
+                return Ok((before, false));
+            };
+            let _ = changes.send(ChannelChange::Settled { paid }).await;
+            return Ok((before, true));
+        };
+        let now = Seen { paid: record.paid, closing: record.closing_at.is_some() };
+        let (paid, closing) = before.map_or((0, false), |seen| (seen.paid, seen.closing));
+        if now.paid > paid {
+            let _ = changes.send(ChannelChange::Claimed).await;
+        }
+        if now.closing && !closing {
+            let _ = changes.send(ChannelChange::Closing).await;
+        }
+        Ok((Some(now), false))
+    }
+}
+
+/// What was last seen of a channel.
+#[derive(Clone, Copy)]
+struct Seen {
+    paid: u128,
+    closing: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_outlives_its_lease_and_the_challenge() {
+        assert_eq!(lifetime_blocks(3600, 20, 2000, 1_000_000).unwrap(), 1800 + 20 + 150);
+        assert_eq!(lifetime_blocks(1, 20, 2000, 1000).unwrap(), 1 + 20 + 150);
+    }
+
+    #[test]
+    fn a_lease_that_is_longer_than_any_channel_is_refused_with_the_option_to_change() {
+        let error = lifetime_blocks(u32::MAX, 20, 2000, 43_200).unwrap_err().to_string();
+        assert!(error.contains("--for") && error.contains("43200"), "{error}");
+        assert!(lifetime_blocks(3600, u32::MAX, 2000, u32::MAX).is_err());
+    }
+}

@@ -1,0 +1,374 @@
+//! The only task of a lease: select → step → persist → perform.
+
+use std::{
+    collections::VecDeque,
+    future::pending,
+    time::{Duration, Instant},
+};
+
+use rand::{rngs::OsRng, RngCore};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::sleep_until,
+};
+use zennet_chain_client::AccountKey;
+use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
+use zennet_primitives::{channel::ChannelId, close::CloseReason, usage::Usage};
+
+use super::{
+    keep::promises,
+    seats::{Seats, Take},
+    session::Session,
+    status::{News, Status, What},
+    world::{ChannelChange, LeaseChain, OpenError, OpenedChannel, Shell, Wire, WireError},
+};
+use crate::store::{Ended, Store, StoredLease};
+
+/// Results of tasks that may wait for the driver.
+const INBOX: usize = 32;
+
+/// What a lease is made of.
+pub(crate) struct Parts<W, C, S> {
+    /// Its number in this folder.
+    pub(crate) id: u64,
+    /// The state machine.
+    pub(crate) machine: Publisher,
+    /// The control stream; none when a lease of an earlier run is settled.
+    pub(crate) wire: Option<W>,
+    /// The chain.
+    pub(crate) chain: C,
+    /// Ports and own counters.
+    pub(crate) shell: S,
+    /// Signs proofs and contracts.
+    pub(crate) account: AccountKey,
+    /// Signs vouchers.
+    pub(crate) session: Session,
+    /// The seats of the order.
+    pub(crate) seats: Seats,
+    /// Where leases are kept.
+    pub(crate) store: Store,
+}
+
+/// How others reach a lease's driver and hear of it.
+pub(crate) struct Lines {
+    /// Reasons to end the lease.
+    pub(crate) stops: mpsc::Receiver<CloseReason>,
+    /// The newest snapshot.
+    pub(crate) status: watch::Sender<Status>,
+    /// What happened.
+    pub(crate) news: mpsc::Sender<News>,
+}
+
+/// A lease that an earlier run left open.
+pub(crate) struct Earlier {
+    /// As it was stored.
+    pub(crate) lease: StoredLease,
+    /// Its channel, which is open.
+    pub(crate) channel: ChannelId,
+    /// The channel's nonce, where the stored machine does not know of the channel.
+    pub(crate) nonce: Option<u64>,
+}
+
+/// What comes back from a lease's own tasks.
+pub(super) enum Input {
+    Identity { mined: bool },
+    Open(Result<OpenedChannel, OpenError>),
+}
+
+/// A step that was not taken yet, and the next change of a seat.
+struct Parked {
+    step: Step<Publisher, PublisherAction>,
+    seats: watch::Receiver<()>,
+}
+
+/// A lease that runs.
+pub(crate) struct Lease<W, C, S> {
+    pub(super) parts: Parts<W, C, S>,
+    pub(super) lines: Lines,
+    clock: Instant,
+    pub(super) queue: VecDeque<PublisherEvent>,
+    pub(super) inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
+    pub(super) changes: (mpsc::Sender<ChannelChange>, mpsc::Receiver<ChannelChange>),
+    pub(super) readings: (mpsc::Sender<Usage>, mpsc::Receiver<Usage>),
+    pub(super) tasks: JoinSet<()>,
+    /// A step that signs a contract and waits for a seat. It was not taken yet.
+    parked: Option<Parked>,
+    pub(super) seat: Option<usize>,
+    pub(super) stored: Option<StoredLease>,
+    /// The transaction that opens the channel is out and nothing is known of it.
+    open_unknown: bool,
+    pub(super) reclaiming: bool,
+    timer_denied: bool,
+    pub(super) finished: Option<CloseReason>,
+}
+
+impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
+    /// A lease that meets its provider now.
+    pub(crate) fn new(parts: Parts<W, C, S>, lines: Lines) -> Self {
+        Lease {
+            parts,
+            lines,
+            clock: Instant::now(),
+            queue: VecDeque::new(),
+            inbox: mpsc::channel(INBOX),
+            changes: mpsc::channel(INBOX),
+            readings: mpsc::channel(INBOX),
+            tasks: JoinSet::new(),
+            parked: None,
+            seat: None,
+            stored: None,
+            open_unknown: false,
+            reclaiming: false,
+            timer_denied: false,
+            finished: None,
+        }
+    }
+
+    /// Runs a new lease until nothing is left to do; gives the last snapshot.
+    pub(crate) async fn run(mut self) -> Status {
+        if let Some(wire) = &self.parts.wire {
+            let (own_peer, other_peer) = wire.peers();
+            let mut challenge = [0; 32];
+            OsRng.fill_bytes(&mut challenge);
+            self.queue.push_back(PublisherEvent::Connected { own_peer, other_peer, challenge });
+        }
+        self.drive().await
+    }
+
+    /// Settles a lease of an earlier run.
+    pub(crate) async fn resume(mut self, earlier: Earlier) -> Status {
+        let Earlier { lease, channel, nonce } = earlier;
+        self.lines.status.send_modify(|status| {
+            status.name = Some(lease.name.clone());
+            status.transactions = lease.transactions;
+            status.opened = true;
+        });
+        self.stored = Some(lease);
+        self.watch(channel, 0);
+        self.queue.extend(nonce.map(|nonce| PublisherEvent::ChannelOpened { nonce }));
+        self.queue.push_back(PublisherEvent::Restarted);
+        self.drive().await
+    }
+
+    async fn drive(&mut self) -> Status {
+        while self.finished.is_none() {
+            let event = match self.queue.pop_front() {
+                Some(event) => Some(event),
+                None => self.next().await,
+            };
+            if let Some(event) = event {
+                self.step(event).await;
+            }
+        }
+        self.end().await
+    }
+
+    /// Waits for whatever comes first.
+    async fn next(&mut self) -> Option<PublisherEvent> {
+        let deadline = self.parts.machine.deadline().filter(|_| !self.timer_denied);
+        let at = deadline.map(|ms| (self.clock + Duration::from_millis(ms)).into());
+        let parked = &mut self.parked;
+        let wire = &mut self.parts.wire;
+        tokio::select! {
+            biased;
+            Some(reason) = self.lines.stops.recv() => Some(PublisherEvent::Stop(reason)),
+            Some(input) = self.inbox.1.recv() => self.input(input).await,
+            Some(change) = self.changes.1.recv() => self.change(change).await,
+            received = async {
+                match wire {
+                    Some(wire) => wire.receive().await,
+                    None => pending().await,
+                }
+            } => Some(match received {
+                Ok(frame) => PublisherEvent::Received(frame),
+                Err(WireError::Malformed) => PublisherEvent::Malformed,
+                Err(WireError::Lost(why)) => {
+                    tracing::debug!(lease = self.parts.id, why, "disconnected");
+                    self.parts.wire = None;
+                    PublisherEvent::Disconnected
+                }
+            }),
+            Some(usage) = self.readings.1.recv() => Some(PublisherEvent::OwnUsage { usage }),
+            () = async {
+                match at {
+                    Some(at) => sleep_until(at).await,
+                    None => pending().await,
+                }
+            } => Some(PublisherEvent::Timer),
+            () = async {
+                match parked {
+                    // The seats live as long as this lease.
+                    Some(parked) => drop(parked.seats.changed().await),
+                    None => pending().await,
+                }
+            } => {
+                if let Some(Parked { step, .. }) = self.parked.take() {
+                    self.adopt(step).await;
+                }
+                None
+            }
+            Some(_) = self.tasks.join_next(), if !self.tasks.is_empty() => None,
+        }
+    }
+
+    async fn input(&mut self, input: Input) -> Option<PublisherEvent> {
+        match input {
+            Input::Identity { mined } => Some(PublisherEvent::IdentityChecked { mined }),
+            Input::Open(Ok(opened)) => {
+                if let Err(error) = self.parts.store.used_nonce(opened.nonce) {
+                    tracing::warn!(%error, "cannot store the channel's nonce");
+                }
+                self.lines.status.send_modify(|status| {
+                    status.opened = true;
+                    status.transactions += 1;
+                });
+                self.tell(What::Opened(opened)).await;
+                self.watch(opened.channel, opened.block);
+                Some(PublisherEvent::ChannelOpened { nonce: opened.nonce })
+            }
+            Input::Open(Err(error)) => {
+                tracing::warn!(lease = self.parts.id, %error, "cannot open the channel");
+                self.open_unknown = matches!(error, OpenError::Unknown(_));
+                Some(PublisherEvent::OpenFailed)
+            }
+        }
+    }
+
+    async fn change(&mut self, change: ChannelChange) -> Option<PublisherEvent> {
+        match change {
+            // Long ago, for a lease of an earlier run.
+            ChannelChange::Final if self.seat.is_none() => None,
+            ChannelChange::Final => {
+                self.tell(What::Final).await;
+                None
+            }
+            ChannelChange::Claimed | ChannelChange::Requested => {
+                self.lines.status.send_modify(|status| status.transactions += 1);
+                None
+            }
+            // Its own request is no news to the machine.
+            ChannelChange::Closing if self.reclaiming => None,
+            ChannelChange::Closing => Some(PublisherEvent::ChannelClosing),
+            ChannelChange::Settled { paid } => {
+                self.lines.status.send_modify(|status| {
+                    status.settled = Some(paid);
+                    status.transactions += 1;
+                });
+                Some(PublisherEvent::Settled { paid })
+            }
+        }
+    }
+
+    async fn step(&mut self, event: PublisherEvent) {
+        let timer = matches!(event, PublisherEvent::Timer);
+        let now = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match self.parts.machine.step(event, now) {
+            Ok(step) => self.adopt(step).await,
+            Err(denied) => {
+                tracing::debug!(lease = self.parts.id, %denied, "dropped an event");
+                self.timer_denied |= timer;
+            }
+        }
+    }
+
+    /// Takes a step: a seat first, then the store, then the actions.
+    async fn adopt(&mut self, step: Step<Publisher, PublisherAction>) {
+        let contract = step.actions.iter().find_map(|action| match action {
+            PublisherAction::SendContract(terms) => Some(terms),
+            _ => None,
+        });
+        if let (Some(terms), None) = (contract, self.seat) {
+            // From before the look at them, so that no change is missed.
+            let seats = self.parts.seats.watch();
+            match self.parts.seats.take(&terms.provider) {
+                Take::Seat(number) => {
+                    self.seat = Some(number);
+                    let name = format!("zn-{number}");
+                    self.lines.status.send_modify(|status| status.name = Some(name));
+                }
+                Take::Wait => {
+                    self.parked = Some(Parked { step, seats });
+                    self.tell(What::Waiting).await;
+                    return;
+                }
+                Take::Never => {
+                    self.queue.push_back(PublisherEvent::Stop(CloseReason::EnoughMachines));
+                    return;
+                }
+            }
+        }
+        self.parked = None;
+        // A step without actions tells nobody anything: the next one is stored with it.
+        let due = step.next.must_persist() && !step.actions.is_empty();
+        if due && !self.persist(&step.next).await && promises(&step.actions) {
+            // What could not be stored is not promised: the lease ends with the last promise.
+            self.queue.push_back(PublisherEvent::Stop(CloseReason::Finished));
+            return;
+        }
+        self.timer_denied = false;
+        self.parts.machine = step.next;
+        for action in step.actions {
+            self.perform(action).await;
+        }
+        self.publish();
+    }
+
+    pub(super) fn watch(&mut self, channel: ChannelId, opened: u32) {
+        let (chain, changes) = (self.parts.chain.clone(), self.changes.0.clone());
+        self.tasks.spawn(async move { chain.watch(channel, opened, changes).await });
+    }
+
+    pub(super) async fn tell(&mut self, what: What) {
+        let news = News { lease: self.parts.id, at: Instant::now(), what };
+        let _ = self.lines.news.send(news).await;
+    }
+
+    /// Publishes the snapshot; frees the seat and the port as soon as they are of no more use.
+    pub(super) fn publish(&mut self) {
+        let machine = &self.parts.machine;
+        let over =
+            self.parts.wire.is_none() || matches!(machine.phase(), Phase::Settling | Phase::Closed);
+        if over {
+            self.parts.shell.stop();
+        }
+        self.lines.status.send_modify(|status| {
+            status.follow(machine);
+            status.port = status.port.filter(|_| !over);
+        });
+        if let Some(seat) = self.seat.filter(|_| machine.close_reason().is_some()) {
+            self.parts.seats.release(seat);
+        }
+    }
+
+    async fn end(&mut self) -> Status {
+        self.disconnect();
+        self.parts.shell.stop();
+        self.tasks.shutdown().await;
+        self.publish();
+        if let Some(seat) = self.seat {
+            self.parts.seats.release(seat);
+        }
+        let reason = self.finished.unwrap_or(CloseReason::Finished);
+        let (opened, settled) = {
+            let status = self.lines.status.borrow();
+            (status.opened, status.settled)
+        };
+        // A deposit that may still be locked stays in the store as unfinished.
+        let done = settled.is_some() || !(opened || self.open_unknown);
+        if self.stored.is_some() {
+            let machine = self.parts.machine.clone();
+            let ended = done.then_some(Ended { reason, settled });
+            if let Some(Err(error)) = self.record(&machine, ended).map(|l| self.parts.store.put(&l))
+            {
+                tracing::error!(lease = self.parts.id, %error, "cannot store the end of the lease");
+            }
+        }
+        self.lines.status.send_modify(|status| {
+            status.close_reason = status.close_reason.or(Some(reason));
+            status.opened |= self.open_unknown;
+        });
+        self.tell(What::Ended).await;
+        self.lines.status.borrow().clone()
+    }
+}

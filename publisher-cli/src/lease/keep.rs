@@ -1,0 +1,77 @@
+//! How a driver keeps its lease in the store.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use codec::Encode;
+use zennet_lease::{Publisher, PublisherAction};
+use zennet_primitives::contract::Terms;
+
+use super::{
+    driver::Lease,
+    world::{LeaseChain, Shell, Wire},
+};
+use crate::store::{Ended, StoredLease};
+
+/// How often the store is tried before a promise is given up.
+const STORE_ATTEMPTS: u32 = 3;
+
+/// Pause between two of these.
+const STORE_PAUSE: Duration = Duration::from_millis(200);
+
+impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
+    /// Writes the lease durably; whether that worked.
+    pub(super) async fn persist(&mut self, machine: &Publisher) -> bool {
+        let Some(lease) = self.record(machine, None) else { return true };
+        for attempt in 1..=STORE_ATTEMPTS {
+            let (store, record) = (self.parts.store.clone(), lease.clone());
+            let written = tokio::task::spawn_blocking(move || store.put(&record)).await;
+            match written {
+                Ok(Ok(())) => {
+                    self.stored = Some(lease);
+                    return true;
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(lease = self.parts.id, attempt, %error, "cannot store the lease");
+                }
+                Err(error) => {
+                    tracing::error!(lease = self.parts.id, %error, "the store's task failed");
+                }
+            }
+            tokio::time::sleep(STORE_PAUSE).await;
+        }
+        false
+    }
+
+    pub(super) fn record(&self, machine: &Publisher, ended: Option<Ended>) -> Option<StoredLease> {
+        let earlier = self.stored.as_ref();
+        let terms: Option<&Terms> = machine.terms().or(earlier.map(|lease| &lease.terms));
+        let status = self.lines.status.borrow();
+        Some(StoredLease {
+            id: self.parts.id,
+            name: status.name.clone()?,
+            session_seed: self.parts.session.seed(),
+            machine: machine.encode(),
+            terms: terms?.clone(),
+            since: earlier.map_or_else(unix_secs, |lease| lease.since),
+            transactions: status.transactions,
+            ended,
+            figures: super::status::figures(machine),
+        })
+    }
+}
+
+/// Whether one of the actions binds this side.
+pub(super) fn promises(actions: &[PublisherAction]) -> bool {
+    actions.iter().any(|action| {
+        matches!(
+            action,
+            PublisherAction::SendContract(_)
+                | PublisherAction::OpenChannel(_)
+                | PublisherAction::SendVoucher { .. }
+        )
+    })
+}
+
+fn unix_secs() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

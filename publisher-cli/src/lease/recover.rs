@@ -1,0 +1,129 @@
+//! Leases that an earlier run left open: their channels are closed and the deposits return.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{bail, Result};
+use codec::DecodeAll;
+use tokio::sync::{mpsc, watch};
+use zennet_chain_client::{AccountKey, Chain};
+use zennet_lease::Publisher;
+use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms, usage::Usage};
+
+use super::{
+    chain::NodeChain,
+    driver::{Earlier, Lease, Lines, Parts},
+    seats::Seats,
+    session::Session,
+    status::{News, Status},
+    wire::LinkWire,
+    world::Shell,
+};
+use crate::store::{Ended, Store, StoredLease};
+
+/// Time after which a transaction that opens a channel can no longer get into a block, seconds.
+const OPEN_SECS: u64 = 240;
+
+/// What settles the leases of earlier runs.
+#[derive(Clone)]
+pub(crate) struct Recovery {
+    chain: Chain,
+    key: AccountKey,
+    store: Store,
+}
+
+/// A machine of an earlier run cannot be logged in to.
+struct NoShell;
+
+impl Shell for NoShell {
+    async fn start(&mut self, _: &Terms, _: mpsc::Sender<Usage>) -> Result<u16> {
+        bail!("the connection to the machine ended with an earlier run")
+    }
+
+    fn stop(&mut self) {}
+}
+
+impl Recovery {
+    /// Works on a store with the key that its leases were paid by.
+    pub(crate) fn new(chain: Chain, key: AccountKey, store: Store) -> Self {
+        Recovery { chain, key, store }
+    }
+
+    /// The leases that are still open, after what is over by now was written down.
+    pub(crate) async fn open(&self) -> Result<Vec<Earlier>> {
+        let mut open = Vec::new();
+        for lease in self.store.unfinished()? {
+            if lease.terms.genesis != self.chain.genesis() {
+                tracing::warn!(lease = lease.id, "an unfinished lease belongs to another chain");
+                continue;
+            }
+            if lease.terms.publisher != self.key.account() {
+                tracing::warn!(lease = lease.id, "an unfinished lease belongs to another account");
+                continue;
+            }
+            match self.look(&lease).await? {
+                Found::Open(channel, nonce) => open.push(Earlier { lease, channel, nonce }),
+                Found::Over(reason) => {
+                    let ended = Some(Ended { reason, settled: None });
+                    self.store.put(&StoredLease { ended, ..lease })?;
+                }
+                Found::Unclear => {
+                    tracing::warn!(lease = lease.id, "its channel may still be opened: try later");
+                }
+            }
+        }
+        Ok(open)
+    }
+
+    async fn look(&self, lease: &StoredLease) -> Result<Found> {
+        let machine = Publisher::decode_all(&mut lease.machine.as_slice());
+        let known = machine.as_ref().ok().and_then(Publisher::channel).map(|c| c.channel);
+        let reason = machine.as_ref().ok().and_then(Publisher::close_reason);
+        if let Some(channel) = known {
+            let at = self.chain.best().await?.hash;
+            return Ok(match self.chain.channel(channel, at).await? {
+                Some(_) => Found::Open(channel, None),
+                None => Found::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
+            });
+        }
+        let node = NodeChain::new(self.chain.clone(), self.key.clone());
+        if let Some(nonce) = node.find(&lease.terms, self.store.least_nonce()?).await? {
+            return Ok(Found::Open(lease.terms.channel(nonce).channel, Some(nonce)));
+        }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
+        Ok(if now.saturating_sub(lease.since) < OPEN_SECS {
+            Found::Unclear
+        } else {
+            Found::Over(reason.unwrap_or(CloseReason::ChannelNotOpened))
+        })
+    }
+
+    /// Settles one; it can be watched meanwhile.
+    pub(crate) async fn settle(
+        self,
+        earlier: Earlier,
+        status: watch::Sender<Status>,
+        stops: mpsc::Receiver<CloseReason>,
+        news: mpsc::Sender<News>,
+    ) -> Result<Status> {
+        let machine = Publisher::decode_all(&mut earlier.lease.machine.as_slice())?;
+        let parts = Parts {
+            id: earlier.lease.id,
+            machine,
+            wire: None::<LinkWire>,
+            chain: NodeChain::new(self.chain, self.key.clone()),
+            shell: NoShell,
+            account: self.key,
+            session: Session::from_seed(earlier.lease.session_seed),
+            seats: Seats::new(0),
+            store: self.store,
+        };
+        let lines = Lines { stops, status, news };
+        Ok(Box::pin(Lease::new(parts, lines).resume(earlier)).await)
+    }
+}
+
+enum Found {
+    Open(ChannelId, Option<u64>),
+    Over(CloseReason),
+    Unclear,
+}

@@ -1,0 +1,207 @@
+//! The driver against a provider's real state machine, in memory.
+
+mod stand_ins;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use zennet_chain_client::AccountKey;
+use zennet_lease::{Phase, Publisher, PublisherLimits, PublisherPolicy, PublisherSetup};
+use zennet_primitives::{
+    amount::Balance,
+    announcement::{Announcement, LeaseRange, Needs},
+    close::CloseReason,
+};
+
+use self::stand_ins::{provide, Chain, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS};
+use crate::{
+    lease::{
+        driver::{Lease, Lines, Parts},
+        seats::Seats,
+        session::Session,
+        status::{News, Status, What},
+    },
+    store::Store,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Bench {
+    key: AccountKey,
+    chain: Chain,
+    seats: Seats,
+    store: Store,
+    _dir: tempfile::TempDir,
+}
+
+struct Running {
+    stop: mpsc::Sender<CloseReason>,
+    status: watch::Receiver<Status>,
+    news: mpsc::Receiver<News>,
+    publisher: JoinHandle<Status>,
+    provider: JoinHandle<anyhow::Result<(CloseReason, Balance)>>,
+    port_stopped: Arc<std::sync::Mutex<bool>>,
+}
+
+impl Bench {
+    fn new(machines: usize, chain: Chain) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Bench {
+            key: AccountKey::generate(),
+            chain,
+            seats: Seats::new(machines),
+            store: Store::open(dir.path()).unwrap(),
+            _dir: dir,
+        }
+    }
+
+    fn meet(&self, id: u64, provider: AccountKey, manner: Manner) -> Running {
+        let (own, other) = Pipe::pair();
+        let session = Session::generate();
+        let setup = PublisherSetup {
+            genesis: GENESIS,
+            announcement: ANNOUNCEMENT,
+            body: body(),
+            account: self.key.account(),
+            session_key: session.public(),
+            client_key: [6; 32],
+            policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
+            limits: PublisherLimits::default(),
+        };
+        let (stop, stops) = mpsc::channel(1);
+        let (status, snapshot) = watch::channel(Status::new(id));
+        let (news, heard) = mpsc::channel(256);
+        let port = Port::default();
+        let port_stopped = port.stopped.clone();
+        let parts = Parts {
+            id,
+            machine: Publisher::new(setup),
+            wire: Some(own),
+            chain: self.chain.clone(),
+            shell: port,
+            account: self.key.clone(),
+            session,
+            seats: self.seats.clone(),
+            store: self.store.clone(),
+        };
+        let lines = Lines { stops, status, news };
+        let publisher = tokio::spawn(Lease::new(parts, lines).run());
+        let chain = self.chain.clone();
+        let provider = tokio::spawn(provide(other, chain, provider, self.key.account(), manner));
+        Running { stop, status: snapshot, news: heard, publisher, provider, port_stopped }
+    }
+}
+
+impl Running {
+    async fn until(&mut self, wanted: impl FnMut(&Status) -> bool) {
+        timeout(PATIENCE, self.status.wait_for(wanted)).await.unwrap().unwrap();
+    }
+}
+
+fn body() -> Announcement {
+    Announcement {
+        task: 1,
+        machines: 1,
+        images: Default::default(),
+        needs: Needs { memory_mib: Some(256), ..Needs::default() },
+        lease: LeaseRange { min_secs: 10, max_secs: 60 },
+        interval_ms: 500,
+        max_rates: None,
+        proposal_secs: 30,
+        asks: 1,
+        info_url: Default::default(),
+        endpoint: b"/x".to_vec().try_into().unwrap(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_is_paid_by_the_tick_and_settled_with_the_last_voucher() {
+    let bench = Bench::new(1, Chain::default());
+    let mut lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    lease.until(|s| s.figures.vouchers >= 3 && s.figures.agreed).await;
+    let live = lease.status.borrow().clone();
+    assert_eq!((live.phase, live.port), (Phase::Serving { frozen: false }, Some(20001)));
+    assert_eq!(live.name.as_deref(), Some("zn-1"));
+    assert!(live.figures.paid > 0);
+    let stored = bench.store.lease(1).unwrap().unwrap();
+    assert!(stored.ended.is_none(), "a running lease is unfinished in the store");
+    lease.stop.send(CloseReason::Finished).await.unwrap();
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    let (reason, paid) = timeout(PATIENCE, lease.provider).await.unwrap().unwrap().unwrap();
+    assert_eq!((end.close_reason, reason), (Some(CloseReason::Finished), CloseReason::Finished));
+    assert_eq!(end.settled, Some(end.figures.paid));
+    assert_eq!(paid, end.figures.paid);
+    assert_eq!(end.transactions, 2, "open and close");
+    assert!(*lease.port_stopped.lock().unwrap());
+    let ended = bench.store.lease(1).unwrap().unwrap().ended.unwrap();
+    assert_eq!((ended.reason, ended.settled), (CloseReason::Finished, Some(paid)));
+    let mut order = Vec::new();
+    while let Ok(news) = lease.news.try_recv() {
+        order.push(news.what);
+    }
+    assert!(matches!(
+        order[..],
+        [What::Negotiated, What::Opened(_), What::Final, What::Ready, What::Ended]
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_vanishes_costs_a_request_and_returns_the_deposit() {
+    let bench = Bench::new(1, Chain::default());
+    let lease = bench.meet(1, AccountKey::generate(), Manner::VanishesWhenReady);
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    assert_eq!(end.close_reason, Some(CloseReason::ConnectionLost));
+    assert_eq!((end.settled, bench.chain.requests()), (Some(0), 1));
+    assert_eq!(end.transactions, 3, "open, request and refund");
+    assert_eq!(bench.seats.take(&AccountKey::generate().account()), super::seats::Take::Seat(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_that_cannot_be_opened_ends_the_lease_and_frees_its_seat() {
+    let bench = Bench::new(1, Chain::refusing());
+    let lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    assert_eq!(end.close_reason, Some(CloseReason::ChannelNotOpened));
+    assert!(!end.opened && end.settled.is_none());
+    assert!(bench.store.unfinished().unwrap().is_empty());
+    assert_eq!(bench.seats.take(&AccountKey::generate().account()), super::seats::Take::Seat(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_provider_gets_one_machine() {
+    let bench = Bench::new(2, Chain::default());
+    let provider = AccountKey::generate();
+    let mut first = bench.meet(1, provider.clone(), Manner::Honest);
+    first.until(|s| s.port.is_some()).await;
+    let second = bench.meet(2, provider, Manner::Honest);
+    let end = timeout(PATIENCE, second.publisher).await.unwrap().unwrap();
+    assert_eq!(end.close_reason, Some(CloseReason::EnoughMachines));
+    let (reason, _) = timeout(PATIENCE, second.provider).await.unwrap().unwrap().unwrap();
+    assert_eq!(reason, CloseReason::EnoughMachines);
+    assert_eq!(bench.chain.opened(), 1);
+    first.stop.send(CloseReason::Finished).await.unwrap();
+    timeout(PATIENCE, first.publisher).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_comes_too_late_waits_for_a_seat_and_leaves_when_none_can_come() {
+    let bench = Bench::new(1, Chain::default());
+    // The seat is taken by a lease that is not ready yet.
+    let early = AccountKey::generate().account();
+    assert_eq!(bench.seats.take(&early), super::seats::Take::Seat(1));
+    let mut late = bench.meet(2, AccountKey::generate(), Manner::Honest);
+    let news = timeout(PATIENCE, late.news.recv()).await.unwrap().unwrap();
+    assert!(matches!(news.what, What::Waiting));
+    bench.seats.release(1);
+    late.until(|s| s.port.is_some()).await;
+    assert_eq!(late.status.borrow().name.as_deref(), Some("zn-1"));
+    let last = bench.meet(3, AccountKey::generate(), Manner::Honest);
+    let end = timeout(PATIENCE, last.publisher).await.unwrap().unwrap();
+    assert_eq!(end.close_reason, Some(CloseReason::EnoughMachines));
+    late.stop.send(CloseReason::Finished).await.unwrap();
+    timeout(PATIENCE, late.publisher).await.unwrap().unwrap();
+}

@@ -1,0 +1,117 @@
+//! What a lease's driver needs of the world, as small traits so that tests can stand in.
+
+use std::future::Future;
+
+use anyhow::Result;
+use thiserror::Error;
+use tokio::sync::mpsc;
+use zennet_primitives::{
+    amount::Balance, auth::PeerIdBytes, channel::ChannelId, contract::Terms, frame::Frame,
+    usage::Usage, AccountId,
+};
+
+/// Why no frame came or went.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(crate) enum WireError {
+    /// The other side sent something that is no frame.
+    #[error("the other side sent a malformed frame")]
+    Malformed,
+    /// The connection is gone.
+    #[error("the connection is gone: {0}")]
+    Lost(String),
+}
+
+/// The control stream of one connection.
+pub(crate) trait Wire: Send {
+    /// Own peer id and the other side's, as the transport proved them.
+    fn peers(&self) -> (PeerIdBytes, PeerIdBytes);
+
+    /// Sends one frame.
+    fn send(&mut self, frame: &Frame) -> impl Future<Output = Result<(), WireError>> + Send;
+
+    /// Receives the next frame; a dropped future loses nothing.
+    fn receive(&mut self) -> impl Future<Output = Result<Frame, WireError>> + Send;
+
+    /// Flushes and closes.
+    fn close(&mut self);
+}
+
+/// A channel that is in a block.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct OpenedChannel {
+    /// The publisher's nonce of it.
+    pub(crate) nonce: u64,
+    /// The channel.
+    pub(crate) channel: ChannelId,
+    /// Number of the block.
+    pub(crate) block: u32,
+    /// Fee.
+    pub(crate) fee: Balance,
+}
+
+/// Why a channel was not opened.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub(crate) enum OpenError {
+    /// It will not be.
+    #[error("{0}")]
+    Refused(String),
+    /// It may still be: the transaction is out and nothing is known of it.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+/// What happens to a channel on chain.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ChannelChange {
+    /// The block that opened it is final.
+    Final,
+    /// The provider was paid without closing it.
+    Claimed,
+    /// It is being closed.
+    Closing,
+    /// This side's request to close it is in a block.
+    Requested,
+    /// It is gone.
+    Settled {
+        /// What it paid in all.
+        paid: Balance,
+    },
+}
+
+/// The chain, as far as a lease needs it.
+pub(crate) trait LeaseChain: Clone + Send + Sync + 'static {
+    /// Whether the account has a mined identity as a provider.
+    fn is_mined_provider(&self, account: AccountId) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Opens the channel of a contract.
+    fn open(&self, terms: Terms) -> impl Future<Output = Result<OpenedChannel, OpenError>> + Send;
+
+    /// Tells every change of a channel until it is settled. `opened` is the block that opened it.
+    fn watch(
+        &self,
+        channel: ChannelId,
+        opened: u32,
+        changes: mpsc::Sender<ChannelChange>,
+    ) -> impl Future<Output = ()> + Send;
+
+    /// Requests the close of a channel and refunds what is left when its time has come; ends when
+    /// the channel is gone. What was requested already is not requested again.
+    fn reclaim(
+        &self,
+        channel: ChannelId,
+        changes: mpsc::Sender<ChannelChange>,
+    ) -> impl Future<Output = ()> + Send;
+}
+
+/// What makes a machine usable.
+pub(crate) trait Shell: Send {
+    /// Opens a local port for the machine and reads its own counters from now on.
+    fn start(
+        &mut self,
+        terms: &Terms,
+        readings: mpsc::Sender<Usage>,
+    ) -> impl Future<Output = Result<u16>> + Send;
+
+    /// Closes the port and stops reading.
+    fn stop(&mut self);
+}

@@ -1,0 +1,277 @@
+//! Tells the user how an order goes, and keeps the ssh files up to date.
+
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal, Write},
+    time::Instant,
+};
+
+use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
+
+use crate::{
+    control::registry::Address,
+    events::{Event, Stages},
+    lease::status::{News, Status, What},
+    output::{counters, Out},
+    ssh::files::{Files, Host},
+};
+
+/// The report of one order.
+pub(crate) struct Report {
+    out: Out,
+    address: Address,
+    begin: Instant,
+    files: Files,
+    hosts: BTreeMap<u64, Host>,
+    stages: BTreeMap<u64, Stages>,
+    announced: Option<f64>,
+    totals: Totals,
+}
+
+/// What became of the leases of an order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Totals {
+    /// Leases that were settled.
+    pub(crate) settled: usize,
+    /// Leases whose deposit may still be locked.
+    pub(crate) unsettled: usize,
+    /// What all channels paid.
+    pub(crate) paid: Balance,
+}
+
+impl Report {
+    /// Begins to count time.
+    pub(crate) fn new(out: Out, address: Address, files: Files) -> Self {
+        Report {
+            out,
+            address,
+            begin: Instant::now(),
+            files,
+            hosts: BTreeMap::new(),
+            stages: BTreeMap::new(),
+            announced: None,
+            totals: Totals::default(),
+        }
+    }
+
+    /// Seconds since the order began.
+    pub(crate) fn secs(&self) -> f64 {
+        self.since(Instant::now())
+    }
+
+    fn since(&self, at: Instant) -> f64 {
+        let secs = at.saturating_duration_since(self.begin).as_secs_f64();
+        (secs * 1000.0).round() / 1000.0
+    }
+
+    /// What became of the leases so far.
+    pub(crate) fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Tells an event: data to stdout, status to stderr.
+    ///
+    /// Nobody may be listening any more; the leases go on all the same.
+    pub(crate) fn tell(&self, event: &Event) {
+        if self.out.json || event.is_data() {
+            if let Err(error) = self.out.data(event) {
+                tracing::debug!(%error, "cannot print an event");
+            }
+            return;
+        }
+        let dim = io::stderr().is_terminal();
+        let (on, off) = if dim { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
+        status(format_args!("{on}{:7.1}s{off}  {event}", self.secs()));
+    }
+
+    /// The announcement is in a block.
+    pub(crate) fn announced(&mut self, event: &Event) {
+        self.announced = Some(self.secs());
+        self.tell(event);
+    }
+
+    /// A provider has dialed.
+    pub(crate) fn met(&mut self, lease: u64, from: String) {
+        let secs = self.secs();
+        let stages = Stages { announced: self.announced, met: Some(secs), ..Stages::default() };
+        self.stages.insert(lease, stages);
+        self.tell(&Event::Met { lease, from, secs });
+    }
+
+    /// All machines are ready.
+    pub(crate) fn complete(&self) {
+        self.tell(&Event::Complete {
+            machines: self.hosts.len(),
+            ssh_config: self.files.config.display().to_string(),
+            secs: self.secs(),
+        });
+    }
+
+    /// Something happened to a lease of this order.
+    pub(crate) fn news(&mut self, news: &News, status: &Status) {
+        let secs = self.since(news.at);
+        let machine = status.name.clone().unwrap_or_default();
+        let provider = self.provider(status);
+        let stages = self.stages.entry(news.lease).or_default();
+        let event = match &news.what {
+            What::Waiting => Event::Waiting { lease: news.lease, secs },
+            What::Negotiated => {
+                stages.negotiated = Some(secs);
+                let deposit = status.terms.as_ref().map_or(0, |terms| terms.deposit);
+                Event::Negotiated { lease: news.lease, machine, provider, deposit, secs }
+            }
+            What::Opened(opened) => {
+                stages.channel_included = Some(secs);
+                let channel = format!("{:?}", opened.channel);
+                Event::Opened { machine, channel, block: opened.block, fee: opened.fee, secs }
+            }
+            What::Final => {
+                stages.channel_final = Some(secs);
+                Event::Final { machine, secs }
+            }
+            What::Ready => {
+                stages.ready = Some(secs);
+                let stages = *stages;
+                let (Some(port), Some(terms)) = (status.port, &status.terms) else { return };
+                let host = Host { name: machine.clone(), port, key: terms.quote.host_key };
+                self.hosts.insert(news.lease, host);
+                self.write_files();
+                let (lease, order_to_ready_secs) = (news.lease, secs);
+                Event::Ready { machine, lease, port, provider, order_to_ready_secs, stages }
+            }
+            What::Changed(Notice::Frozen { due }) => Event::Frozen { machine, due: *due },
+            What::Changed(Notice::Thawed) => Event::Thawed { machine },
+            What::Reclaiming => {
+                let blocks = status.terms.as_ref().map_or(0, |terms| terms.challenge_blocks);
+                Event::Reclaiming { machine, challenge_blocks: blocks }
+            }
+            What::Ended => return,
+        };
+        self.tell(&event);
+    }
+
+    /// A lease of this order ended.
+    pub(crate) fn ended(&mut self, status: &Status) {
+        self.stages.remove(&status.lease);
+        if self.hosts.remove(&status.lease).is_some() {
+            self.write_files();
+        }
+        let event = ending(status, |account| (self.address)(account));
+        match &event {
+            Event::Settled { paid, .. } => {
+                self.totals.settled += 1;
+                self.totals.paid = self.totals.paid.saturating_add(*paid);
+            }
+            Event::Unsettled { locked, .. } if *locked > 0 => self.totals.unsettled += 1,
+            _ => {}
+        }
+        self.tell(&event);
+    }
+
+    /// A lease of an earlier run was settled, or not.
+    pub(crate) fn recovered(&self, status: &Status) {
+        self.tell(&ending(status, |account| (self.address)(account)));
+    }
+
+    fn provider(&self, status: &Status) -> String {
+        status.terms.as_ref().map(|t| (self.address)(&t.provider)).unwrap_or_default()
+    }
+
+    fn write_files(&self) {
+        let mut hosts: Vec<Host> = self.hosts.values().cloned().collect();
+        hosts.sort_by_key(|host| host.port);
+        if let Err(error) = self.files.write(&hosts) {
+            tracing::error!(error = format!("{error:#}"), "cannot write the files for ssh");
+        }
+    }
+}
+
+/// Writes a line of status; a terminal that is gone is no reason to stop.
+pub(crate) fn status(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
+/// How a lease ended, from its last snapshot.
+pub(crate) fn ending(status: &Status, address: impl Fn(&AccountId) -> String) -> Event {
+    let close_reason = status.close_reason.unwrap_or(CloseReason::Finished);
+    let (Some(machine), Some(terms)) = (status.name.clone(), &status.terms) else {
+        let provider = status.terms.as_ref().map(|terms| address(&terms.provider));
+        return Event::Parted { lease: status.lease, provider, close_reason };
+    };
+    let provider = address(&terms.provider);
+    let figures = &status.figures;
+    let shown = |usage: &Option<_>| usage.as_ref().map(counters).unwrap_or_default();
+    match status.settled {
+        Some(paid) => Event::Settled {
+            machine,
+            lease: status.lease,
+            provider,
+            paid,
+            deposit: terms.deposit,
+            signed: figures.paid,
+            vouchers: figures.vouchers,
+            usage: shown(&figures.usage),
+            own_usage: shown(&figures.own_usage),
+            agreed: figures.agreed,
+            close_reason,
+            transactions: status.transactions,
+        },
+        None => Event::Unsettled {
+            machine,
+            lease: status.lease,
+            provider,
+            locked: if status.opened { terms.deposit } else { 0 },
+            close_reason,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::terms;
+
+    fn status() -> Status {
+        let mut status = Status::new(1);
+        status.name = Some("zn-1".into());
+        status.terms = Some(terms());
+        status
+    }
+
+    #[test]
+    fn only_a_deposit_that_was_locked_counts_as_unsettled() {
+        let address = |_: &AccountId| "5F".to_owned();
+        let before = ending(&status(), address);
+        assert!(matches!(before, Event::Unsettled { locked: 0, .. }));
+        let mut opened = status();
+        opened.opened = true;
+        assert!(matches!(ending(&opened, address), Event::Unsettled { locked: 100, .. }));
+        opened.settled = Some(0);
+        assert!(matches!(ending(&opened, address), Event::Settled { paid: 0, .. }));
+        let met = Status { name: None, terms: None, ..status() };
+        assert!(matches!(ending(&met, address), Event::Parted { provider: None, .. }));
+    }
+
+    #[test]
+    fn the_ssh_files_hold_the_machines_that_are_ready() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files {
+            config: dir.path().join("ssh_config"),
+            known_hosts: dir.path().join("known_hosts"),
+            identity: dir.path().join("id"),
+        };
+        let config = files.config.clone();
+        let address: Address = std::sync::Arc::new(|_: &AccountId| "5F".to_owned());
+        let mut report = Report::new(Out { json: true }, address, files);
+        let mut status = status();
+        status.port = Some(20001);
+        let news = News { lease: 1, at: Instant::now(), what: What::Ready };
+        report.news(&news, &status);
+        let text = std::fs::read_to_string(&config).unwrap();
+        assert!(text.contains("Host zn-1\n") && text.contains("Port 20001"), "{text}");
+        status.settled = Some(3);
+        report.ended(&status);
+        assert!(!std::fs::read_to_string(&config).unwrap().contains("zn-1"));
+        assert_eq!(report.totals(), Totals { settled: 1, unsettled: 0, paid: 3 });
+    }
+}

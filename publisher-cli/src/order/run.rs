@@ -1,0 +1,381 @@
+//! The order's only task: accepts providers, hears of the leases, ends them.
+
+use std::{future::pending, time::Duration};
+
+use anyhow::Result;
+use tokio::{
+    signal::unix::{signal, Signal, SignalKind},
+    sync::{mpsc, watch},
+    task::{JoinError, JoinHandle, JoinSet},
+    time::{sleep_until, timeout, Instant},
+};
+use zennet_chain_client::{AccountKey, Chain};
+use zennet_lease::{Publisher, PublisherLimits, PublisherPolicy, PublisherSetup};
+use zennet_primitives::{
+    announcement::{Announcement, AnnouncementId},
+    close::CloseReason,
+};
+use zennet_transport::{Endpoint, Link};
+
+use super::report::{status, Report};
+use crate::{
+    control::registry::{Entry, Registry},
+    failure::Failure,
+    lease::{
+        chain::NodeChain,
+        driver::{Lease, Lines, Parts},
+        recover::Recovery,
+        seats::Seats,
+        session::Session,
+        status::{News, Status, What},
+        wire::LinkWire,
+    },
+    ssh::{keys::ClientKey, ports::Ports, shell::ConnectionShell},
+    store::Store,
+};
+
+/// News that may wait for the order.
+const NEWS: usize = 256;
+
+/// Meetings beyond the machines wanted that may go on at once.
+const SPARE_MEETINGS: usize = 16;
+
+/// Longest time to settle after the end was asked for: the challenge of a vanished provider is
+/// part of it.
+const SETTLE: Duration = Duration::from_secs(15 * 60);
+
+/// Time to take the announcement back.
+const CANCEL: Duration = Duration::from_secs(20);
+
+/// What every lease of an order shares.
+pub(crate) struct Order {
+    /// The node.
+    pub(crate) chain: Chain,
+    /// The account that pays.
+    pub(crate) key: AccountKey,
+    /// The announcement.
+    pub(crate) announcement: AnnouncementId,
+    /// Its body.
+    pub(crate) body: Announcement,
+    /// What is accepted.
+    pub(crate) policy: PublisherPolicy,
+    /// How long is waited.
+    pub(crate) limits: PublisherLimits,
+    /// Where providers dial.
+    pub(crate) endpoint: Endpoint,
+    /// Local ports.
+    pub(crate) ports: Ports,
+    /// The ssh key of this run.
+    pub(crate) client_key: ClientKey,
+    /// Where leases are kept.
+    pub(crate) store: Store,
+    /// The leases, for the control socket.
+    pub(crate) registry: Registry,
+    /// The seats.
+    pub(crate) seats: Seats,
+    /// Time in which all machines must be ready.
+    pub(crate) timeout: Duration,
+}
+
+/// How far the order is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// Machines are missing.
+    Gathering,
+    /// All are or were ready.
+    Complete,
+    /// Everything ends.
+    Ending,
+}
+
+/// Which lease of which kind ended.
+enum Ended {
+    Own(Status),
+    Earlier(Option<Status>),
+}
+
+/// Runs an order to its end, with the leases of earlier runs in the background.
+pub(crate) async fn run(order: Order, recovery: Recovery, report: &mut Report) -> Result<()> {
+    let mut signals = Signals::new()?;
+    let (news, heard) = mpsc::channel(NEWS);
+    let mut running = Running {
+        stage: Stage::Gathering,
+        deadline: Instant::now() + order.timeout,
+        live: 0,
+        ready: 0,
+        listening: true,
+        leases: JoinSet::new(),
+        news,
+        heard,
+        failure: None,
+        cancelling: None,
+        order,
+    };
+    running.recover(recovery, report).await;
+    let ended = running.until_end(report, &mut signals).await;
+    running.leases.abort_all();
+    ended?;
+    if let Some(cancelling) = running.cancelling {
+        let _ = timeout(CANCEL, cancelling).await;
+    }
+    match running.failure {
+        Some(failure) => Err(failure.into()),
+        None => Ok(()),
+    }
+}
+
+struct Running {
+    stage: Stage,
+    deadline: Instant,
+    live: usize,
+    ready: u32,
+    listening: bool,
+    leases: JoinSet<Ended>,
+    news: mpsc::Sender<News>,
+    heard: mpsc::Receiver<News>,
+    failure: Option<Failure>,
+    cancelling: Option<JoinHandle<()>>,
+    order: Order,
+}
+
+impl Running {
+    async fn until_end(
+        &mut self,
+        report: &mut Report,
+        signals: &mut Signals,
+    ) -> Result<(), Failure> {
+        loop {
+            if self.live == 0 && self.stage != Stage::Gathering {
+                return Ok(());
+            }
+            let deadline = (self.stage != Stage::Complete).then_some(self.deadline);
+            tokio::select! {
+                link = self.order.endpoint.accept(), if self.listening => match link {
+                    Ok(link) => self.meet(link, report),
+                    Err(error) => {
+                        tracing::error!(%error, "no provider can be met any more");
+                        self.listening = false;
+                        self.end();
+                    }
+                },
+                Some(news) = self.heard.recv() => self.hear(&news, report),
+                Some(ended) = self.leases.join_next(), if !self.leases.is_empty() => {
+                    self.drain(report);
+                    match ended {
+                        Ok(ended) => self.ended(ended, report),
+                        Err(error) => self.broke(&error),
+                    }
+                }
+                () = async {
+                    match deadline {
+                        Some(at) => sleep_until(at).await,
+                        None => pending().await,
+                    }
+                } => {
+                    if self.stage == Stage::Ending {
+                        let left = self.live.max(1);
+                        self.failure.get_or_insert(Failure::Unsettled(left));
+                        return Ok(());
+                    }
+                    self.failure = Some(Failure::NotEnough {
+                        ready: self.order.seats.count_ready(),
+                        wanted: self.order.body.machines as usize,
+                        secs: self.order.timeout.as_secs(),
+                    });
+                    self.end();
+                }
+                () = signals.next() => {
+                    if self.stage == Stage::Ending {
+                        return Err(Failure::Interrupted);
+                    }
+                    status(format_args!(
+                        "ending {} leases and settling them; interrupt again to leave at once",
+                        self.live
+                    ));
+                    self.end();
+                }
+            }
+        }
+    }
+
+    /// Ends every lease and takes back an announcement that is not needed any more.
+    fn end(&mut self) {
+        let cancel = self.stage == Stage::Gathering;
+        self.stage = Stage::Ending;
+        self.deadline = Instant::now() + SETTLE;
+        self.order.registry.stop(CloseReason::Finished, |_| true);
+        if cancel {
+            let (chain, key) = (self.order.chain.clone(), self.order.key.clone());
+            let announcement = self.order.announcement;
+            self.cancelling = Some(tokio::spawn(async move {
+                if let Err(error) = chain.cancel(&key, announcement).await {
+                    // It expires by itself soon.
+                    tracing::debug!(%error, "cannot cancel the announcement");
+                }
+            }));
+        }
+    }
+
+    fn meet(&mut self, link: Link, report: &mut Report) {
+        let most = 2 * self.order.body.machines as usize + SPARE_MEETINGS;
+        if self.live >= most || self.stage == Stage::Ending {
+            link.connection.close();
+            return;
+        }
+        let id = match self.order.store.next_lease() {
+            Ok(id) => id,
+            Err(error) => {
+                tracing::error!(%error, "cannot store a lease, a provider is sent away");
+                link.connection.close();
+                return;
+            }
+        };
+        let from = link.connection.remote_address().to_string();
+        let session = Session::generate();
+        let setup = PublisherSetup {
+            genesis: self.order.chain.genesis(),
+            announcement: self.order.announcement,
+            body: self.order.body.clone(),
+            account: self.order.key.account(),
+            session_key: session.public(),
+            client_key: self.order.client_key.public(),
+            policy: self.order.policy.clone(),
+            limits: self.order.limits,
+        };
+        let (stop, stops) = mpsc::channel(1);
+        if self.stage == Stage::Complete {
+            let _ = stop.try_send(CloseReason::EnoughMachines);
+        }
+        let (told, snapshot) = watch::channel(Status::new(id));
+        let parts = Parts {
+            id,
+            machine: Publisher::new(setup),
+            chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
+            shell: ConnectionShell::new(
+                link.connection.clone(),
+                self.order.ports.clone(),
+                self.order.client_key.clone(),
+            ),
+            wire: Some(LinkWire::new(link)),
+            account: self.order.key.clone(),
+            session,
+            seats: self.order.seats.clone(),
+            store: self.order.store.clone(),
+        };
+        let lines = Lines { stops, status: told, news: self.news.clone() };
+        self.leases
+            .spawn(async move { Ended::Own(Box::pin(Lease::new(parts, lines).run()).await) });
+        self.order.registry.add(id, Entry { status: snapshot, stop });
+        self.live += 1;
+        report.met(id, from);
+    }
+
+    fn hear(&mut self, news: &News, report: &mut Report) {
+        if let Some(status) = self.order.registry.status(news.lease) {
+            report.news(news, &status);
+        }
+        // Counted as they are told, so that all are told before the order is called complete.
+        self.ready += u32::from(matches!(news.what, What::Ready));
+        if self.stage == Stage::Gathering && self.ready >= self.order.body.machines {
+            self.stage = Stage::Complete;
+            report.complete();
+            // Whoever still negotiates is not needed.
+            self.order
+                .registry
+                .stop(CloseReason::EnoughMachines, |status| status.ready_at.is_none());
+        }
+    }
+
+    /// Hears what leases said before they ended.
+    fn drain(&mut self, report: &mut Report) {
+        while let Ok(news) = self.heard.try_recv() {
+            self.hear(&news, report);
+        }
+    }
+
+    /// A lease's task ended without a word.
+    fn broke(&mut self, error: &JoinError) {
+        tracing::error!(%error, "a lease broke: its deposit is left to `publisher-cli recover`");
+        self.live = self.live.saturating_sub(1);
+        self.failure.get_or_insert(Failure::Unsettled(1));
+    }
+
+    fn ended(&mut self, ended: Ended, report: &mut Report) {
+        match ended {
+            Ended::Own(status) => {
+                self.live = self.live.saturating_sub(1);
+                self.order.registry.remove(status.lease);
+                report.ended(&status);
+                if status.opened && status.settled.is_none() && self.failure.is_none() {
+                    self.failure = Some(Failure::Unsettled(1));
+                }
+                if let (Some(Failure::Unsettled(count)), true) =
+                    (&mut self.failure, report.totals().unsettled > 0)
+                {
+                    *count = report.totals().unsettled;
+                }
+            }
+            Ended::Earlier(Some(status)) => {
+                self.order.registry.remove(status.lease);
+                report.recovered(&status);
+            }
+            Ended::Earlier(None) => {}
+        }
+    }
+
+    /// Settles what earlier runs left open, in the background.
+    async fn recover(&mut self, recovery: Recovery, report: &Report) {
+        let open = match recovery.open().await {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::warn!(%error, "cannot look for leases of earlier runs");
+                return;
+            }
+        };
+        if open.is_empty() {
+            return;
+        }
+        report.tell(&crate::events::Event::Recovering { leases: open.len() });
+        for earlier in open {
+            let id = earlier.lease.id;
+            let (stop, stops) = mpsc::channel(1);
+            let (told, snapshot) = watch::channel(Status::new(id));
+            self.order.registry.add(id, Entry { status: snapshot, stop });
+            let settling = recovery.clone().settle(earlier, told, stops, self.news.clone());
+            self.leases.spawn(async move {
+                Ended::Earlier(match settling.await {
+                    Ok(status) => Some(status),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot settle a lease of an earlier run");
+                        None
+                    }
+                })
+            });
+        }
+    }
+}
+
+/// Ctrl-C and the signals that mean the same.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        Ok(Signals {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! The machine's own counters, read inside it over an ssh session of our own.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::{anyhow, bail, Context, Result};
+use russh::{
+    client,
+    keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate},
+    ChannelMsg,
+};
+use serde::Deserialize;
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use zennet_primitives::{
+    contract::SshKey,
+    usage::{Counter, Usage},
+};
+use zennet_transport::Connection;
+
+use super::keys::{public_key, ClientKey};
+
+/// Longest line of counters, bytes.
+const MAX_LINE: usize = 4096;
+
+/// Time to connect, to log in and to start the command, each.
+const SETUP: Duration = Duration::from_secs(15);
+
+/// Intervals without a line after which the session is taken for dead. A frozen machine is silent
+/// too, so this is generous.
+const SILENT_INTERVALS: u32 = 30;
+
+/// Pauses between two sessions double from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Shortest and longest interval between two readings.
+const INTERVAL_MS: (u64, u64) = (250, 2000);
+
+/// Reads the counters until the connection ends; sessions that break are replaced.
+pub(crate) async fn follow(
+    connection: Connection,
+    key: ClientKey,
+    host_key: SshKey,
+    tick_ms: u64,
+    readings: mpsc::Sender<Usage>,
+) {
+    let every = interval(tick_ms);
+    let mut totals = Totals::default();
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let tell = |usage: Usage| {
+            // A driver that is behind needs the newest figures, which the next line brings.
+            let _ = readings.try_send(usage);
+        };
+        let ended = tokio::select! {
+            ended = session(&connection, &key, &host_key, every, &mut totals, tell) => ended,
+            reason = connection.closed() => {
+                tracing::debug!(%reason, "the connection ended, no more own readings");
+                return;
+            }
+        };
+        match ended {
+            Ok(lines) => {
+                tracing::debug!(lines, "the session with own readings ended");
+                pause = FIRST_PAUSE;
+            }
+            Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot read own usage"),
+        }
+        totals.interrupt();
+        sleep(pause).await;
+        pause = LAST_PAUSE.min(pause * 2);
+    }
+}
+
+fn interval(tick_ms: u64) -> Duration {
+    Duration::from_millis((tick_ms / 4).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
+}
+
+/// One session; gives the number of lines that it brought.
+async fn session(
+    connection: &Connection,
+    key: &ClientKey,
+    host_key: &SshKey,
+    every: Duration,
+    totals: &mut Totals,
+    mut tell: impl FnMut(Usage),
+) -> Result<u64> {
+    let stream = connection.open_ssh(SETUP).await?;
+    let config = Arc::new(client::Config {
+        keepalive_interval: Some(Duration::from_secs(15)),
+        ..client::Config::default()
+    });
+    let pinned = Pinned(public_key(host_key));
+    let mut ssh = timeout(SETUP, client::connect_stream(config, stream, pinned))
+        .await
+        .context("the machine's ssh server did not answer in time")?
+        .context("cannot connect to the machine's ssh server")?;
+    let login = PrivateKeyWithHashAlg::new(key.private(), None);
+    let outcome = timeout(SETUP, ssh.authenticate_publickey("root", login))
+        .await
+        .context("the machine's ssh server did not let us in within its time")??;
+    if !outcome.success() {
+        bail!("the machine refuses the key of the contract");
+    }
+    let mut channel = timeout(SETUP, ssh.channel_open_session()).await??;
+    let command = format!("/.zennet/guest usage --follow --every-ms {}", every.as_millis());
+    channel.exec(true, command).await?;
+    let mut lines = Lines::default();
+    let mut count = 0;
+    loop {
+        let message = timeout(every * SILENT_INTERVALS + SETUP, channel.wait())
+            .await
+            .map_err(|_| anyhow!("the machine told no counters for long"))?;
+        match message {
+            Some(ChannelMsg::Data { data }) => lines.push(&data, |line| {
+                let reading = Reading::parse(line)?;
+                count += 1;
+                tell(totals.add(&reading));
+                Ok(())
+            })?,
+            Some(ChannelMsg::ExtendedData { data, .. }) => {
+                let text = String::from_utf8_lossy(&data[..data.len().min(200)]).into_owned();
+                tracing::debug!(text, "the guest complained");
+            }
+            Some(ChannelMsg::Failure) => bail!("the machine did not start its guest"),
+            Some(ChannelMsg::ExitStatus { exit_status }) if exit_status != 0 => {
+                bail!("the guest ended with status {exit_status}");
+            }
+            Some(_) => {}
+            None => return Ok(count),
+        }
+    }
+}
+
+/// Trusts the host key of the contract alone.
+struct Pinned(PublicKey);
+
+impl client::Handler for Pinned {
+    type Error = russh::Error;
+
+    async fn check_server_key(
+        &mut self,
+        key: &PublicKeyOrCertificate,
+    ) -> Result<bool, Self::Error> {
+        Ok(match key {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.key_data() == self.0.key_data(),
+            PublicKeyOrCertificate::Certificate(_) => false,
+        })
+    }
+}
+
+/// Cuts bytes into lines of bounded length.
+#[derive(Default)]
+struct Lines(Vec<u8>);
+
+impl Lines {
+    fn push(&mut self, mut bytes: &[u8], mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.keep(&bytes[..end])?;
+            take(&std::mem::take(&mut self.0))?;
+            bytes = &bytes[end + 1..];
+        }
+        self.keep(bytes)
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Result<()> {
+        if self.0.len() + bytes.len() > MAX_LINE {
+            bail!("the machine sent a line of counters longer than {MAX_LINE} bytes");
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A line as the guest writes it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Reading {
+    at_ms: u64,
+    usage: Usage,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    at_ms: u64,
+    usage: std::collections::BTreeMap<String, u64>,
+}
+
+impl Reading {
+    fn parse(line: &[u8]) -> Result<Self> {
+        let line: Line = serde_json::from_slice(line).context("the guest wrote no counters")?;
+        let mut usage = Usage::default();
+        for counter in Counter::ALL {
+            if let Some(value) = line.usage.get(counter.name()) {
+                usage.set(counter, *value);
+            }
+        }
+        Ok(Reading { at_ms: line.at_ms, usage })
+    }
+}
+
+/// Cumulative counters over several sessions.
+///
+/// The guest integrates memory from its first line on, so a new session starts again at zero; the
+/// time in between counts with the last rate that was seen.
+#[derive(Default)]
+struct Totals {
+    memory: u64,
+    /// Memory of the present session that `memory` includes.
+    counted: u64,
+    last: Option<Reading>,
+    /// Byte-seconds a millisecond, of the last two lines.
+    rate: u64,
+    interrupted: bool,
+}
+
+impl Totals {
+    fn interrupt(&mut self) {
+        self.interrupted = true;
+        self.counted = 0;
+    }
+
+    fn add(&mut self, reading: &Reading) -> Usage {
+        let Some(memory) = reading.usage.get(Counter::MemoryByteSecs) else {
+            return reading.usage;
+        };
+        let passed = self.last.map_or(0, |last| reading.at_ms.saturating_sub(last.at_ms));
+        let gained = if std::mem::take(&mut self.interrupted) {
+            self.rate.saturating_mul(passed).saturating_add(memory)
+        } else {
+            let gained = memory.saturating_sub(self.counted);
+            if let Some(rate) = gained.checked_div(passed) {
+                self.rate = rate;
+            }
+            gained
+        };
+        self.counted = memory;
+        self.memory = self.memory.saturating_add(gained);
+        self.last = Some(*reading);
+        reading.usage.with(Counter::MemoryByteSecs, self.memory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_arrive_whole_however_they_are_cut() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        for part in [&b"ab"[..], b"c\nd", b"", b"e\n\nf"] {
+            lines
+                .push(part, |line| {
+                    seen.push(String::from_utf8_lossy(line).into_owned());
+                    Ok(())
+                })
+                .unwrap();
+        }
+        assert_eq!(seen, ["abc", "de", ""]);
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused() {
+        let mut lines = Lines::default();
+        assert!(lines.push(&[b'x'; MAX_LINE], |_| Ok(())).is_ok());
+        assert!(lines.push(b"x", |_| Ok(())).is_err());
+        let mut lines = Lines::default();
+        assert!(lines.push(&[&[b'x'; MAX_LINE + 1][..], b"\n"].concat(), |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn counters_are_read_by_name_and_absent_ones_stay_absent() {
+        let line = b"{\"at_ms\":5,\"usage\":{\"cpu_micros\":7,\"of_tomorrow\":1}}";
+        let reading = Reading::parse(line).unwrap();
+        assert_eq!(
+            reading,
+            Reading { at_ms: 5, usage: Usage::default().with(Counter::CpuMicros, 7) }
+        );
+        for bad in [&b"{}"[..], b"", b"cpu 1", b"{\"at_ms\":-1,\"usage\":{}}", &[0xff]] {
+            assert!(Reading::parse(bad).is_err());
+        }
+    }
+
+    #[test]
+    fn memory_goes_on_where_the_last_session_ended() {
+        let line = |at_ms, memory| Reading {
+            at_ms,
+            usage: Usage::default()
+                .with(Counter::MemoryByteSecs, memory)
+                .with(Counter::CpuMicros, 9),
+        };
+        let mut totals = Totals::default();
+        let memory = |usage: Usage| usage.get(Counter::MemoryByteSecs).unwrap();
+        assert_eq!(memory(totals.add(&line(1000, 0))), 0);
+        assert_eq!(memory(totals.add(&line(2000, 5000))), 5000);
+        totals.interrupt();
+        assert_eq!(memory(totals.add(&line(4000, 0))), 15_000);
+        assert_eq!(memory(totals.add(&line(5000, 6000))), 21_000);
+        assert_eq!(totals.add(&line(6000, 7000)).get(Counter::CpuMicros), Some(9));
+    }
+
+    #[test]
+    fn readings_come_several_times_a_tick_within_bounds() {
+        assert_eq!(interval(2000), Duration::from_millis(500));
+        assert_eq!(interval(500), Duration::from_millis(250));
+        assert_eq!(interval(3_600_000), Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,288 @@
+//! The durable store: every lease that money depends on, and what became of it.
+
+use std::{
+    fs,
+    os::unix::fs::{DirBuilderExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::{Context, Result};
+use codec::{Decode, Encode};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
+
+const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
+const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers/1");
+
+/// Key of the next lease's number.
+const NEXT_LEASE: &str = "next-lease";
+/// Key of the nonce that the next channel has at least.
+const NEXT_NONCE: &str = "next-nonce";
+
+/// Ended leases that are kept for `list`.
+const KEPT: usize = 200;
+
+/// A lease as it is stored.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct StoredLease {
+    /// Its number in this folder.
+    pub(crate) id: u64,
+    /// Name of its machine.
+    pub(crate) name: String,
+    /// Seed of the key that signs its vouchers.
+    pub(crate) session_seed: [u8; 32],
+    /// The state machine, SCALE-encoded.
+    pub(crate) machine: Vec<u8>,
+    /// The signed terms.
+    pub(crate) terms: Terms,
+    /// Seconds since 1970 when it was first stored.
+    pub(crate) since: u64,
+    /// Transactions that its channel is known to have had.
+    pub(crate) transactions: u32,
+    /// How it ended, when it has.
+    pub(crate) ended: Option<Ended>,
+    /// Figures of both sides, as of the last writing.
+    pub(crate) figures: Figures,
+}
+
+/// How a lease ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Ended {
+    /// Why.
+    pub(crate) reason: CloseReason,
+    /// What the channel paid on chain; nothing where no channel was opened.
+    pub(crate) settled: Option<Balance>,
+}
+
+/// Usage and payments of a lease.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub(crate) struct Figures {
+    /// Sum of the vouchers.
+    pub(crate) paid: Balance,
+    /// How many there are.
+    pub(crate) vouchers: u32,
+    /// Usage as the provider reads it.
+    pub(crate) usage: Option<Usage>,
+    /// Usage as read inside the machine.
+    pub(crate) own_usage: Option<Usage>,
+    /// Whether both agreed at last.
+    pub(crate) agreed: bool,
+}
+
+/// A handle on the store; clones share it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    database: Arc<Database>,
+}
+
+/// Makes the data folder, which nobody else may enter.
+pub(crate) fn prepare(dir: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(0o700)))
+        .with_context(|| format!("cannot make the data folder {}", dir.display()))
+}
+
+fn path(dir: &Path) -> PathBuf {
+    dir.join("leases.redb")
+}
+
+/// Whether a folder has a store.
+pub(crate) fn exists(dir: &Path) -> bool {
+    path(dir).exists()
+}
+
+impl Store {
+    /// Opens the store of a data folder and makes it where there is none.
+    pub(crate) fn open(dir: &Path) -> Result<Self> {
+        let path = path(dir);
+        let failed = || format!("cannot open the store {}", path.display());
+        let database = Database::create(&path).with_context(failed)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).with_context(failed)?;
+        let write = database.begin_write().with_context(failed)?;
+        write.open_table(LEASES).with_context(failed)?;
+        write.open_table(NUMBERS).with_context(failed)?;
+        write.commit().with_context(failed)?;
+        Ok(Store { database: Arc::new(database) })
+    }
+
+    /// The number of a new lease; no number is ever given twice.
+    pub(crate) fn next_lease(&self) -> Result<u64> {
+        let write = self.database.begin_write()?;
+        let number = {
+            let mut numbers = write.open_table(NUMBERS)?;
+            let number = numbers.get(NEXT_LEASE)?.map_or(1, |n| n.value());
+            numbers.insert(NEXT_LEASE, number.saturating_add(1))?;
+            number
+        };
+        write.commit()?;
+        Ok(number)
+    }
+
+    /// The nonce that the next channel of this account has at least.
+    pub(crate) fn least_nonce(&self) -> Result<u64> {
+        let read = self.database.begin_read()?;
+        Ok(read.open_table(NUMBERS)?.get(NEXT_NONCE)?.map_or(0, |n| n.value()))
+    }
+
+    /// Remembers that a nonce is used.
+    pub(crate) fn used_nonce(&self, nonce: u64) -> Result<()> {
+        let write = self.database.begin_write()?;
+        {
+            let mut numbers = write.open_table(NUMBERS)?;
+            let least = numbers.get(NEXT_NONCE)?.map_or(0, |n| n.value());
+            numbers.insert(NEXT_NONCE, least.max(nonce.saturating_add(1)))?;
+        }
+        Ok(write.commit()?)
+    }
+
+    /// Writes a lease durably.
+    pub(crate) fn put(&self, lease: &StoredLease) -> Result<()> {
+        let write = self.database.begin_write()?;
+        write.open_table(LEASES)?.insert(lease.id, lease.encode().as_slice())?;
+        Ok(write.commit()?)
+    }
+
+    /// One lease.
+    #[cfg(test)]
+    pub(crate) fn lease(&self, id: u64) -> Result<Option<StoredLease>> {
+        Ok(self.leases()?.into_iter().find(|lease| lease.id == id))
+    }
+
+    /// Every lease, the oldest first.
+    pub(crate) fn leases(&self) -> Result<Vec<StoredLease>> {
+        let read = self.database.begin_read()?;
+        let table = read.open_table(LEASES)?;
+        let mut leases = Vec::new();
+        for entry in table.iter()? {
+            let (id, bytes) = entry?;
+            match StoredLease::decode(&mut bytes.value()) {
+                Ok(lease) => leases.push(lease),
+                Err(error) => {
+                    tracing::warn!(lease = id.value(), %error, "cannot read a stored lease");
+                }
+            }
+        }
+        Ok(leases)
+    }
+
+    /// Leases whose channel may still hold the deposit.
+    pub(crate) fn unfinished(&self) -> Result<Vec<StoredLease>> {
+        Ok(self.leases()?.into_iter().filter(|lease| lease.ended.is_none()).collect())
+    }
+
+    /// Forgets the oldest ended leases.
+    pub(crate) fn prune(&self) -> Result<()> {
+        let ended: Vec<u64> =
+            self.leases()?.iter().filter(|l| l.ended.is_some()).map(|l| l.id).collect();
+        let surplus = ended.len().saturating_sub(KEPT);
+        if surplus == 0 {
+            return Ok(());
+        }
+        let write = self.database.begin_write()?;
+        {
+            let mut table = write.open_table(LEASES)?;
+            for id in &ended[..surplus] {
+                table.remove(id)?;
+            }
+        }
+        Ok(write.commit()?)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use zennet_primitives::{
+        amount::Rates,
+        announcement::ImageRef,
+        contract::{Quote, Resources},
+        AccountId, Hash, SessionKey,
+    };
+
+    pub(crate) fn terms() -> Terms {
+        Terms {
+            genesis: Hash::repeat_byte(1),
+            announcement: Hash::repeat_byte(2),
+            publisher: AccountId::new([3; 32]),
+            provider: AccountId::new([4; 32]),
+            session_key: SessionKey::from_raw([5; 32]),
+            client_key: [6; 32],
+            quote: Quote {
+                rates: Rates::default(),
+                tick_ms: 2000,
+                grace_ms: 2000,
+                max_exposure: 10,
+                prepay: 0,
+                lease_secs: 60,
+                resources: Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 0 },
+                image: ImageRef::truncate_from(b"os".to_vec()),
+                image_digest: [7; 32],
+                host_key: [8; 32],
+            },
+            deposit: 100,
+            challenge_blocks: 9,
+            app: None,
+        }
+    }
+
+    fn lease(id: u64, ended: bool) -> StoredLease {
+        StoredLease {
+            id,
+            name: format!("zn-{id}"),
+            session_seed: [9; 32],
+            machine: vec![1, 2],
+            terms: terms(),
+            since: 7,
+            transactions: 1,
+            ended: ended.then_some(Ended { reason: CloseReason::Finished, settled: Some(5) }),
+            figures: Figures::default(),
+        }
+    }
+
+    #[test]
+    fn leases_survive_reopening_and_numbers_are_never_reused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.next_lease().unwrap(), 1);
+        store.put(&lease(1, false)).unwrap();
+        store.used_nonce(7).unwrap();
+        store.used_nonce(3).unwrap();
+        drop(store);
+        let store = Store::open(dir.path()).unwrap();
+        assert_eq!(store.lease(1).unwrap(), Some(lease(1, false)));
+        assert_eq!(store.next_lease().unwrap(), 2);
+        assert_eq!(store.least_nonce().unwrap(), 8);
+        let mode = fs::metadata(path(dir.path())).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn only_leases_without_an_end_are_unfinished() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.put(&lease(1, true)).unwrap();
+        store.put(&lease(2, false)).unwrap();
+        let open: Vec<_> = store.unfinished().unwrap().iter().map(|l| l.id).collect();
+        assert_eq!(open, [2]);
+        store.put(&lease(2, true)).unwrap();
+        assert!(store.unfinished().unwrap().is_empty());
+    }
+
+    #[test]
+    fn pruning_forgets_the_oldest_ended_leases_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.put(&lease(1, false)).unwrap();
+        for id in 2..2 + KEPT as u64 + 3 {
+            store.put(&lease(id, true)).unwrap();
+        }
+        store.prune().unwrap();
+        let kept = store.leases().unwrap();
+        assert_eq!(kept.len(), KEPT + 1);
+        assert_eq!((kept[0].id, kept[1].id), (1, 5));
+    }
+}

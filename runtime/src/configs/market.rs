@@ -1,0 +1,57 @@
+//! Identities, announcements, deposits and channels.
+
+use frame_support::traits::{ConstU128, ConstU32, ConstU64};
+use pallet_mined_identity::MinedIdentities;
+use zennet_primitives::pow::Role;
+
+use crate::{
+    AccountId, Balances, Deposits, MinedIdentity, Runtime, RuntimeHoldReason, DAYS, HOURS, MINUTES,
+    XEN,
+};
+
+impl pallet_mined_identity::Config for Runtime {
+    type AnchorWindow = ConstU32<{ 10 * MINUTES }>;
+    type EpochLength = ConstU32<HOURS>;
+    type WantedPerEpoch = ConstU32<120>;
+    type MinDifficulty = ConstU64<{ 1 << 16 }>;
+    type MaxPerBlock = ConstU32<16>;
+    type WeightInfo = pallet_mined_identity::weights::SubstrateWeight<Runtime>;
+}
+
+/// Publishers are known by their mined identities.
+pub struct MinedPublishers;
+
+impl pallet_announcements::KnownPublisher for MinedPublishers {
+    fn is_known(account: &AccountId) -> bool {
+        MinedIdentity::is_mined(Role::Publisher, account)
+    }
+}
+
+impl pallet_announcements::Config for Runtime {
+    type Currency = Balances;
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Identities = MinedPublishers;
+    type MinStampDifficulty = ConstU64<{ 1 << 12 }>;
+    type MaxLifetime = ConstU32<DAYS>;
+    type MaxPerAccount = ConstU32<64>;
+    type MaxExpiringPerBlock = ConstU32<256>;
+    type MaxStepsPerBlock = ConstU32<64>;
+    type DepositBase = ConstU128<{ XEN / 100 }>;
+    type DepositPerByte = ConstU128<{ XEN / 10_000 }>;
+    type WeightInfo = pallet_announcements::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_deposits::Config for Runtime {
+    type RuntimeHoldReason = RuntimeHoldReason;
+    type Currency = Balances;
+    type MaxLock = ConstU32<{ 365 * DAYS }>;
+    type WeightInfo = pallet_deposits::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_channels::Config for Runtime {
+    type Ledger = Deposits;
+    type MinChallenge = ConstU32<{ MINUTES / 2 }>;
+    type MaxChallenge = ConstU32<{ 7 * DAYS }>;
+    type MaxLifetime = ConstU32<{ 90 * DAYS }>;
+    type WeightInfo = pallet_channels::weights::SubstrateWeight<Runtime>;
+}

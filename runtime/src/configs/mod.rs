@@ -1,0 +1,6 @@
+//! Numbers of the pallets, one file a group.
+
+mod accounts;
+mod consensus;
+mod market;
+mod system;

@@ -1,0 +1,115 @@
+//! Genesis of test networks.
+
+use alloc::{vec, vec::Vec};
+
+use frame_support::build_struct_json_patch;
+use serde_json::Value;
+use sp_consensus_aura::sr25519::AuthorityId as AuraId;
+use sp_consensus_grandpa::AuthorityId as GrandpaId;
+use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
+use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
+
+use crate::{
+    AccountId, Balance, BalancesConfig, DposConfig, RuntimeGenesisConfig, SessionConfig,
+    SessionKeys, TOTAL_SUPPLY, XEN,
+};
+
+/// What the first bookkeepers bond.
+const BOND: Balance = 1_000_000 * XEN;
+
+/// Coin of the account that tests draw from.
+const FAUCET: Sr25519Keyring = Sr25519Keyring::Ferdie;
+
+/// One bookkeeper, or four.
+fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)]) -> Value {
+    let keys = bookkeepers.iter().map(|(account, finality)| {
+        let who: AccountId = account.to_account_id();
+        let session = SessionKeys {
+            aura: AuraId::from(account.public()),
+            grandpa: GrandpaId::from(finality.public()),
+        };
+        (who.clone(), who, session)
+    });
+    let keys: Vec<_> = keys.collect();
+    build_struct_json_patch!(RuntimeGenesisConfig {
+        balances: BalancesConfig { balances: endowments() },
+        dpos: DposConfig {
+            candidates: keys.iter().map(|(who, ..)| (who.clone(), BOND)).collect(),
+            seats: keys.len() as u32,
+        },
+        session: SessionConfig { keys },
+    })
+}
+
+/// The whole supply, in equal parts, and the rest of the division where tests draw from.
+fn endowments() -> Vec<(AccountId, Balance)> {
+    let accounts: Vec<AccountId> =
+        Sr25519Keyring::well_known().map(|key| key.to_account_id()).collect();
+    let part = TOTAL_SUPPLY / accounts.len() as Balance;
+    let rest = TOTAL_SUPPLY % accounts.len() as Balance;
+    let share = |who: AccountId| {
+        let more = if who == FAUCET.to_account_id() { rest } else { 0 };
+        (who, part + more)
+    };
+    accounts.into_iter().map(share).collect()
+}
+
+/// JSON of a preset.
+pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
+    use Ed25519Keyring as Finality;
+    use Sr25519Keyring as Account;
+    let genesis = match id.as_ref() {
+        DEV_RUNTIME_PRESET => genesis(&[(Account::Alice, Finality::Alice)]),
+        LOCAL_TESTNET_RUNTIME_PRESET => genesis(&[
+            (Account::Alice, Finality::Alice),
+            (Account::Bob, Finality::Bob),
+            (Account::Charlie, Finality::Charlie),
+            (Account::Dave, Finality::Dave),
+        ]),
+        _ => return None,
+    };
+    Some(serde_json::to_vec(&genesis).expect("a genesis of plain values is JSON; qed"))
+}
+
+/// Names of the presets.
+pub fn names() -> Vec<PresetId> {
+    vec![PresetId::from(DEV_RUNTIME_PRESET), PresetId::from(LOCAL_TESTNET_RUNTIME_PRESET)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Balances, Runtime, Session};
+    use sp_runtime::BuildStorage;
+
+    fn state_of(id: &str) -> sp_io::TestExternalities {
+        let json: Value = serde_json::from_slice(&preset(&id.into()).unwrap()).unwrap();
+        let mut whole = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
+        merge(&mut whole, json);
+        let config: RuntimeGenesisConfig = serde_json::from_value(whole).unwrap();
+        config.build_storage().unwrap().into()
+    }
+
+    fn merge(into: &mut Value, patch: Value) {
+        match (into, patch) {
+            (Value::Object(into), Value::Object(patch)) => {
+                for (key, value) in patch {
+                    merge(into.entry(key).or_insert(Value::Null), value);
+                }
+            }
+            (into, patch) => *into = patch,
+        }
+    }
+
+    #[test]
+    fn the_supply_is_whole_at_genesis_and_the_bookkeepers_sit() {
+        for (id, count) in [(DEV_RUNTIME_PRESET, 1), (LOCAL_TESTNET_RUNTIME_PRESET, 4)] {
+            state_of(id).execute_with(|| {
+                assert_eq!(Balances::total_issuance(), TOTAL_SUPPLY);
+                assert_eq!(Session::validators().len(), count);
+                assert_eq!(pallet_aura::Authorities::<Runtime>::get().len(), count);
+                assert_eq!(pallet_dpos::Seats::<Runtime>::get(), count as u32);
+            });
+        }
+    }
+}
