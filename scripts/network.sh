@@ -6,6 +6,7 @@
 #   start_providers COUNT    agents with funded accounts and mined identities
 #   start_publisher          a funded account with a mined identity
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
+#   resume                   goes on with the machines of an order that was killed
 #   end_order                Ctrl-C to the order; waits until it is settled
 
 NODE_BIN="$CARGO_TARGET_DIR/release/zennet-node"
@@ -130,6 +131,7 @@ start_providers() {
 	for i in $(seq 1 "$1"); do
 		PROVIDER_ADDRESS[$i]=$("$AGENT_BIN" init --dir "$NET/provider-$i" --node "$NODE_URL" --dev 2>>"$NET/provider-$i.log") ||
 			fail_with_log "provider $i cannot be initialised" "$NET/provider-$i.log"
+		sed -i "s/^reconnect_secs = [0-9]*/reconnect_secs = ${RECONNECT_SECS:-600}/" "$NET/provider-$i/provider.toml"
 		fund "${PROVIDER_ADDRESS[$i]}" 10
 		start_agent "$i"
 	done
@@ -157,9 +159,11 @@ events() { jq -c "select(.event == \"$1\")" "$NET/events"; }
 event_count() { [ "$(events "$1" | wc -l)" -ge "$2" ]; }
 order_is_complete_or_over() { event_count complete 1 || dead "$SUBMIT_PID"; }
 
-submit() {
+submit() { order_with submit --ssh-config "$NET/ssh_config" "$@"; }
+resume() { order_with resume; }
+order_with() {
 	: >"$NET/events"
-	setsid "$CLI_BIN" --dir "$NET/publisher" --json submit --ssh-config "$NET/ssh_config" "$@" \
+	setsid "$CLI_BIN" --dir "$NET/publisher" --json "$@" \
 		</dev/null >>"$NET/events" 2>>"$NET/publisher.log" &
 	SUBMIT_PID=$!
 }

@@ -1,6 +1,6 @@
 //! The daemon: sets everything up, settles what an earlier run left, ends in order.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 use tracing::{error, info, info_span, warn, Instrument};
 use zennet_chain_client::{AccountKey, Chain, ChainError, Head, HeadStream, KeyError};
 use zennet_pricing::RateError;
-use zennet_primitives::Hash;
+use zennet_primitives::{AccountId, Hash};
 use zennet_transport::{Endpoint, Limits};
 
 use crate::{
@@ -22,11 +22,11 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     containers::{Engine, EngineError},
-    driver::{Ended, Shared},
+    driver::Shared,
     filter::Policy,
     ledger::{Account, Heads, WatchPolicy},
-    machine,
-    meet::{settle_old, Grounds, Old},
+    machine::{self, container_name},
+    meet::{settle_old, short_name, Grounds, Old},
     status::{self, Board},
     store::{Store, StoreError},
 };
@@ -38,7 +38,9 @@ const FAREWELL: Duration = Duration::from_secs(90);
 const SETTLE_ONLY: Duration = Duration::from_secs(60);
 /// How long the store is waited for: while no daemon runs, `status` reads it for a moment.
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
-/// Pause before the chain is followed again.
+/// How long the engine is waited for while machines of an earlier run may be left on it.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
+/// Pause before the chain is followed again, or the engine asked again.
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Why the daemon did not run, or stopped.
@@ -101,25 +103,38 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         expiry_margin: config.lease.min_challenge_blocks,
     };
     let ledger = Account { chain: chain.clone(), key };
-    let mut old = resume(&shared, &ledger, &heads, watch, &stop)?;
+    let old = earlier(&store)?;
+    let kept: HashSet<String> = old
+        .iter()
+        .filter(|old| old.lease.provider.leaves_machine())
+        .map(|old| short_name(&account, &old.id))
+        .collect();
 
-    let engine = match engine(&config, &account).await {
+    let engine = match engine(&config, &account, &kept, stop.clone()).await {
         Ok(engine) => Arc::new(engine),
         Err(error) => {
             if !old.is_empty() {
                 warn!(leases = old.len(), "settling leases of the last run before ending");
-                let _ = timeout(SETTLE_ONLY, join_all(&mut old)).await;
+                let mut settling = JoinSet::new();
+                for old in old {
+                    let span = info_span!("lease", announcement = short(&old.id));
+                    let (shared, ledger, heads) = (shared.clone(), ledger.clone(), heads.clone());
+                    let settled = settle_old(old, shared, ledger, heads, watch, stop.clone());
+                    settling.spawn(settled.instrument(span));
+                }
+                let _ = timeout(SETTLE_ONLY, join_all(&mut settling)).await;
             }
             return Err(error.into());
         }
     };
     let folders = config.data_dir.join("machines");
-    machine::clear_folders(&folders);
+    machine::clear_folders(&folders, &kept);
     let capabilities = bench::capabilities(&config, &store).await;
     let policy = Policy::new(&config, account.clone(), rates, capabilities, Chain::parse_address)?;
     let limits =
         Limits { allow_private: config.filter.allow_private_endpoints, ..Default::default() };
     let endpoint = Endpoint::dialer(limits).map_err(|e| RunError::Endpoint(e.to_string()))?;
+    let endpoint = Arc::new(endpoint);
     let grounds = Arc::new(Grounds {
         shared,
         chain: chain.clone(),
@@ -132,21 +147,20 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         stop: stop.clone(),
     });
     let mut answers = Answers::new(grounds, capacity)?;
+    for old in old {
+        answers.resume(old);
+    }
     let served = answers.serve(stop).await;
 
     info!("ending: leases are settled and machines removed");
-    let farewell = async {
-        answers.end().await;
-        join_all(&mut old).await;
-    };
-    if timeout(FAREWELL, farewell).await.is_err() {
+    if timeout(FAREWELL, answers.end()).await.is_err() {
         warn!("some leases are not settled yet; the next start settles them");
     }
-    if let Err(error) = engine.sweep().await {
+    if let Err(error) = engine.sweep(&HashSet::new()).await {
         error!(%error, "containers may be left behind; the next start removes them");
     }
     engine.remove_network().await;
-    machine::clear_folders(&folders);
+    machine::clear_folders(&folders, &HashSet::new());
     Ok(served?)
 }
 
@@ -166,13 +180,30 @@ async fn join_all<T: 'static>(tasks: &mut JoinSet<T>) {
     while tasks.join_next().await.is_some() {}
 }
 
+/// Connects to the engine and removes what no lease needs any more. Where machines of an earlier
+/// run may be left on it, it is waited for: after a power failure it may start later than this.
 async fn engine(
     config: &Config,
-    account: &zennet_primitives::AccountId,
+    account: &AccountId,
+    kept: &HashSet<String>,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<Engine, EngineError> {
     let owner = hex::encode(AsRef::<[u8]>::as_ref(account));
-    let engine = Engine::connect(&config.docker, owner).await?;
-    let left = engine.sweep().await?;
+    let deadline = Instant::now() + ENGINE_PATIENCE;
+    let engine = loop {
+        match Engine::connect(&config.docker, &config.isolation, owner.clone()).await {
+            Err(error) if !kept.is_empty() && Instant::now() < deadline => {
+                warn!(%error, "machines of an earlier run wait for the container engine");
+            }
+            connected => break connected?,
+        }
+        let stopped = timeout(PAUSE, stop.wait_for(|stop| *stop)).await.is_ok();
+        if stopped {
+            break Engine::connect(&config.docker, &config.isolation, owner).await?;
+        }
+    };
+    let kept = kept.iter().map(|name| container_name(name)).collect();
+    let left = engine.sweep(&kept).await?;
     if left > 0 {
         info!(containers = left, "removed what an earlier run left");
     }
@@ -234,25 +265,17 @@ async fn pass_on(mut stream: HeadStream, heads: watch::Sender<Head>) {
     }
 }
 
-/// Starts the settlement of every lease that an earlier run left.
-fn resume(
-    shared: &Shared,
-    ledger: &Account,
-    heads: &Heads,
-    policy: WatchPolicy,
-    stop: &watch::Receiver<bool>,
-) -> Result<JoinSet<Ended>, StoreError> {
-    let mut tasks = JoinSet::new();
-    for (id, stored) in shared.store.leases()? {
-        let span = info_span!("lease", announcement = short(&id));
-        let Some(lease) = Old::read(id, stored) else {
-            error!(parent: &span, "a stored lease cannot be read and is left as it is; was it written by another version?");
-            continue;
-        };
-        info!(parent: &span, paid = lease.provider.paid(), "settling a lease of an earlier run");
-        let (shared, ledger, heads) = (shared.clone(), ledger.clone(), heads.clone());
-        let settling = settle_old(lease, shared, ledger, heads, policy, stop.clone());
-        tasks.spawn(settling.instrument(span));
+/// The leases that an earlier run left.
+fn earlier(store: &Store) -> Result<Vec<Old>, StoreError> {
+    let mut found = Vec::new();
+    for (id, stored) in store.leases()? {
+        match Old::read(id, &stored) {
+            Some(old) => found.push(old),
+            None => error!(
+                announcement = short(&id),
+                "a stored lease cannot be read and is left as it is; was it written by another version?"
+            ),
+        }
     }
-    Ok(tasks)
+    Ok(found)
 }

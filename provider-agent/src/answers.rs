@@ -17,7 +17,7 @@ use crate::{
     capacity::Capacity,
     driver::Ended,
     filter::Refusal,
-    meet::{Grounds, MeetError},
+    meet::{Grounds, MeetError, Old},
     mining,
     store::{Store, StoreError},
 };
@@ -66,6 +66,21 @@ impl Answers {
     pub(crate) fn new(grounds: Arc<Grounds>, capacity: Capacity) -> Result<Self, StoreError> {
         let known = answered_before(&grounds.shared.store)?;
         Ok(Answers { grounds, capacity, meetings: JoinSet::new(), known, said: HashMap::new() })
+    }
+
+    /// Goes on with a lease of an earlier run.
+    pub(crate) fn resume(&mut self, old: Old) {
+        let id = old.id;
+        let span = info_span!("lease", announcement = short(&id));
+        let part = old.lease.provider.terms().map(|terms| terms.quote.resources);
+        let reserved = part.and_then(|part| self.capacity.reserve(part));
+        if reserved.is_none() {
+            warn!(parent: &span, "the capacity was lowered below what a lease has; it goes on");
+        }
+        info!(parent: &span, paid = old.lease.provider.paid(), "going on with a lease of an earlier run");
+        let grounds = self.grounds.clone();
+        self.meetings
+            .spawn(async move { (id, Ok(grounds.resume(old, reserved).await)) }.instrument(span));
     }
 
     /// Waits for the end of all leases.

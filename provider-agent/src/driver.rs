@@ -4,7 +4,8 @@
 //!  frames ─┐                                       ┌─► wire      (wire.rs)
 //!  timer  ─┤                                       ├─► machine   (machine.rs)
 //!  events ─┼─► Provider::step ─► store ─► actions ─┼─► chain     (ledger.rs)
-//!  stop   ─┘                                       └─► board     (status.rs)
+//!  stop   ─┤                                       ├─► board     (status.rs)
+//!  links  ─┘                                       └─► redial    (redial.rs)
 //! ```
 //!
 //! All that takes time happens in other tasks, so that no container, node or peer can hold up a
@@ -13,9 +14,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use codec::Encode;
+use codec::{Decode, DecodeAll, Encode};
 use tokio::{
     sync::{mpsc, watch},
     time::{sleep_until, Instant},
@@ -23,6 +28,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 use zennet_chain_client::AccountKey;
 use zennet_lease::{Provider, ProviderAction, ProviderEvent};
+use zennet_metering::Banked;
 use zennet_primitives::{
     announcement::AnnouncementId,
     auth::{AuthClaim, AuthContext},
@@ -49,6 +55,7 @@ const TIMER_PAUSE: Duration = Duration::from_millis(20);
 pub(crate) enum MachineCommand {
     Prepare(Terms),
     Start,
+    Resume(Terms),
     Read { tick: u32 },
     Freeze,
     Thaw,
@@ -58,7 +65,11 @@ pub(crate) enum MachineCommand {
 /// What the driver asks of a lease's chain task.
 #[derive(Debug, PartialEq)]
 pub(crate) enum ChainCommand {
-    Watch(ChannelContext),
+    /// `open` says that the channel was final before.
+    Watch {
+        context: ChannelContext,
+        open: bool,
+    },
     Claim(ChannelContext, Unverified<Voucher>),
     Settle(ChannelContext, Option<Unverified<Voucher>>),
 }
@@ -69,7 +80,37 @@ pub(crate) struct Ports {
     pub(crate) wire: Option<mpsc::Sender<Vec<u8>>>,
     pub(crate) machine: mpsc::Sender<MachineCommand>,
     pub(crate) chain: mpsc::Sender<ChainCommand>,
+    /// The contract whose publisher is to be dialled again, while one is.
+    pub(crate) redial: watch::Sender<Option<Terms>>,
 }
+
+/// A connection on which the publisher has proved itself, as frames.
+pub(crate) struct NewLink {
+    pub(crate) outgoing: mpsc::Sender<Vec<u8>>,
+    pub(crate) incoming: mpsc::Receiver<ProviderEvent>,
+}
+
+/// A lease as it is stored.
+#[derive(Clone, Debug, Encode, Decode)]
+pub(crate) struct Kept {
+    /// Unix time, seconds.
+    pub(crate) began_at: u64,
+    /// Where the publisher is dialled.
+    pub(crate) endpoint: String,
+    /// What the machine's meter has counted.
+    pub(crate) banked: Banked,
+    pub(crate) provider: Provider,
+}
+
+impl Kept {
+    /// Reads what a driver stored; nothing where it cannot be read.
+    pub(crate) fn read(stored: &[u8]) -> Option<Kept> {
+        Kept::decode_all(&mut &stored[..]).ok()
+    }
+}
+
+/// What a machine's meter has counted, as its task last said.
+pub(crate) type Books = Arc<Mutex<Banked>>;
 
 /// Where a driver's events come from.
 pub(crate) struct Inputs {
@@ -77,6 +118,8 @@ pub(crate) struct Inputs {
     pub(crate) wire: mpsc::Receiver<ProviderEvent>,
     /// What the other tasks report.
     pub(crate) events: mpsc::Receiver<ProviderEvent>,
+    /// New connections, once the last one broke.
+    pub(crate) links: mpsc::Receiver<NewLink>,
     /// Set when the daemon is to end.
     pub(crate) stop: watch::Receiver<bool>,
 }
@@ -103,6 +146,8 @@ pub(crate) struct Driver {
     shared: Shared,
     announcement: AnnouncementId,
     publisher: AccountId,
+    endpoint: String,
+    books: Books,
     began_at: u64,
     provider: Provider,
     ports: Ports,
@@ -117,19 +162,25 @@ impl Driver {
         shared: Shared,
         announcement: AnnouncementId,
         publisher: AccountId,
-        provider: Provider,
+        lease: Kept,
         ports: Ports,
+        books: Books,
     ) -> Self {
-        let began_at = unix_time().as_secs();
-        let (stored, store_failed) = (None, false);
-        Driver { shared, announcement, publisher, began_at, provider, ports, stored, store_failed }
-    }
-
-    /// Goes on with a lease that was loaded from the store.
-    pub(crate) fn resumed(mut self, stored: Vec<u8>, began_at: u64) -> Self {
-        self.stored = Some(stored);
-        self.began_at = began_at;
-        self
+        let Kept { began_at, endpoint, provider, .. } = lease;
+        // What was loaded from the store stands there as it is.
+        let stored = provider.must_persist().then(Vec::new);
+        Driver {
+            shared,
+            announcement,
+            publisher,
+            endpoint,
+            books,
+            began_at,
+            provider,
+            ports,
+            stored,
+            store_failed: false,
+        }
     }
 
     /// Drives the lease from its first event to its end.
@@ -163,7 +214,18 @@ impl Driver {
                         self.on(ProviderEvent::Disconnected).await
                     }
                 },
+                Some(link) = inputs.links.recv() => {
+                    // One that is not wanted any more is closed by being dropped.
+                    if self.provider.wants_connection() {
+                        (inputs.wire, wire_open) = (link.incoming, true);
+                        self.ports.wire = Some(link.outgoing);
+                        self.on(ProviderEvent::Reconnected).await
+                    } else {
+                        None
+                    }
+                }
             };
+            self.redial();
         }
     }
 
@@ -209,11 +271,29 @@ impl Driver {
         finished
     }
 
+    /// Has the publisher dialled for as long as it is missing.
+    fn redial(&self) {
+        let wanted = self.provider.wants_connection().then(|| self.provider.terms()).flatten();
+        self.ports.redial.send_if_modified(|dialled| {
+            let changes = dialled.is_some() != wanted.is_some();
+            if changes {
+                *dialled = wanted.cloned();
+            }
+            changes
+        });
+    }
+
     async fn persist(&mut self, next: &Provider) -> Result<(), crate::store::StoreError> {
         if !next.must_persist() {
             return Ok(());
         }
-        let state = (self.began_at, next).encode();
+        let lease = Kept {
+            began_at: self.began_at,
+            endpoint: self.endpoint.clone(),
+            banked: self.books.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            provider: next.clone(),
+        };
+        let state = lease.encode();
         if self.stored.as_ref() == Some(&state) {
             return Ok(());
         }
@@ -245,7 +325,13 @@ impl Driver {
             }
             ProviderAction::Thaw => self.machine(MachineCommand::Thaw),
             ProviderAction::StopMachine => self.machine(MachineCommand::Stop),
-            ProviderAction::WatchChannel(context) => self.chain(ChainCommand::Watch(context)),
+            ProviderAction::ResumeMachine(terms) => self.machine(MachineCommand::Resume(terms)),
+            ProviderAction::WatchChannel(context) => {
+                self.chain(ChainCommand::Watch { context, open: false })
+            }
+            ProviderAction::WatchOpenChannel(context) => {
+                self.chain(ChainCommand::Watch { context, open: true })
+            }
             ProviderAction::Claim(voucher) => match self.provider.channel() {
                 Some(channel) => self.chain(ChainCommand::Claim(channel, voucher)),
                 None => Outcome::Done,

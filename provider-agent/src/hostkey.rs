@@ -32,7 +32,8 @@ impl HostKey {
     }
 }
 
-/// The folder of one lease on the host; it is removed when dropped.
+/// The folder of one lease on the host. It stays until [`LeaseFolder::remove`], so that a daemon
+/// that dies leaves it to the next one.
 ///
 /// Its parent lets nobody else in; the folder itself is open, since the machine's users are not
 /// this process's user.
@@ -63,17 +64,24 @@ impl LeaseFolder {
         Ok(folder)
     }
 
+    /// The folder of a lease of an earlier run.
+    pub(crate) fn adopt(parent: &Path, name: &str) -> io::Result<Self> {
+        let folder = parent.join(name);
+        fs::metadata(folder.join("host_key"))?;
+        Ok(LeaseFolder(folder))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
-}
 
-impl Drop for LeaseFolder {
-    fn drop(&mut self) {
-        // What cannot be removed now is removed by the next lease of this name or the next start.
+    /// Removes it. What cannot be removed now is removed by the next lease of this name or the next
+    /// start.
+    pub(crate) fn remove(self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
 
 fn write(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
@@ -106,7 +114,7 @@ mod tests {
         let allowed = fs::read_to_string(path.join("authorized_keys")).unwrap();
         let allowed = PublicKey::from_openssh(&allowed).unwrap();
         assert_eq!(allowed.key_data(), &KeyData::Ed25519(Ed25519PublicKey(client)));
-        drop(folder);
+        folder.remove();
         assert!(!path.exists());
     }
 
@@ -116,7 +124,6 @@ mod tests {
         let key = HostKey::generate();
         let first = LeaseFolder::create(parent.path(), "x", &key, &[1; 32]).unwrap();
         fs::write(first.path().join("left"), "").unwrap();
-        std::mem::forget(first);
         let second = LeaseFolder::create(parent.path(), "x", &key, &[1; 32]).unwrap();
         assert!(!second.path().join("left").exists());
     }

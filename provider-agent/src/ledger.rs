@@ -108,12 +108,13 @@ pub(crate) async fn serve<L: Ledger>(
     let mut known_paid = 0;
     while let Some(command) = commands.recv().await {
         match command {
-            ChainCommand::Watch(context) => {
+            ChainCommand::Watch { context, open } => {
                 let watch = watch_channel(
                     ledger.clone(),
                     heads.clone(),
                     policy,
                     context.channel,
+                    open,
                     events.clone(),
                 );
                 watching = Watching(Some(tokio::spawn(watch.instrument(Span::current()))));
@@ -189,28 +190,20 @@ async fn settle<L: Ledger>(
     }
 }
 
-/// Reports a channel once it is final, and once more when it comes to its end.
+/// Reports a channel once it is final, unless it is known to be `open`, and once more when it comes
+/// to its end.
 async fn watch_channel<L: Ledger>(
     ledger: L,
     mut heads: Heads,
     policy: WatchPolicy,
     id: ChannelId,
+    open: bool,
     events: mpsc::Sender<ProviderEvent>,
 ) {
-    let safe = if policy.wait_for_finality { &mut heads.finalized } else { &mut heads.best };
-    loop {
-        let at = safe.borrow_and_update().hash;
-        match ledger.channel(id, at).await {
-            Ok(Some(record)) => {
-                if events.send(ProviderEvent::ChannelFinal(record)).await.is_err() {
-                    return;
-                }
-                break;
-            }
-            Ok(None) => (),
-            Err(error) => warn!(%error, "the channel could not be read"),
-        }
-        if safe.changed().await.is_err() {
+    if !open {
+        let safe = if policy.wait_for_finality { &mut heads.finalized } else { &mut heads.best };
+        let Some(record) = opened(&ledger, safe, id).await else { return };
+        if events.send(ProviderEvent::ChannelFinal(record)).await.is_err() {
             return;
         }
     }
@@ -234,5 +227,22 @@ async fn watch_channel<L: Ledger>(
         if heads.best.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Waits for a channel; nothing when no more heads come.
+async fn opened<L: Ledger>(
+    ledger: &L,
+    heads: &mut watch::Receiver<Head>,
+    id: ChannelId,
+) -> Option<ChannelRecord<u32>> {
+    loop {
+        let at = heads.borrow_and_update().hash;
+        match ledger.channel(id, at).await {
+            Ok(Some(record)) => return Some(record),
+            Ok(None) => (),
+            Err(error) => warn!(%error, "the channel could not be read"),
+        }
+        heads.changed().await.ok()?;
     }
 }

@@ -4,29 +4,38 @@
 mod tests;
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use thiserror::Error;
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
-use tracing::{error, info, warn, Instrument, Span};
+use tokio::{
+    sync::{mpsc, watch},
+    task::{JoinHandle, JoinSet},
+    time::{sleep, timeout},
+};
+use tracing::{debug, error, info, warn, Instrument, Span};
 use zennet_lease::ProviderEvent;
-use zennet_metering::{boottime, CgroupPaths, Meter, MeterError, PathsError};
+use zennet_metering::{boottime, Banked, CgroupPaths, Meter, MeterError, PathsError, SourceError};
 use zennet_primitives::{amount::Rates, contract::Terms, usage::Usage};
 use zennet_transport::Connection;
 
 use crate::{
     containers::{Container, Engine, EngineError, Spec},
-    driver::MachineCommand,
+    driver::{Books, MachineCommand},
     hostkey::{HostKey, LeaseFolder},
     ssh::{self, Door},
 };
 
 /// How long the guest may take to come up.
 const GUEST_START: Duration = Duration::from_secs(20);
+/// Pause before an engine that is away is asked again.
+const ENGINE_PAUSE: Duration = Duration::from_secs(1);
+/// How often a machine of one lease is started again.
+const RESTARTS: u32 = 16;
 
 /// Why a machine does not run.
 #[derive(Debug, Error)]
@@ -47,6 +56,10 @@ enum MachineError {
     Uncounted(&'static str),
     #[error("it was asked for before it was prepared")]
     NotPrepared,
+    #[error("the container of the lease is gone")]
+    Vanished,
+    #[error("it ended {RESTARTS} times and was started again each time")]
+    Restless,
 }
 
 /// What a machine is made with.
@@ -56,8 +69,23 @@ pub(crate) struct Workshop {
     pub(crate) folders: PathBuf,
     /// Short name of the lease, unique on this host.
     pub(crate) name: String,
-    pub(crate) host_key: HostKey,
-    pub(crate) connection: Connection,
+    /// Absent for a machine that is there already.
+    pub(crate) host_key: Option<HostKey>,
+    /// The connection that ssh streams come over, while there is one.
+    pub(crate) connections: watch::Receiver<Option<Connection>>,
+    /// What the meter has counted: where it goes on, and what it says after each reading.
+    pub(crate) books: Books,
+}
+
+impl Workshop {
+    fn container(&self) -> String {
+        container_name(&self.name)
+    }
+}
+
+/// Name of the container of a lease with this short name.
+pub(crate) fn container_name(name: &str) -> String {
+    format!("zennet-{name}")
 }
 
 /// A machine as far as it has come.
@@ -67,8 +95,13 @@ struct Machine {
     door: Option<Door>,
     rates: Rates,
     meter: Option<Meter>,
-    ssh: Option<JoinHandle<()>>,
-    watcher: Option<JoinHandle<()>>,
+    /// Ends with the machine.
+    ssh: JoinSet<()>,
+    watcher: JoinSet<()>,
+    frozen: bool,
+    /// Whether the engine has yet to be told so: it may be away.
+    untold: bool,
+    restarts: u32,
     /// Removed after the container.
     folder: Option<LeaseFolder>,
 }
@@ -80,24 +113,21 @@ pub(crate) async fn serve(
     events: mpsc::Sender<ProviderEvent>,
 ) {
     let mut machine = Machine::default();
-    while let Some(command) = commands.recv().await {
-        let event = match command {
-            MachineCommand::Prepare(terms) => {
-                failed("prepare", machine.prepare(&workshop, &terms).await)
+    let (died, mut deaths) = mpsc::channel(1);
+    loop {
+        let event = tokio::select! {
+            biased;
+            Some(cause) = deaths.recv() => {
+                warn!(cause, "the machine ended, it is started again");
+                failed("start again", machine.restart(&workshop, &died).await)
             }
-            MachineCommand::Start => match machine.start(&workshop, &events).await {
-                Ok(baseline) => Some(ProviderEvent::MachineReady { baseline }),
-                Err(error) => failed("start", Err(error)),
+            command = commands.recv() => match command {
+                Some(command) => machine.obey(&workshop, &died, command).await,
+                None => break,
             },
-            MachineCommand::Read { tick } => match machine.read() {
-                Ok(usage) => Some(ProviderEvent::Metered { tick, usage }),
-                Err(error) => failed("meter", Err(error)),
-            },
-            MachineCommand::Freeze => failed("freeze", machine.freeze().await),
-            MachineCommand::Thaw => failed("thaw", machine.thaw().await),
-            MachineCommand::Stop => {
-                let usage = machine.stop().await;
-                Some(ProviderEvent::MachineStopped { usage })
+            () = sleep(ENGINE_PAUSE), if machine.untold => {
+                machine.follow().await;
+                None
             }
         };
         if let Some(event) = event {
@@ -106,7 +136,7 @@ pub(crate) async fn serve(
             }
         }
     }
-    machine.stop().await;
+    machine.stop(&workshop).await;
 }
 
 fn failed(what: &'static str, outcome: Result<(), MachineError>) -> Option<ProviderEvent> {
@@ -116,14 +146,45 @@ fn failed(what: &'static str, outcome: Result<(), MachineError>) -> Option<Provi
 }
 
 impl Machine {
+    async fn obey(
+        &mut self,
+        workshop: &Workshop,
+        died: &mpsc::Sender<String>,
+        command: MachineCommand,
+    ) -> Option<ProviderEvent> {
+        match command {
+            MachineCommand::Prepare(terms) => {
+                failed("prepare", self.prepare(workshop, &terms).await)
+            }
+            MachineCommand::Start => match self.start(workshop, died).await {
+                Ok(baseline) => Some(ProviderEvent::MachineReady { baseline }),
+                Err(error) => failed("start", Err(error)),
+            },
+            MachineCommand::Resume(terms) => match self.resume(workshop, &terms, died).await {
+                Ok(()) => Some(ProviderEvent::MachineResumed),
+                Err(error) => failed("resume", Err(error)),
+            },
+            MachineCommand::Read { tick } => match self.read(workshop) {
+                Ok(usage) => Some(ProviderEvent::Metered { tick, usage }),
+                Err(error) => failed("meter", Err(error)),
+            },
+            MachineCommand::Freeze => self.set_frozen(true).await,
+            MachineCommand::Thaw => self.set_frozen(false).await,
+            MachineCommand::Stop => {
+                let usage = self.stop(workshop).await;
+                Some(ProviderEvent::MachineStopped { usage })
+            }
+        }
+    }
+
     async fn prepare(&mut self, workshop: &Workshop, terms: &Terms) -> Result<(), MachineError> {
         let name = &workshop.name;
-        let folder =
-            LeaseFolder::create(&workshop.folders, name, &workshop.host_key, &terms.client_key)
-                .map_err(MachineError::Folder)?;
+        let host_key = workshop.host_key.as_ref().ok_or(MachineError::NotPrepared)?;
+        let folder = LeaseFolder::create(&workshop.folders, name, host_key, &terms.client_key)
+            .map_err(MachineError::Folder)?;
         self.door = Some(Door::open(folder.path()).map_err(MachineError::Folder)?);
         let spec = Spec {
-            name: format!("zennet-{name}"),
+            name: workshop.container(),
             hostname: format!("zn-{}", name.chars().take(8).collect::<String>()),
             lease: format!("{:?}", terms.hash()),
             image_digest: terms.quote.image_digest,
@@ -140,53 +201,129 @@ impl Machine {
     async fn start(
         &mut self,
         workshop: &Workshop,
-        events: &mpsc::Sender<ProviderEvent>,
+        died: &mpsc::Sender<String>,
     ) -> Result<Usage, MachineError> {
-        let (Some(container), Some(door)) = (&self.container, &self.door) else {
-            return Err(MachineError::NotPrepared);
-        };
+        let container = self.container.clone().ok_or(MachineError::NotPrepared)?;
         let pid = container.start().await?;
-        self.watcher = Some(watch(container.clone(), events.clone()));
+        self.run(workshop, container, pid, died)?;
+        let door = self.door.as_ref().ok_or(MachineError::NotPrepared)?;
         match timeout(GUEST_START, door.guest_is_up()).await {
             Ok(up) => up.map_err(MachineError::Door)?,
             Err(_) => return Err(MachineError::Silent),
         }
-        let mut meter = Meter::open(&CgroupPaths::of_process(pid)?, pid)?;
         // What the start itself cost is not the tenant's.
-        let baseline = meter.read(boottime())?;
+        let baseline = self.read(workshop)?;
         if let Some((counter, _)) = self.rates.priced().find(|(c, _)| baseline.get(*c).is_none()) {
             return Err(MachineError::Uncounted(counter.name()));
         }
-        self.meter = Some(meter);
-        let serving = ssh::serve(door.clone(), workshop.connection.clone());
-        self.ssh = Some(tokio::spawn(serving.instrument(Span::current())));
         info!(pid, "machine runs");
         Ok(baseline)
     }
 
-    fn read(&mut self) -> Result<Usage, MachineError> {
-        Ok(self.meter.as_mut().ok_or(MachineError::NotPrepared)?.read(boottime())?)
+    /// Finds the machine that an earlier run of the daemon left.
+    async fn resume(
+        &mut self,
+        workshop: &Workshop,
+        terms: &Terms,
+        died: &mpsc::Sender<String>,
+    ) -> Result<(), MachineError> {
+        let found = workshop.engine.find(&workshop.container()).await?;
+        let container = found.ok_or(MachineError::Vanished)?;
+        self.container = Some(container.clone());
+        let folder = LeaseFolder::adopt(&workshop.folders, &workshop.name);
+        let folder = folder.map_err(MachineError::Folder)?;
+        // The guest dials the new socket as soon as it is there.
+        self.door = Some(Door::open(folder.path()).map_err(MachineError::Folder)?);
+        self.folder = Some(folder);
+        self.rates = terms.quote.rates;
+        let pid = match container.running().await? {
+            Some(pid) => pid,
+            None => container.start().await?,
+        };
+        self.run(workshop, container, pid, died)?;
+        info!(pid, "machine found again");
+        Ok(())
     }
 
-    async fn freeze(&self) -> Result<(), MachineError> {
-        match &self.container {
-            Some(container) => Ok(container.freeze().await?),
-            None => Err(MachineError::NotPrepared),
+    /// Starts a machine again that ended, with all that is on its disk.
+    async fn restart(
+        &mut self,
+        workshop: &Workshop,
+        died: &mpsc::Sender<String>,
+    ) -> Result<(), MachineError> {
+        let container = self.container.clone().ok_or(MachineError::NotPrepared)?;
+        self.restarts += 1;
+        if self.restarts > RESTARTS {
+            return Err(MachineError::Restless);
         }
+        let pid = container.start().await?;
+        self.run(workshop, container, pid, died)?;
+        self.untold = self.frozen;
+        self.follow().await;
+        info!(pid, restarts = self.restarts, "machine runs again");
+        Ok(())
     }
 
-    async fn thaw(&self) -> Result<(), MachineError> {
-        match &self.container {
-            Some(container) => Ok(container.thaw().await?),
-            None => Err(MachineError::NotPrepared),
+    /// Meters a machine that runs, and lets ssh streams in.
+    fn run(
+        &mut self,
+        workshop: &Workshop,
+        container: Container,
+        pid: u32,
+        died: &mpsc::Sender<String>,
+    ) -> Result<(), MachineError> {
+        let door = self.door.clone().ok_or(MachineError::NotPrepared)?;
+        self.watcher.abort_all();
+        self.watcher.spawn(watch_over(container, died.clone()).instrument(Span::current()));
+        let banked = books(&workshop.books).clone();
+        self.meter = Some(Meter::resume(&CgroupPaths::of_process(pid)?, pid, &banked)?);
+        if self.ssh.is_empty() {
+            let serving = ssh::serve(door, workshop.connections.clone());
+            self.ssh.spawn(serving.instrument(Span::current()));
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, workshop: &Workshop) -> Result<Usage, MachineError> {
+        let meter = self.meter.as_mut().ok_or(MachineError::NotPrepared)?;
+        let usage = match meter.read(boottime()) {
+            // It has just ended, and is about to be started again.
+            Err(MeterError::Source(SourceError::Gone { .. })) => meter.banked().usage()?,
+            read => read?,
+        };
+        *books(&workshop.books) = meter.banked().clone();
+        Ok(usage)
+    }
+
+    async fn set_frozen(&mut self, frozen: bool) -> Option<ProviderEvent> {
+        if self.container.is_none() {
+            return failed("freeze or thaw", Err(MachineError::NotPrepared));
+        }
+        (self.frozen, self.untold) = (frozen, true);
+        self.follow().await;
+        None
+    }
+
+    /// Makes the machine what it should be; it is tried again while the engine is away.
+    async fn follow(&mut self) {
+        let Some(container) = self.container.as_ref().filter(|_| self.untold) else { return };
+        let done = match self.frozen {
+            true => container.freeze().await,
+            false => container.thaw().await,
+        };
+        match done {
+            Ok(()) => self.untold = false,
+            Err(error) => {
+                warn!(%error, frozen = self.frozen, "the engine did not do it yet, trying again");
+            }
         }
     }
 
     /// Ends everything and gives the last counters, where there were any.
-    async fn stop(&mut self) -> Option<Usage> {
-        for task in [self.watcher.take(), self.ssh.take()].into_iter().flatten() {
-            task.abort();
-        }
+    async fn stop(&mut self, workshop: &Workshop) -> Option<Usage> {
+        self.untold = false;
+        self.watcher.shutdown().await;
+        self.ssh.shutdown().await;
         let mut usage = None;
         if let (Some(container), Some(mut meter)) = (&self.container, self.meter.take()) {
             // The counters vanish with the container; frozen, it uses nothing after the reading.
@@ -200,6 +337,7 @@ impl Machine {
                     usage = meter.banked().usage().ok();
                 }
             }
+            *books(&workshop.books) = meter.banked().clone();
         }
         if let Some(container) = self.container.take() {
             // In a task of its own, so that a hanging engine does not hold up the settlement.
@@ -211,13 +349,17 @@ impl Machine {
                         error!(%error, "a container is left behind; the next start removes it");
                     }
                 }
-                drop(folder);
+                if let Some(folder) = folder {
+                    folder.remove();
+                }
             };
             let removal = tokio::spawn(removal.instrument(Span::current()));
             self.removal(removal).await;
         }
         self.door = None;
-        self.folder = None;
+        if let Some(folder) = self.folder.take() {
+            folder.remove();
+        }
         usage
     }
 
@@ -232,23 +374,47 @@ impl Machine {
 /// How long the end of a lease waits for its container's removal.
 const REMOVAL_WAIT: Duration = Duration::from_secs(15);
 
-/// Reports a machine that ends by itself.
-fn watch(container: Container, events: mpsc::Sender<ProviderEvent>) -> JoinHandle<()> {
-    let watching = async move {
-        let cause = container.ended().await;
-        warn!(cause, "the machine ended by itself");
-        // Without a listener the lease is over already.
-        let _ = events.send(ProviderEvent::MachineFailed).await;
-    };
-    tokio::spawn(watching.instrument(Span::current()))
+fn books(books: &Books) -> MutexGuard<'_, Banked> {
+    // It is replaced as a whole, so a panic elsewhere leaves it sound.
+    books.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes what earlier runs left in the folder of leases.
-pub(crate) fn clear_folders(folders: &Path) {
-    match std::fs::remove_dir_all(folders) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            warn!(%error, path = %folders.display(), "folders of past leases could not be removed");
+/// Reports a machine that does not run any more. While the engine is away nothing is known of it:
+/// it may run on, or be ended by the engine's next start.
+async fn watch_over(container: Container, died: mpsc::Sender<String>) {
+    loop {
+        let cause = container.ended().await;
+        match container.running().await {
+            Ok(Some(_)) => (),
+            Ok(None) => {
+                // Without a listener the lease is over already.
+                let _ = died.send(cause).await;
+                return;
+            }
+            Err(error) => {
+                debug!(%error, "the engine cannot say how the machine is");
+                sleep(ENGINE_PAUSE).await;
+            }
         }
-        _ => (),
+    }
+}
+
+/// Removes what earlier runs left in the folder of leases, but for those whose names are kept.
+pub(crate) fn clear_folders(folders: &Path, kept: &HashSet<String>) {
+    let entries = match std::fs::read_dir(folders) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
+        Err(error) => {
+            warn!(%error, path = %folders.display(), "folders of past leases could not be read");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| kept.contains(name)) {
+            continue;
+        }
+        if let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            warn!(%error, path = %entry.path().display(), "a past lease's folder stays");
+        }
     }
 }

@@ -3,6 +3,7 @@
 //! ```text
 //!  chain ── answers ── filter ── meet ──┬─ driver ── zennet_lease::Provider
 //!                                       ├─ wire      control stream
+//!                                       ├─ redial    the next one, when it broke
 //!                                       ├─ machine   container, meter, ssh streams
 //!                                       └─ ledger    watch, claim, settle
 //! ```
@@ -22,6 +23,7 @@ mod ledger;
 mod machine;
 mod meet;
 mod mining;
+mod redial;
 mod ssh;
 mod status;
 mod store;

@@ -2,24 +2,26 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use codec::DecodeAll;
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, Instrument, Span};
 use zennet_chain_client::Chain;
 use zennet_lease::{Provider, ProviderEvent, ProviderLimits, ProviderSetup};
+use zennet_metering::Banked;
 use zennet_primitives::{announcement::AnnouncementId, record::AnnouncementRecord, AccountId};
-use zennet_transport::{DialError, Endpoint};
+use zennet_transport::{DialError, Endpoint, Multiaddr};
 
 use crate::{
     capacity::Reservation,
+    clock::unix_time,
     containers::{Engine, EngineError},
-    driver::{ChainCommand, Driver, Ended, Inputs, MachineCommand, Ports, Shared},
+    driver::{Books, ChainCommand, Driver, Ended, Inputs, Kept, MachineCommand, Ports, Shared},
     filter::{Admitted, Policy},
     hostkey::HostKey,
     ledger::{self, Account, Heads, WatchPolicy},
     machine::{self, Workshop},
     mining,
+    redial::Redial,
     wire::{self, Wire},
 };
 
@@ -37,7 +39,7 @@ pub(crate) struct Grounds {
     pub(crate) heads: Heads,
     pub(crate) policy: Policy,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) endpoint: Endpoint,
+    pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) folders: PathBuf,
     pub(crate) watch: WatchPolicy,
     pub(crate) stop: watch::Receiver<bool>,
@@ -98,52 +100,106 @@ impl Grounds {
             other_peer: wire::peer_bytes(link.connection.remote_peer()),
             challenge: rand::random(),
         };
-        let Wire { connection, outgoing, incoming } = wire::start(link);
+        let lease = Kept {
+            began_at: unix_time().as_secs(),
+            endpoint: admitted.endpoint.to_string(),
+            banked: Banked::default(),
+            provider: Provider::new(setup),
+        };
+        let publisher = record.publisher.clone();
+        let setting = Setting {
+            id,
+            publisher,
+            lease,
+            address: admitted.endpoint.clone(),
+            host_key: Some(host_key),
+            wire: Some(wire::start(link)),
+        };
+        Ok(Box::pin(self.drive(setting, connected)).await)
+    }
+
+    /// Goes on with a lease of an earlier run.
+    pub(crate) async fn resume(&self, old: Old, _reserved: Option<Reservation>) -> Ended {
+        let Old { id, publisher, address, lease } = old;
+        let setting = Setting { id, publisher, lease, address, host_key: None, wire: None };
+        Box::pin(self.drive(setting, ProviderEvent::Restarted)).await
+    }
+
+    /// Puts a lease's tasks around its driver and runs it to its end.
+    async fn drive(&self, setting: Setting, first: ProviderEvent) -> Ended {
+        let Setting { id, publisher, lease, address, host_key, wire } = setting;
+        let (connection, outgoing, incoming) = match wire {
+            Some(Wire { connection, outgoing, incoming }) => {
+                (Some(connection), Some(outgoing), incoming)
+            }
+            None => (None, None, mpsc::channel(1).1),
+        };
         let (events, reports) = mpsc::channel(EVENTS);
         let (to_machine, machine_commands) = mpsc::channel(COMMANDS);
+        let (connections, current) = watch::channel(connection);
+        let (new_links, links) = mpsc::channel(1);
+        let (redial, wanted) = watch::channel(None);
+        let books = Books::new(lease.banked.clone().into());
+        let key = self.shared.key.clone();
+        let endpoint = self.endpoint.clone();
+        let dialling =
+            Redial { endpoint, address, key: key.clone(), connections, links: new_links };
+        tokio::spawn(dialling.serve(wanted).instrument(Span::current()));
         let workshop = Workshop {
             engine: self.engine.clone(),
             folders: self.folders.clone(),
-            name: self.short_name(&id),
+            name: short_name(&self.policy.account, &id),
             host_key,
-            connection,
+            connections: current,
+            books: books.clone(),
         };
         let machine = tokio::spawn(
             machine::serve(workshop, machine_commands, events.clone()).instrument(Span::current()),
         );
-        let account = Account { chain: self.chain.clone(), key: self.shared.key.clone() };
+        let account = Account { chain: self.chain.clone(), key };
         let ports = Ports {
-            wire: Some(outgoing),
+            wire: outgoing,
             machine: to_machine,
             chain: start_ledger(account, self.heads.clone(), self.watch, events),
+            redial,
         };
-        let inputs = Inputs { wire: incoming, events: reports, stop: self.stop.clone() };
-        let publisher = record.publisher.clone();
-        let provider = Provider::new(setup);
-        let driver = Driver::new(self.shared.clone(), id, publisher, provider, ports);
-        let ended = driver.run(connected, inputs).await;
+        let inputs = Inputs { wire: incoming, events: reports, links, stop: self.stop.clone() };
+        let driver = Driver::new(self.shared.clone(), id, publisher, lease, ports, books);
+        let ended = driver.run(first, inputs).await;
         // The capacity is free again when nothing of the machine is left.
         if machine.await.is_err() {
             tracing::error!("the machine's task failed; the next start removes what is left");
         }
-        Ok(ended)
+        ended
     }
 
     fn limits(&self) -> ProviderLimits {
         let lease = &self.policy.lease;
         ProviderLimits {
             stop_after_ms: lease.stop_after_secs.saturating_mul(1000),
+            reconnect_ms: lease.reconnect_secs.saturating_mul(1000),
             min_challenge_blocks: lease.min_challenge_blocks,
             claim_threshold: lease.claim_threshold_xen.0,
             ..Default::default()
         }
     }
+}
 
-    /// Names of containers and folders, of this provider and this announcement alone.
-    fn short_name(&self, id: &AnnouncementId) -> String {
-        let account: &[u8] = self.policy.account.as_ref();
-        format!("{}-{}", hex::encode(&id.0[..6]), hex::encode(&account[..4]))
-    }
+/// What a lease is driven with.
+struct Setting {
+    id: AnnouncementId,
+    publisher: AccountId,
+    lease: Kept,
+    address: Multiaddr,
+    /// Absent for a machine that is there already.
+    host_key: Option<HostKey>,
+    wire: Option<Wire>,
+}
+
+/// Names of containers and folders, of this provider and this announcement alone.
+pub(crate) fn short_name(account: &AccountId, id: &AnnouncementId) -> String {
+    let account: &[u8] = account.as_ref();
+    format!("{}-{}", hex::encode(&id.0[..6]), hex::encode(&account[..4]))
 }
 
 fn start_ledger(
@@ -162,22 +218,23 @@ fn start_ledger(
 pub(crate) struct Old {
     pub(crate) id: AnnouncementId,
     pub(crate) publisher: AccountId,
-    pub(crate) began_at: u64,
-    pub(crate) provider: Provider,
-    pub(crate) stored: Vec<u8>,
+    pub(crate) address: Multiaddr,
+    pub(crate) lease: Kept,
 }
 
 impl Old {
     /// Reads what a driver stored; nothing where it cannot be read.
-    pub(crate) fn read(id: AnnouncementId, stored: Vec<u8>) -> Option<Old> {
-        let (began_at, provider) = <(u64, Provider)>::decode_all(&mut &stored[..]).ok()?;
+    pub(crate) fn read(id: AnnouncementId, stored: &[u8]) -> Option<Old> {
+        let lease = Kept::read(stored)?;
+        let address = lease.endpoint.parse().ok()?;
         // Whatever is stored has terms, and those name the publisher.
-        let publisher = provider.terms()?.publisher.clone();
-        Some(Old { id, publisher, began_at, provider, stored })
+        let publisher = lease.provider.terms()?.publisher.clone();
+        Some(Old { id, publisher, address, lease })
     }
 }
 
-/// Settles a lease of an earlier run.
+/// Settles a lease of an earlier run where no container engine answers, so that its machine cannot
+/// be found.
 pub(crate) async fn settle_old(
     old: Old,
     shared: Shared,
@@ -187,24 +244,32 @@ pub(crate) async fn settle_old(
     stop: watch::Receiver<bool>,
 ) -> Ended {
     let (events, reports) = mpsc::channel(EVENTS);
-    // There is no machine any more: its commands are answered at once.
     let (to_machine, mut machine_commands) = mpsc::channel(COMMANDS);
     let answers = events.clone();
     tokio::spawn(async move {
         while let Some(command) = machine_commands.recv().await {
-            if command == MachineCommand::Stop {
-                let stopped = ProviderEvent::MachineStopped { usage: None };
-                if answers.send(stopped).await.is_err() {
-                    return;
-                }
+            let answer = match command {
+                MachineCommand::Stop => ProviderEvent::MachineStopped { usage: None },
+                MachineCommand::Resume(_) => ProviderEvent::MachineFailed,
+                MachineCommand::Prepare(_)
+                | MachineCommand::Start
+                | MachineCommand::Read { .. }
+                | MachineCommand::Freeze
+                | MachineCommand::Thaw => continue,
+            };
+            if answers.send(answer).await.is_err() {
+                return;
             }
         }
     });
     let chain = start_ledger(account, heads, policy, events);
-    let ports = Ports { wire: None, machine: to_machine, chain };
+    let (redial, _wanted) = watch::channel(None);
+    let ports = Ports { wire: None, machine: to_machine, chain, redial };
     let (_closed, wire) = mpsc::channel(1);
-    let inputs = Inputs { wire, events: reports, stop };
-    let Old { id, publisher, began_at, provider, stored } = old;
-    let driver = Driver::new(shared, id, publisher, provider, ports).resumed(stored, began_at);
+    let (_no_links, links) = mpsc::channel(1);
+    let inputs = Inputs { wire, events: reports, links, stop };
+    let Old { id, publisher, lease, .. } = old;
+    let books = Books::new(lease.banked.clone().into());
+    let driver = Driver::new(shared, id, publisher, lease, ports, books);
     driver.run(ProviderEvent::Restarted, inputs).await
 }

@@ -1,7 +1,9 @@
 //! Ssh connections: from the publisher's streams to the machine's socket, bytes only.
 
 use std::{
-    fs, io,
+    fs,
+    future::pending,
+    io,
     os::{
         fd::AsRawFd,
         unix::{
@@ -17,6 +19,7 @@ use std::{
 use tokio::{
     io::AsyncWriteExt,
     net::{UnixListener, UnixStream},
+    sync::watch,
     task::JoinSet,
     time::timeout,
 };
@@ -72,9 +75,29 @@ impl Door {
     }
 }
 
-/// Serves the publisher's streams until the connection ends.
-pub(crate) async fn serve(door: Door, connection: Connection) {
+/// Serves the publisher's streams on whichever connection there is, for as long as there may be one.
+pub(crate) async fn serve(door: Door, mut connections: watch::Receiver<Option<Connection>>) {
     let mut streams = JoinSet::new();
+    loop {
+        let connection = connections.borrow_and_update().clone();
+        let serving = async {
+            if let Some(connection) = connection {
+                serve_one_connection(&door, &connection, &mut streams).await;
+            }
+            // Over: nothing comes until there is another connection.
+            pending::<()>().await
+        };
+        let changed = tokio::select! {
+            () = serving => return,
+            changed = connections.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+async fn serve_one_connection(door: &Door, connection: &Connection, streams: &mut JoinSet<()>) {
     while let Ok(stream) = connection.accept_ssh().await {
         while streams.try_join_next().is_some() {}
         if streams.len() >= MOST {

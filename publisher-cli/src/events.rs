@@ -128,6 +128,11 @@ pub(crate) enum Event {
         /// Since the begin.
         secs: f64,
     },
+    /// Machines of an earlier run are waited for.
+    Resuming {
+        /// How many.
+        machines: usize,
+    },
     /// The machine is frozen until what is due is paid.
     Frozen {
         /// Name of the machine.
@@ -137,6 +142,16 @@ pub(crate) enum Event {
     },
     /// The machine runs again.
     Thawed {
+        /// Name of the machine.
+        machine: String,
+    },
+    /// The connection is lost: the provider dials again, and the machine is frozen meanwhile.
+    Lost {
+        /// Name of the machine.
+        machine: String,
+    },
+    /// The provider is connected again.
+    Back {
         /// Name of the machine.
         machine: String,
     },
@@ -256,7 +271,14 @@ impl fmt::Display for Event {
             Event::Frozen { machine, due } => {
                 write!(f, "{machine}: frozen until {} is paid", xen(*due))
             }
+            Event::Resuming { machines } => {
+                write!(f, "waiting for the providers of {machines} machines to dial again")
+            }
             Event::Thawed { machine } => write!(f, "{machine}: runs again"),
+            Event::Lost { machine } => {
+                write!(f, "{machine}: connection lost, waiting for the provider to dial again")
+            }
+            Event::Back { machine } => write!(f, "{machine}: connected again"),
             Event::Reclaiming { machine, challenge_blocks } => write!(
                 f,
                 "{machine}: the provider does not answer; closing the channel on chain, which \

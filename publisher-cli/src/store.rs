@@ -13,12 +13,17 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
 
 const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
+/// The run that leases go on with; one row.
+const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs/1");
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers/1");
 
 /// Key of the next lease's number.
 const NEXT_LEASE: &str = "next-lease";
 /// Key of the nonce that the next channel has at least.
 const NEXT_NONCE: &str = "next-nonce";
+
+/// Key of the last run.
+const LAST_RUN: &str = "last";
 
 /// Ended leases that are kept for `list`.
 const KEPT: usize = 200;
@@ -40,10 +45,25 @@ pub(crate) struct StoredLease {
     pub(crate) since: u64,
     /// Transactions that its channel is known to have had.
     pub(crate) transactions: u32,
+    /// Local port of its machine.
+    pub(crate) port: Option<u16>,
     /// How it ended, when it has.
     pub(crate) ended: Option<Ended>,
     /// Figures of both sides, as of the last writing.
     pub(crate) figures: Figures,
+}
+
+/// What a later run needs to be found by the providers of this one, and to log in.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub(crate) struct Run {
+    /// Seed of the transport's key: providers dial its peer id.
+    pub(crate) peer_seed: [u8; 32],
+    /// Addresses that were listened on, with the ports that the system chose.
+    pub(crate) listen: Vec<String>,
+    /// Seed of the ssh key that the machines let in.
+    pub(crate) ssh_seed: [u8; 32],
+    /// Where the ssh configuration is written.
+    pub(crate) ssh_config: String,
 }
 
 /// How a lease ended.
@@ -105,6 +125,7 @@ impl Store {
         let write = database.begin_write().with_context(failed)?;
         write.open_table(LEASES).with_context(failed)?;
         write.open_table(NUMBERS).with_context(failed)?;
+        write.open_table(RUNS).with_context(failed)?;
         write.commit().with_context(failed)?;
         Ok(Store { database: Arc::new(database) })
     }
@@ -137,6 +158,22 @@ impl Store {
             numbers.insert(NEXT_NONCE, least.max(nonce.saturating_add(1)))?;
         }
         Ok(write.commit()?)
+    }
+
+    /// Remembers the run durably.
+    pub(crate) fn put_run(&self, run: &Run) -> Result<()> {
+        let write = self.database.begin_write()?;
+        write.open_table(RUNS)?.insert(LAST_RUN, run.encode().as_slice())?;
+        Ok(write.commit()?)
+    }
+
+    /// The last run, if there was one.
+    pub(crate) fn run(&self) -> Result<Option<Run>> {
+        let read = self.database.begin_read()?;
+        let bytes = read.open_table(RUNS)?.get(LAST_RUN)?.map(|run| run.value().to_vec());
+        bytes
+            .map(|bytes| Run::decode(&mut &bytes[..]).context("the last run cannot be read"))
+            .transpose()
     }
 
     /// Writes a lease durably.
@@ -238,6 +275,7 @@ pub(crate) mod tests {
             terms: terms(),
             since: 7,
             transactions: 1,
+            port: None,
             ended: ended.then_some(Ended { reason: CloseReason::Finished, settled: Some(5) }),
             figures: Figures::default(),
         }

@@ -15,6 +15,7 @@
 //! and changes nothing; whatever the other side sends out of order ends the lease.
 //!
 //! - [`provider`], [`publisher`]: the two machines, each with its diagram
+//! - [`reunion`]: how a lease goes on after its connection broke
 //! - [`terms`]: deposits, quotes and how they are judged
 //! - [`agreement`]: comparison of both sides' readings
 //! - [`step`]: what the machines have in common
@@ -23,6 +24,7 @@ pub mod agreement;
 mod meeting;
 pub mod provider;
 pub mod publisher;
+pub mod reunion;
 pub mod step;
 pub mod terms;
 
@@ -30,6 +32,7 @@ pub use provider::{Provider, ProviderAction, ProviderEvent, ProviderLimits, Prov
 pub use publisher::{
     Publisher, PublisherAction, PublisherEvent, PublisherLimits, PublisherPolicy, PublisherSetup,
 };
+pub use reunion::{Reunion, ReunionAction};
 pub use step::{Denied, Millis, Phase, Step};
 pub use terms::{
     deposit_for, full_use, judge, price_of_full_use, quote_for, requote, DepositError, Listing,

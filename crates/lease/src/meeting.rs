@@ -40,16 +40,17 @@ impl Meeting {
     }
 }
 
-/// Whether the other side speaks of the same protocol, chain and announcement.
+/// Whether the other side speaks of the same protocol, chain, announcement and lease.
 pub(crate) fn check_hello(
     hello: &Hello,
     genesis: Hash,
     announcement: AnnouncementId,
+    lease: Option<Hash>,
 ) -> Result<(), CloseReason> {
     if hello.version != PROTOCOL_VERSION || hello.genesis != genesis {
         return Err(CloseReason::Incompatible);
     }
-    if hello.announcement != announcement {
+    if hello.announcement != announcement || hello.lease != lease {
         return Err(CloseReason::NotAuthentic);
     }
     Ok(())

@@ -18,6 +18,11 @@
 //!    │ ◄────────────────────────────► Close  │   then a last Usage and Voucher
 //!    │ Settled ────────────────────────────► │
 //! ```
+//!
+//! A connection that breaks is replaced. On the new one both say Hello with the contract that goes
+//! on, and prove their accounts once more. Nothing else is negotiated: the provider repeats Ready,
+//! the publisher Opened, and the next Usage and Voucher cover all that happened in between, since
+//! both are cumulative.
 
 use codec::{Decode, DecodeAll, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use sp_core::{sr25519::Signature, H256};
@@ -55,6 +60,8 @@ pub struct Hello {
     pub account: AccountId,
     /// Random bytes that the other side must sign.
     pub challenge: Challenge,
+    /// Hash of the contract that goes on on this connection; absent at a first meeting.
+    pub lease: Option<H256>,
 }
 
 /// The machine's state when it changes outside the publisher's will.
@@ -123,8 +130,6 @@ pub enum Frame {
     Usage {
         /// Number of the tick, from one.
         tick: u32,
-        /// Time since the start, milliseconds.
-        elapsed_ms: u64,
         /// The counters.
         usage: Usage,
         /// No more usage follows: the machine has been stopped.

@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use futures::StreamExt;
 use libp2p::{
-    identity::Keypair,
+    identity::{DecodingError, Keypair},
     multiaddr::Protocol,
     noise,
     swarm::{
@@ -42,6 +42,8 @@ const LISTEN_DEADLINE: Duration = Duration::from_secs(10);
 pub enum ListenError {
     #[error("cannot set up encryption: {0}")]
     Noise(#[from] noise::Error),
+    #[error("the key cannot be used: {0}")]
+    Key(DecodingError),
     #[error("cannot listen on {address}: {error}; is the port taken?")]
     Address { address: Multiaddr, error: String },
     #[error("the system gave no address to listen on within {0:?}")]
@@ -125,6 +127,18 @@ impl Endpoint {
     /// Starts an endpoint that listens (the publisher's), with a key made for this run.
     pub async fn listen(addresses: Vec<Multiaddr>, limits: Limits) -> Result<Self, ListenError> {
         Self::listen_as(Keypair::generate_ed25519(), addresses, limits).await
+    }
+
+    /// Starts an endpoint that listens with the key of an earlier run, so that it is found again.
+    ///
+    /// `secret` is 32 random bytes: any are a key.
+    pub async fn listen_again(
+        mut secret: [u8; 32],
+        addresses: Vec<Multiaddr>,
+        limits: Limits,
+    ) -> Result<Self, ListenError> {
+        let keypair = Keypair::ed25519_from_bytes(&mut secret).map_err(ListenError::Key)?;
+        Self::listen_as(keypair, addresses, limits).await
     }
 
     /// Starts an endpoint that listens with a given key.

@@ -1,6 +1,7 @@
 //! `provider.toml`: read, checked, and written for the first time.
 
 mod amount;
+mod isolation;
 #[cfg(test)]
 mod tests;
 
@@ -14,7 +15,10 @@ use thiserror::Error;
 use zennet_pricing::RateConfig;
 use zennet_primitives::pow::Difficulty;
 
-pub(crate) use self::amount::Xen;
+pub(crate) use self::{
+    amount::Xen,
+    isolation::{Isolation, Network, Seccomp, Subnet},
+};
 
 /// The commented file that `init` writes.
 pub(crate) const DEFAULT: &str = include_str!("provider.toml");
@@ -52,6 +56,8 @@ pub(crate) struct Config {
     pub(crate) lease: Lease,
     #[serde(default)]
     pub(crate) docker: Docker,
+    #[serde(default)]
+    pub(crate) isolation: Isolation,
 }
 
 /// What all leases together may take.
@@ -114,6 +120,7 @@ pub(crate) struct Lease {
     pub(crate) grace_ms: u32,
     pub(crate) max_exposure_xen: Xen,
     pub(crate) stop_after_secs: u32,
+    pub(crate) reconnect_secs: u32,
     #[serde(default)]
     pub(crate) claim_threshold_xen: Xen,
     pub(crate) min_challenge_blocks: u32,
@@ -175,6 +182,10 @@ impl Config {
         config.data_dir = resolve(&folder, &config.data_dir);
         config.docker.bundle_dir =
             config.docker.bundle_dir.map(|dir| resolve(&folder, &dir)).or_else(default_bundle);
+        config.isolation.disk_dir = match &config.isolation.disk_dir {
+            Some(dir) => Some(resolve(&folder, dir)),
+            None => Some(config.data_dir.join("disks")),
+        };
         Ok(config)
     }
 
@@ -212,8 +223,20 @@ impl Config {
         let exposure = l.max_exposure_xen.0 > 0;
         ensure(exposure, "lease.max_exposure_xen", &l.max_exposure_xen.0, "above 0")?;
         ensure(l.stop_after_secs > 0, "lease.stop_after_secs", &l.stop_after_secs, "above 0")?;
+        ensure(l.reconnect_secs > 0, "lease.reconnect_secs", &l.reconnect_secs, "above 0")?;
         let challenge = l.min_challenge_blocks;
-        ensure(challenge > 0, "lease.min_challenge_blocks", &challenge, "above 0")
+        ensure(challenge > 0, "lease.min_challenge_blocks", &challenge, "above 0")?;
+        let i = &self.isolation;
+        ensure(i.nice <= 19, "isolation.nice", &i.nice, "from 0 to 19")?;
+        let rate = i.bandwidth_kbit_per_sec;
+        let found = rate.unwrap_or_default();
+        let fast = rate.is_none_or(|rate| rate >= 64);
+        ensure(fast, "isolation.bandwidth_kbit_per_sec", &found, "at least 64, or absent")?;
+        let cpus = i.pin_cpus.as_deref().unwrap_or("0");
+        ensure(isolation::is_cpu_list(cpus), "isolation.pin_cpus", &cpus, "like 1-3 or 0,2-3")?;
+        let few = i.resolvers.len() <= 3 && !i.resolvers.iter().any(|r| r.is_loopback());
+        let found = format!("{:?}", i.resolvers);
+        ensure(few, "isolation.resolvers", &found, "at most three addresses outside of this host")
     }
 }
 

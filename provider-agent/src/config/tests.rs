@@ -54,3 +54,37 @@ fn images_are_admitted_by_name_or_prefix() {
     assert!(!filter.admits_image("zennet-osx"));
     assert!(!filter.admits_image("registry.example.org/zennet-os:latest"));
 }
+
+#[test]
+fn the_shipped_isolation_is_the_default_one() {
+    let shipped = parse(DEFAULT).unwrap().isolation;
+    let (head, _) = DEFAULT.split_once("\n[isolation]").unwrap();
+    let absent = parse(head).unwrap().isolation;
+    assert_eq!(format!("{shipped:?}"), format!("{absent:?}"));
+    assert!(shipped.require_firewall && shipped.disk_quota);
+    assert_eq!(shipped.disk_dir.as_deref(), Some(Path::new("/etc/zennet/data/disks")));
+}
+
+#[test]
+fn isolation_out_of_range_is_named() {
+    assert!(changed("nice = 0", "nice = 20").contains("isolation.nice"));
+    assert!(changed("# pin_cpus = \"1-3\"", "pin_cpus = \"3-1\"").contains("isolation.pin_cpus"));
+    assert!(changed("\"9.9.9.9\"", "\"127.0.0.1\"").contains("isolation.resolvers"));
+    assert!(
+        changed("deny_networks = []", "deny_networks = [\"10.0.0.0/33\"]").contains("10.0.0.0/33")
+    );
+    let slow = "bandwidth_kbit_per_sec = 1     # network";
+    let error = changed("# bandwidth_kbit_per_sec = 100000     # network", slow);
+    assert!(error.contains("isolation.bandwidth_kbit_per_sec"), "{error}");
+}
+
+#[test]
+fn networks_are_written_without_the_bits_of_hosts() {
+    let text = |text: &str| text.parse::<Subnet>().map(|subnet| subnet.to_string()).ok();
+    assert_eq!(text("10.1.2.3/8").as_deref(), Some("10.0.0.0/8"));
+    assert_eq!(text("192.0.2.7").as_deref(), Some("192.0.2.7/32"));
+    assert_eq!(text("1.2.3.4/0").as_deref(), Some("0.0.0.0/0"));
+    for bad in ["", "10.0.0.0/-1", "10.0.0/8", "::/0", "10.0.0.0/8/9"] {
+        assert_eq!(text(bad), None, "{bad}");
+    }
+}

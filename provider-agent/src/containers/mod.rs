@@ -1,23 +1,33 @@
 //! The container engine. Types of bollard stop here.
 
 mod container;
+mod disk;
+mod firewall;
+mod host;
+mod link;
+mod program;
+mod seccomp;
 mod spec;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use std::{
-    collections::HashMap,
-    path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    collections::{HashMap, HashSet},
+    os::unix::fs::chown,
+    path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc,
+    },
     time::Duration,
 };
 
 use bollard::{
     errors::Error as ApiError,
-    models::NetworkCreateRequest,
+    models::{NetworkCreateRequest, NetworkInspect},
     query_parameters::{
-        CreateContainerOptions, CreateImageOptions, InspectNetworkOptions, ListContainersOptions,
-        RemoveContainerOptions,
+        CreateContainerOptions, CreateImageOptions, InspectContainerOptions, InspectNetworkOptions,
+        ListContainersOptions,
     },
     Docker,
 };
@@ -27,6 +37,7 @@ use tokio::{sync::Mutex, time::timeout};
 use tracing::{info, warn};
 
 pub(crate) use self::{container::Container, spec::Spec};
+use self::{disk::DiskError, firewall::FirewallError, host::Host};
 use crate::config;
 
 /// Label with the provider's account.
@@ -37,6 +48,8 @@ const LEASE: &str = "zennet.lease";
 const RUN: &str = "zennet.run";
 /// Label of a network that this program made.
 const NETWORK: &str = "zennet.network";
+/// Option of a network: the name of its bridge, by which the firewall's rules know it.
+const BRIDGE_NAME: &str = "com.docker.network.bridge.name";
 /// How long one request may take.
 const REQUEST_SECS: u64 = 30;
 
@@ -57,6 +70,16 @@ pub(crate) enum EngineError {
     Refused { what: &'static str, reason: String },
     #[error("the container ended before it ran")]
     NotRunning,
+    #[error("the OCI runtime {wanted} is not one of the engine's: {}", found.join(" "))]
+    NoRuntime { wanted: String, found: Vec<String> },
+    #[error("no firewall between machines and this host: {0}; run it as root with iptables installed, or set isolation.require_firewall = false")]
+    NoFirewall(FirewallError),
+    #[error("the machine's disk: {0}; isolation.disk_quota = false does without")]
+    Disk(#[from] DiskError),
+    #[error("the network {0} of an earlier version is in use: remove it")]
+    OldNetwork(String),
+    #[error("the folder of the lease cannot be given to the machine's root user: {0}")]
+    Folder(std::io::Error),
 }
 
 impl EngineError {
@@ -80,12 +103,14 @@ pub(crate) struct Engine {
     quota: AtomicBool,
     /// A disk whose counters wake only under a limit (cgroup v1).
     sleeping_disk: Option<String>,
+    host: Arc<Host>,
 }
 
 impl Engine {
     /// Connects and finds out what the engine can do.
     pub(crate) async fn connect(
         config: &config::Docker,
+        isolation: &config::Isolation,
         owner: String,
     ) -> Result<Engine, EngineError> {
         let host = config.host.clone().unwrap_or_else(default_host);
@@ -99,17 +124,12 @@ impl Engine {
         if !bundle.join("guest").is_file() || !bundle.join("lib").is_dir() {
             return Err(EngineError::NoBundle(bundle));
         }
-        let first_cgroup = !format!("{:?}", system.cgroup_version).contains('2');
-        let root = system.docker_root_dir.unwrap_or_default();
-        info!(
-            version = system.server_version,
-            storage = system.driver,
-            cgroup = if first_cgroup { "v1" } else { "v2" },
-            "container engine found"
-        );
         // Docker lets two that ask at the same moment make networks of one name.
         let network = format!("{}-{owner}", config.network);
-        Ok(Engine {
+        let local = host.starts_with("unix://");
+        let found = Host::find(isolation, &system, local, &network).await?;
+        let root = system.docker_root_dir.unwrap_or_default();
+        let engine = Engine {
             docker,
             owner,
             run: format!("{:016x}", rand::random::<u64>()),
@@ -118,8 +138,17 @@ impl Engine {
             bundle,
             pull_timeout: Duration::from_secs(config.pull_timeout_secs.into()),
             quota: AtomicBool::new(true),
-            sleeping_disk: first_cgroup.then(|| spec::disk_of(root.as_ref())).flatten(),
-        })
+            sleeping_disk: found.first_cgroup.then(|| spec::disk_of(root.as_ref())).flatten(),
+            host: Arc::new(found),
+        };
+        info!(
+            version = system.server_version,
+            storage = system.driver,
+            runtimes = engine.runtimes().join(" "),
+            cgroup = if engine.host.first_cgroup { "v1" } else { "v2" },
+            "container engine found"
+        );
+        Ok(engine)
     }
 
     /// The digest of an image, which is pulled where its name says from which registry.
@@ -160,23 +189,46 @@ impl Engine {
 
     /// Creates a container without starting it.
     pub(crate) async fn create(&self, spec: &Spec) -> Result<Container, EngineError> {
+        self.give_to_machine(&spec.folder)?;
+        let volumes = self.volumes(&spec.image()).await?;
+        let made = self.create_on(spec, &volumes).await;
+        if made.is_err() {
+            self.host.disks.remove(&spec.name).await;
+        }
+        made
+    }
+
+    async fn create_on(&self, spec: &Spec, volumes: &[String]) -> Result<Container, EngineError> {
         let mut last = EngineError::NotRunning;
+        let mut disk = None;
         // The network may be removed by hand; a quota may not be possible.
         for _ in 0..3 {
             self.ensure_network().await?;
-            let quota = self.quota.load(Ordering::Relaxed);
-            let body = spec.body(self, quota);
+            self.host.check_firewall().await?;
+            if self.host.disks.usable && disk.is_none() {
+                disk = Some(self.disk(spec, volumes.len()).await?);
+            }
+            let quota = disk.is_none() && self.quota.load(Ordering::Relaxed);
+            let body = spec.body(self, quota, disk.as_ref(), volumes);
             let options =
                 CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
             match self.docker.create_container(Some(options), body).await {
-                Ok(created) => return Ok(Container::new(self.docker.clone(), created.id)),
+                Ok(created) => {
+                    let container = self.container(created.id, &spec.name);
+                    if let Err(error) = container.attach().await {
+                        container.try_remove().await?;
+                        return Err(error);
+                    }
+                    return Ok(container);
+                }
                 Err(error) if quota && error.to_string().contains("storage-opt") => {
                     warn!(%error, "the storage driver enforces no disk quota; machines may use more disk than agreed");
                     self.quota.store(false, Ordering::Relaxed);
                 }
                 // Left by an earlier run that did not end in order.
                 Err(error) if is_status(&error, 409) => {
-                    self.remove(&spec.name).await?;
+                    self.container(spec.name.clone(), &spec.name).try_remove().await?;
+                    disk = None;
                     last = EngineError::refused("create the container")(error);
                 }
                 Err(error) if is_status(&error, 404) => {
@@ -188,11 +240,48 @@ impl Engine {
         Err(last)
     }
 
+    async fn disk(&self, spec: &Spec, volumes: usize) -> Result<disk::Disk, EngineError> {
+        let resolvers = &self.host.isolation.resolvers;
+        let mib = spec.resources.disk_mib;
+        Ok(self.host.disks.make(&spec.name, mib, &spec.hostname, resolvers, volumes).await?)
+    }
+
+    /// Where the machines' root is another user on this host, it must read the keys of its server.
+    fn give_to_machine(&self, folder: &Path) -> Result<(), EngineError> {
+        let Some((user, group)) = self.host.root else { return Ok(()) };
+        for name in ["host_key", "authorized_keys"] {
+            match chown(folder.join(name), Some(user), Some(group)) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(EngineError::Folder(error));
+                }
+                _ => (),
+            }
+        }
+        Ok(())
+    }
+
+    /// Folders that an image wants kept apart from its other files.
+    async fn volumes(&self, image: &str) -> Result<Vec<String>, EngineError> {
+        let found = self.docker.inspect_image(image).await;
+        let config = found.map_err(EngineError::refused("inspect the image"))?.config;
+        let mut volumes = config.and_then(|config| config.volumes).unwrap_or_default();
+        volumes.sort();
+        Ok(volumes)
+    }
+
+    fn container(&self, id: String, name: &str) -> Container {
+        Container::new(self.docker.clone(), self.host.clone(), id, name.into())
+    }
+
     async fn ensure_network(&self) -> Result<(), EngineError> {
         let refused = EngineError::refused("make the network");
         let _making = self.making_network.lock().await;
         match self.docker.inspect_network(&self.network, None::<InspectNetworkOptions>).await {
-            Ok(_) => return Ok(()),
+            Ok(found) if self.has_bridge(&found) => return Ok(()),
+            Ok(_) => {
+                let removed = self.docker.remove_network(&self.network).await;
+                removed.map_err(|_| EngineError::OldNetwork(self.network.clone()))?;
+            }
             Err(error) if is_status(&error, 404) => (),
             Err(error) => return Err(refused(error)),
         }
@@ -203,57 +292,77 @@ impl Engine {
             name: self.network.clone(),
             driver: Some("bridge".into()),
             // Machines of different tenants do not see each other.
-            options: pairs(&[("com.docker.network.bridge.enable_icc", "false")]),
+            options: pairs(&[
+                ("com.docker.network.bridge.enable_icc", "false"),
+                (BRIDGE_NAME, self.host.firewall.bridge()),
+            ]),
             labels: pairs(&[(NETWORK, "1")]),
             ..Default::default()
         };
         self.docker.create_network(request).await.map(drop).map_err(refused)
     }
 
-    /// Removes this provider's containers, of earlier runs too; gives their number.
-    pub(crate) async fn sweep(&self) -> Result<usize, EngineError> {
+    fn has_bridge(&self, network: &NetworkInspect) -> bool {
+        let options = network.options.as_ref();
+        let name = options.and_then(|options| options.get(BRIDGE_NAME));
+        name.is_some_and(|name| name == self.host.firewall.bridge())
+    }
+
+    /// A container of this provider, by its name.
+    pub(crate) async fn find(&self, name: &str) -> Result<Option<Container>, EngineError> {
+        let found = match self.docker.inspect_container(name, None::<InspectContainerOptions>).await
+        {
+            Err(error) if is_status(&error, 404) => return Ok(None),
+            found => found.map_err(EngineError::refused("inspect the container"))?,
+        };
+        let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+        let own = labels.get(PROVIDER) == Some(&self.owner);
+        Ok(found.id.filter(|_| own).map(|id| self.container(id, name)))
+    }
+
+    /// Removes this provider's containers, of earlier runs too, but those of the names that are
+    /// kept; gives their number.
+    pub(crate) async fn sweep(&self, kept: &HashSet<String>) -> Result<usize, EngineError> {
         let label = format!("{PROVIDER}={}", self.owner);
         let filters = HashMap::from([("label".to_owned(), vec![label])]);
         let options =
             ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
         let found = self.docker.list_containers(Some(options)).await;
-        let ids: Vec<String> = found
-            .map_err(EngineError::refused("list containers"))?
-            .into_iter()
-            .filter_map(|container| container.id)
-            .collect();
-        for id in &ids {
-            self.remove(id).await?;
+        let found = found.map_err(EngineError::refused("list containers"))?;
+        let mut removed = 0;
+        for container in found {
+            let Some(id) = container.id else { continue };
+            let name = container.names.unwrap_or_default().into_iter().next().unwrap_or_default();
+            let name = name.trim_start_matches('/');
+            if !kept.contains(name) {
+                self.container(id, name).try_remove().await?;
+                removed += 1;
+            }
         }
-        Ok(ids.len())
+        self.host.disks.clear(kept).await;
+        Ok(removed)
     }
 
-    /// Removes the network, if this program made it and nobody uses it.
+    /// Removes the network with its rules, if this program made it and nobody uses it.
     pub(crate) async fn remove_network(&self) {
         let inspected =
             self.docker.inspect_network(&self.network, None::<InspectNetworkOptions>).await;
-        let Ok(network) = inspected else { return };
-        let made_here = network.labels.is_some_and(|labels| labels.contains_key(NETWORK));
-        if made_here {
-            // Refused while something is still on it: then the next end removes it.
-            let _ = self.docker.remove_network(&self.network).await;
+        let gone = match inspected {
+            Ok(network) => {
+                let made_here = network.labels.is_some_and(|labels| labels.contains_key(NETWORK));
+                // Refused while something is still on it: then the next end removes it.
+                made_here && self.docker.remove_network(&self.network).await.is_ok()
+            }
+            Err(error) => is_status(&error, 404),
+        };
+        if gone {
+            self.host.lower_firewall().await;
         }
     }
 
-    async fn remove(&self, id: &str) -> Result<(), EngineError> {
-        remove_container(&self.docker, id).await
-    }
-}
-
-/// Removes a container, running or not, with its volumes; one that is gone is fine.
-async fn remove_container(docker: &Docker, id: &str) -> Result<(), EngineError> {
-    let options = RemoveContainerOptions { v: true, force: true, link: false };
-    match docker.remove_container(id, Some(options)).await {
-        Ok(()) => Ok(()),
-        Err(error) if is_status(&error, 404) => Ok(()),
-        // Another removal of the same container is under way.
-        Err(error) if is_status(&error, 409) && error.to_string().contains("already") => Ok(()),
-        Err(error) => Err(EngineError::refused("remove the container")(error)),
+    /// OCI runtimes that the engine has for machines.
+    pub(crate) fn runtimes(&self) -> &[String] {
+        self.host.runtimes()
     }
 }
 

@@ -1,6 +1,11 @@
 //! Against the real engine of this machine.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+    sync::Arc,
+};
 
 use zennet_primitives::contract::Resources;
 
@@ -17,6 +22,8 @@ pub(crate) struct TestEngine {
     pub(crate) engine: Arc<Engine>,
     pub(crate) owner: String,
     network: String,
+    config: config::Config,
+    disks: tempfile::TempDir,
 }
 
 impl TestEngine {
@@ -25,15 +32,26 @@ impl TestEngine {
     }
 
     pub(crate) async fn connect_to(host: String) -> TestEngine {
+        Self::changed(host, |_| ()).await.unwrap()
+    }
+
+    /// With another configuration of isolation than the shipped one.
+    async fn changed(
+        host: String,
+        change: impl FnOnce(&mut config::Isolation),
+    ) -> Result<TestEngine, EngineError> {
         let tag = format!("{:08x}", rand::random::<u32>());
         let (owner, network) = (format!("test-{tag}"), format!("zennet-test-{tag}"));
         let text =
             config::DEFAULT.replace("network = \"zennet\"", &format!("network = \"{network}\""));
-        let config = config::Config::parse(&text, Path::new("/x/provider.toml")).unwrap();
-        let docker = config::Docker { host: Some(host), ..config.docker };
-        let engine = Engine::connect(&docker, owner.clone()).await.unwrap();
+        let mut config = config::Config::parse(&text, Path::new("/x/provider.toml")).unwrap();
+        let disks = tempfile::tempdir().unwrap();
+        config.docker.host = Some(host);
+        config.isolation.disk_dir = Some(disks.path().into());
+        change(&mut config.isolation);
+        let engine = Engine::connect(&config.docker, &config.isolation, owner.clone()).await?;
         let network = engine.network.clone();
-        TestEngine { engine: Arc::new(engine), owner, network }
+        Ok(TestEngine { engine: Arc::new(engine), owner, network, config, disks })
     }
 
     pub(crate) fn kill_all(&self) {
@@ -51,17 +69,65 @@ impl TestEngine {
 
 impl Drop for TestEngine {
     fn drop(&mut self) {
-        // A test that failed leaves nothing either.
-        for id in self.containers() {
-            docker(&["rm", "-f", &id]);
-        }
-        docker(&["network", "rm", &self.network]);
+        // A test that failed leaves nothing either, nor one whose way to the engine was cut.
+        let (mut docker, mut isolation) =
+            (self.config.docker.clone(), self.config.isolation.clone());
+        docker.host = None;
+        isolation.disk_quota = false;
+        let owner = self.owner.clone();
+        let clean = async move {
+            let engine = Engine::connect(&docker, &isolation, owner).await.unwrap();
+            engine.sweep(&HashSet::new()).await.unwrap();
+            engine.remove_network().await;
+        };
+        let cleaning = std::thread::spawn(|| {
+            tokio::runtime::Runtime::new().unwrap().block_on(clean);
+        });
+        // A panic while another one unwinds would hide both.
+        let _ = cleaning.join();
     }
 }
 
 fn docker(arguments: &[&str]) -> String {
-    let output = Command::new("docker").args(arguments).output().unwrap();
+    output("docker", arguments)
+}
+
+fn output(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A machine that runs, with what it needs to go on running.
+struct Running {
+    test: TestEngine,
+    container: Container,
+    pid: u32,
+    _parent: tempfile::TempDir,
+    _folder: LeaseFolder,
+    _door: Door,
+}
+
+impl Running {
+    async fn of(test: TestEngine, image: &str) -> Running {
+        let digest = test.engine.image(image).await.unwrap();
+        let parent = tempfile::tempdir().unwrap();
+        let folder =
+            LeaseFolder::create(parent.path(), "x", &HostKey::generate(), &[1; 32]).unwrap();
+        let door = Door::open(folder.path()).unwrap();
+        let container = test.engine.create(&spec(folder.path(), digest)).await.unwrap();
+        let pid = container.start().await.unwrap();
+        timeout(Duration::from_secs(30), door.guest_is_up()).await.unwrap().unwrap();
+        Running { test, container, pid, _parent: parent, _folder: folder, _door: door }
+    }
+
+    fn run(&self, command: &[&str]) -> String {
+        docker(&[&["exec", self.container.id()], command].concat())
+    }
+
+    fn root_mib(&self) -> u64 {
+        let stat = rustix::fs::statvfs(format!("/proc/{}/root", self.pid)).unwrap();
+        (stat.f_blocks * stat.f_frsize) >> 20
+    }
 }
 
 fn spec(folder: &Path, image_digest: [u8; 32]) -> Spec {
@@ -79,6 +145,14 @@ fn status_of(pid: u32, key: &str) -> String {
     let text = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = text.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
     line.split_whitespace().last().unwrap().to_owned()
+}
+
+/// The soft and the hard limit of a process.
+fn limit_of(pid: u32, name: &str) -> [String; 2] {
+    let text = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let rest = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    let mut words = rest.split_whitespace().map(String::from);
+    [words.next().unwrap(), words.next().unwrap()]
 }
 
 #[tokio::test]
@@ -99,8 +173,15 @@ async fn a_machine_is_hardened_limited_and_removed_without_a_trace() {
     // CHOWN 0, DAC_OVERRIDE 1, FOWNER 3, FSETID 4, KILL 5, SETGID 6, SETUID 7, SYS_CHROOT 18.
     assert_eq!(status_of(pid, "CapBnd"), format!("{:016x}", 0x400fb));
     let show = |format: &str| docker(&["inspect", "-f", format, container.id()]).trim().to_owned();
-    let limits = "{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}} {{.HostConfig.NanoCpus}}";
-    assert_eq!(show(limits), "67108864 67108864 500000000");
+    assert_eq!(show("{{.HostConfig.Memory}} {{.HostConfig.MemorySwap}}"), "67108864 67108864");
+    let time = "{{.HostConfig.CpuPeriod}} {{.HostConfig.CpuQuota}} {{.HostConfig.CpuShares}}";
+    assert_eq!(show(time), "10000 5000 512");
+    assert!(show("{{json .HostConfig.SecurityOpt}}").contains("seccomp={"));
+    assert!(show("{{json .HostConfig.Sysctls}}").contains("all.disable_ipv6\":\"1\""));
+    assert_eq!(limit_of(pid, "Max open files"), ["16384", "16384"]);
+    assert_eq!(limit_of(pid, "Max core file size"), ["1", "1"]);
+    assert_eq!(limit_of(pid, "Max pending signals"), ["4096", "4096"]);
+    assert_eq!(limit_of(pid, "Max realtime priority"), ["0", "0"]);
     assert_eq!(show("{{.HostConfig.PidsLimit}} {{.HostConfig.CgroupnsMode}}"), "1024 private");
     assert_eq!(show("{{.HostConfig.RestartPolicy.Name}}"), "no");
     assert!(show("{{json .Config.Labels}}").contains(&test.owner));
@@ -119,6 +200,158 @@ async fn a_machine_is_hardened_limited_and_removed_without_a_trace() {
     container.remove().await.unwrap();
     test.engine.remove_network().await;
     assert_eq!(docker(&["network", "ls", "-q", "--filter", &format!("name={}", test.network)]), "");
+    assert_eq!(fs::read_dir(test.disks.path()).unwrap().count(), 0, "its disk is left");
+    let bridge = test.engine.host.firewall.bridge();
+    assert!(!output("iptables-save", &[]).contains(bridge.trim_start_matches("zn-")));
+}
+
+#[tokio::test]
+async fn a_full_disk_is_the_machines_own_and_what_it_writes_is_on_it() {
+    let machine = Running::of(TestEngine::connect().await, IMAGE).await;
+    // 64 MiB were agreed on.
+    assert!((32..=64).contains(&machine.root_mib()), "{} MiB", machine.root_mib());
+    let file = |path: &str| format!("/proc/{}/root{path}", machine.pid);
+    let device = |path: &str| {
+        use std::os::unix::fs::MetadataExt;
+        fs::metadata(path).unwrap().dev()
+    };
+    let disk = machine.test.disks.path().join(machine.container.name()).join("mnt");
+    for path in ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"] {
+        assert_eq!(device(&file(path)), device(disk.to_str().unwrap()), "{path}");
+    }
+    assert_eq!(fs::read_to_string(file("/etc/hostname")).unwrap(), "zn-test\n");
+    let servers = fs::read_to_string(file("/etc/resolv.conf")).unwrap();
+    assert_eq!(servers, "nameserver 9.9.9.9\nnameserver 1.1.1.1\n");
+    machine.run(&["sh", "-c", "dd if=/dev/zero of=/big bs=1M count=100"]);
+    let written = fs::metadata(file("/big")).unwrap().len() >> 20;
+    assert!((16..64).contains(&written), "{written} MiB");
+}
+
+#[tokio::test]
+async fn a_machine_that_starts_again_has_its_disk_again() {
+    let machine = Running::of(TestEngine::connect().await, IMAGE).await;
+    machine.run(&["sh", "-c", "echo kept >/kept"]);
+    docker(&["kill", machine.container.id()]);
+    // As a failure of power does.
+    let layer = machine.container.layer().await.unwrap().unwrap();
+    disk::detach(&layer).await;
+    disk::detach(&machine.test.disks.path().join(machine.container.name()).join("mnt")).await;
+    let pid = machine.container.start().await.unwrap();
+    assert_eq!(fs::read_to_string(format!("/proc/{pid}/root/kept")).unwrap(), "kept\n");
+}
+
+#[tokio::test]
+async fn volumes_that_an_image_declares_are_on_the_machines_disk() {
+    let image = format!("zennet-test-volume:{:08x}", rand::random::<u32>());
+    let made = docker(&["create", IMAGE, "sh"]);
+    docker(&["commit", "--change", "VOLUME /usr", made.trim(), &image]);
+    docker(&["rm", made.trim()]);
+    let machine = Running::of(TestEngine::connect().await, &image).await;
+    let stat = rustix::fs::statvfs(format!("/proc/{}/root/usr", machine.pid)).unwrap();
+    assert!((stat.f_blocks * stat.f_frsize) >> 20 <= 64);
+    let filled = machine.run(&["sh", "-c", "ls /usr | head -n 1; touch /usr/x && echo written"]);
+    assert!(filled.ends_with("written\n"), "{filled}");
+    machine.container.remove().await.unwrap();
+    assert_eq!(fs::read_dir(machine.test.disks.path()).unwrap().count(), 0);
+    docker(&["rmi", &image]);
+}
+
+#[tokio::test]
+async fn the_kernel_has_the_rules_before_the_rules_of_others() {
+    let machine = Running::of(TestEngine::connect().await, IMAGE).await;
+    let firewall = &machine.test.engine.host.firewall;
+    let bridge = firewall.bridge();
+    let first = |chain: &str| {
+        let listing = output("iptables", &["-S", chain]);
+        let foreign = |line: &&str| {
+            line.starts_with("-A") && (line.contains(bridge) || !line.contains("ZENNET-"))
+        };
+        listing.lines().find(foreign).unwrap_or_default().to_owned()
+    };
+    let tag = bridge.trim_start_matches("zn-");
+    assert_eq!(first("INPUT"), format!("-A INPUT -i {bridge} -j ZENNET-IN-{tag}"));
+    assert_eq!(first("DOCKER-USER"), format!("-A DOCKER-USER -i {bridge} -j ZENNET-FWD-{tag}"));
+    output("iptables", &["-I", "INPUT", "1", "-i", bridge, "-j", "ACCEPT"]);
+    output("iptables", &["-F", &format!("ZENNET-FWD-{tag}")]);
+    firewall.ensure().await.unwrap();
+    assert_eq!(first("INPUT"), format!("-A INPUT -i {bridge} -j ZENNET-IN-{tag}"));
+    let refused = output("iptables", &["-S", &format!("ZENNET-FWD-{tag}")]);
+    assert!(refused.contains("-d 10.0.0.0/8 -j REJECT"), "{refused}");
+    output("iptables", &["-D", "INPUT", "-i", bridge, "-j", "ACCEPT"]);
+}
+
+#[tokio::test]
+async fn the_rate_of_a_machines_network_is_limited_each_way_and_its_port_isolated() {
+    let limited =
+        TestEngine::changed(default_host(), |i| i.bandwidth_kbit_per_sec = Some(8000)).await;
+    let machine = Running::of(limited.unwrap(), IMAGE).await;
+    let network = format!("--net=/proc/{}/ns/net", machine.pid);
+    let inside = output("nsenter", &[&network, "tc", "qdisc", "show", "dev", "eth0"]);
+    assert!(inside.contains("tbf") && inside.contains("8Mbit"), "{inside}");
+    let bridge = machine.test.engine.host.firewall.bridge();
+    let ports = fs::read_dir(format!("/sys/class/net/{bridge}/brif")).unwrap();
+    let ports: Vec<_> = ports.map(|port| port.unwrap()).collect();
+    let [port] = &ports[..] else { panic!("{ports:?}") };
+    assert_eq!(fs::read_to_string(port.path().join("isolated")).unwrap().trim(), "1");
+    let outside = output("tc", &["qdisc", "show", "dev", port.file_name().to_str().unwrap()]);
+    assert!(outside.contains("tbf") && outside.contains("8Mbit"), "{outside}");
+}
+
+#[tokio::test]
+async fn the_filter_of_system_calls_refuses_what_reaches_the_host_and_spares_the_rest() {
+    let machine = Running::of(TestEngine::connect().await, "zennet-os:latest").await;
+    let program = "
+import ctypes, errno, os, socket, subprocess, threading
+libc = ctypes.CDLL(None, use_errno=True)
+def call(*arguments):
+    ctypes.set_errno(0)
+    return 0 if libc.syscall(*arguments) >= 0 else ctypes.get_errno()
+def family(number):
+    try:
+        socket.socket(number, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return error.errno
+print(family(40), family(38), family(socket.AF_INET), family(socket.AF_UNIX), family(39) != errno.EPERM)
+machine = os.uname().machine
+unshare, io_uring = (272, 425) if machine == 'x86_64' else (97, 425)
+print(call(unshare, 0x10000000), call(io_uring, 1, None))
+threading.Thread(target=print, args=('thread',)).start()
+print(subprocess.run(['true']).returncode)
+";
+    let said = machine.run(&["python3", "-c", program]);
+    let mut lines: Vec<_> = said.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, ["0", "1 1 None None True", "1 38", "thread"], "{said}");
+}
+
+#[tokio::test]
+async fn an_engine_elsewhere_is_used_only_where_no_firewall_is_asked_for() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = format!("tcp://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut relayed = tokio::task::JoinSet::new();
+        while let Ok((mut near, _)) = listener.accept().await {
+            relayed.spawn(async move {
+                let mut far = tokio::net::UnixStream::connect("/var/run/docker.sock").await?;
+                tokio::io::copy_bidirectional(&mut near, &mut far).await
+            });
+        }
+    });
+    let refused = TestEngine::changed(host.clone(), |_| ()).await.err().unwrap();
+    assert!(matches!(refused, EngineError::NoFirewall(_)), "{refused}");
+    let used = TestEngine::changed(host, |isolation| isolation.require_firewall = false).await;
+    assert!(!used.unwrap().engine.host.disks.usable);
+}
+
+#[tokio::test]
+async fn an_oci_runtime_that_the_engine_has_not_is_named() {
+    let runtime = |i: &mut config::Isolation| i.runtime = Some("no-such-runtime".into());
+    let refused = TestEngine::changed(default_host(), runtime).await.err().unwrap();
+    assert!(
+        matches!(&refused, EngineError::NoRuntime { wanted, .. } if wanted == "no-such-runtime")
+    );
+    let listed = TestEngine::changed(default_host(), |i| i.runtime = Some("runc".into())).await;
+    assert!(listed.unwrap().engine.runtimes().contains(&"runc".into()));
 }
 
 #[tokio::test]
@@ -142,10 +375,10 @@ async fn a_sweep_removes_the_own_containers_and_no_others() {
     let parent = tempfile::tempdir().unwrap();
     one.engine.create(&spec(parent.path(), digest)).await.unwrap();
     let kept = other.engine.create(&spec(parent.path(), digest)).await.unwrap();
-    assert_eq!(one.engine.sweep().await.unwrap(), 1);
-    assert_eq!(one.engine.sweep().await.unwrap(), 0);
+    assert_eq!(one.engine.sweep(&HashSet::new()).await.unwrap(), 1);
+    assert_eq!(one.engine.sweep(&HashSet::new()).await.unwrap(), 0);
     assert_ne!(docker(&["ps", "-aq", "--no-trunc", "--filter", &format!("id={}", kept.id())]), "");
-    assert_eq!(other.engine.sweep().await.unwrap(), 1);
+    assert_eq!(other.engine.sweep(&HashSet::new()).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -180,7 +413,10 @@ async fn an_absent_engine_is_named_with_what_to_do() {
         host: Some("unix:///nonexistent/docker.sock".into()),
         ..Default::default()
     };
-    let Err(error) = Engine::connect(&config, "x".into()).await else { panic!("it connected") };
+    let isolation = config::Isolation::default();
+    let Err(error) = Engine::connect(&config, &isolation, "x".into()).await else {
+        panic!("it connected")
+    };
     assert!(matches!(error, EngineError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("/nonexistent/docker.sock"), "{error}");
 }

@@ -60,7 +60,7 @@ async fn a_contract_is_stored_before_it_is_countersigned() {
     scene.contract().await;
     let stored = store.leases().unwrap();
     assert_eq!(stored.len(), 1);
-    let old = Old::read(stored[0].0, stored[0].1.clone()).unwrap();
+    let old = Old::read(stored[0].0, &stored[0].1).unwrap();
     assert_eq!(old.publisher, scene.key.account());
 }
 
@@ -108,19 +108,35 @@ async fn a_lost_connection_costs_the_provider_no_voucher() {
     // The voucher is in the store before the wire ends.
     let paid = || {
         let (id, bytes) = store.leases().unwrap().remove(0);
-        Old::read(id, bytes).unwrap().provider.paid()
+        Old::read(id, &bytes).unwrap().lease.provider.paid()
     };
     let until = Instant::now() + WAIT;
     while paid() != 1000 {
         assert!(Instant::now() < until, "the voucher is not stored");
         tokio::task::yield_now().await;
     }
-    let (closed, _) = mpsc::channel(1);
-    drop(std::mem::replace(&mut scene.wire, closed));
+    scene.cut();
     let settled = scene.settle().await.expect("the voucher is settled");
     assert_eq!(settled.payload.cumulative, 1000);
     let reason = scene.ended().await.reason;
     assert!(matches!(reason, CloseReason::ConnectionLost | CloseReason::NotPaid), "{reason}");
+}
+
+#[tokio::test]
+async fn a_connection_that_is_built_again_goes_on_with_the_next_tick() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    scene.cut();
+    scene.reconnect().await;
+    let tick = scene.tick(2500).await;
+    scene.pay(tick, 2500).await;
+    scene.say(Frame::Close(CloseReason::Finished)).await;
+    let settled = scene.settle_after_last_usage(2500).await;
+    assert_eq!(settled, 2500);
+    assert_eq!(scene.ended().await.reason, CloseReason::Finished);
 }
 
 #[tokio::test]
@@ -160,7 +176,7 @@ async fn a_malformed_frame_ends_the_meeting_as_a_violation() {
 }
 
 #[tokio::test]
-async fn a_peer_that_takes_no_frames_is_given_up() {
+async fn a_peer_that_takes_no_frames_is_hung_up_on_and_dialled_again() {
     let (_dir, store) = store();
     let mut scene = Scene::begin(store);
     scene.meet().await;
@@ -169,10 +185,12 @@ async fn a_peer_that_takes_no_frames_is_given_up() {
     drop(std::mem::replace(&mut scene.from_driver, closed));
     let terms = scene.make_terms();
     scene.say(Frame::Contract(scene.key.sign_payload(terms, &()))).await;
+    timeout(WAIT, scene.dialled.wait_for(Option::is_some)).await.unwrap().unwrap();
+    scene.stop.send(true).unwrap();
     while scene.machine().await != MachineCommand::Stop {}
     scene.report(ProviderEvent::MachineStopped { usage: None }).await;
     let ended = scene.ended().await;
-    assert_eq!(ended, Ended { reason: CloseReason::ConnectionLost, contracted: true });
+    assert_eq!(ended, Ended { reason: CloseReason::ProviderLeaves, contracted: true });
 }
 
 #[tokio::test]
@@ -192,7 +210,7 @@ async fn a_contract_that_cannot_be_stored_is_not_signed() {
 }
 
 #[tokio::test]
-async fn after_a_restart_the_stored_voucher_is_settled() {
+async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     let (_dir, store) = store();
     let mut scene = Scene::begin(store.clone());
     scene.serve().await;
@@ -200,29 +218,37 @@ async fn after_a_restart_the_stored_voucher_is_settled() {
     scene.pay(tick, 1000).await;
     let stored = || store.leases().unwrap().remove(0);
     let until = Instant::now() + WAIT;
-    while Old::read(stored().0, stored().1).unwrap().provider.paid() != 1000 {
+    while Old::read(stored().0, &stored().1).unwrap().lease.provider.paid() != 1000 {
         assert!(Instant::now() < until, "the voucher is not stored");
         tokio::task::yield_now().await;
     }
     scene.driver.abort();
-    let old = Old::read(stored().0, stored().1).unwrap();
+    let old = Old::read(stored().0, &stored().1).unwrap();
     let (to_machine, mut machine) = mpsc::channel(16);
     let (to_chain, mut chain) = mpsc::channel(16);
     let (events, reports) = mpsc::channel(16);
     let (_wire, incoming) = mpsc::channel(1);
     let (_stop, stopped) = watch::channel(false);
-    let ports = Ports { wire: None, machine: to_machine, chain: to_chain };
-    let inputs = Inputs { wire: incoming, events: reports, stop: stopped };
-    let driver = Driver::new(scene.shared.clone(), ID, old.publisher, old.provider, ports)
-        .resumed(old.stored, old.began_at);
+    let (redial, _dialled) = watch::channel(None);
+    let (_links, links) = mpsc::channel(1);
+    let ports = Ports { wire: None, machine: to_machine, chain: to_chain, redial };
+    let inputs = Inputs { wire: incoming, events: reports, links, stop: stopped };
+    let (shared, books) = (scene.shared.clone(), Books::default());
+    let driver = Driver::new(shared, ID, old.publisher, old.lease, ports, books);
     let driver = tokio::spawn(driver.run(ProviderEvent::Restarted, inputs));
     let answers = events.clone();
     tokio::spawn(async move {
         while let Some(command) = machine.recv().await {
-            assert_eq!(command, MachineCommand::Stop);
-            answers.send(ProviderEvent::MachineStopped { usage: None }).await.unwrap();
+            let answer = match command {
+                MachineCommand::Resume(_) => ProviderEvent::MachineFailed,
+                MachineCommand::Stop => ProviderEvent::MachineStopped { usage: None },
+                other => panic!("unexpected {other:?}"),
+            };
+            answers.send(answer).await.unwrap();
         }
     });
+    let watched = timeout(WAIT, chain.recv()).await.expect("it watches").unwrap();
+    assert_eq!(watched, ChainCommand::Watch { context: scene.context(), open: true });
     let settle = timeout(WAIT, chain.recv()).await.expect("it settles").unwrap();
     let ChainCommand::Settle(context, Some(voucher)) = settle else {
         panic!("the stored voucher is settled, not {settle:?}")

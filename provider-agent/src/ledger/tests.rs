@@ -121,7 +121,7 @@ fn failed() -> ChainError {
 #[tokio::test]
 async fn a_channel_counts_only_when_it_is_final() {
     let mut scene = scene(Some(5));
-    scene.commands.send(ChainCommand::Watch(CONTEXT)).await.unwrap();
+    scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: false }).await.unwrap();
     scene.finalized.send_replace(head(4));
     scene.best.send_replace(head(6));
     tokio::task::yield_now().await;
@@ -137,12 +137,20 @@ async fn a_request_to_close_and_a_near_expiry_are_reported_once() {
         |r: &mut ChannelRecord<u32>| r.expires_at = 17,
     ] {
         let mut scene = scene(Some(0));
-        scene.commands.send(ChainCommand::Watch(CONTEXT)).await.unwrap();
+        scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: false }).await.unwrap();
         assert!(matches!(scene.event().await, ProviderEvent::ChannelFinal(_)));
         change(scene.fake.0.lock().unwrap().record.as_mut().unwrap());
         scene.best.send_replace(head(7));
         assert_eq!(scene.event().await, ProviderEvent::ChannelClosing);
     }
+}
+
+#[tokio::test]
+async fn an_open_channel_that_is_gone_meanwhile_is_reported() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().record = None;
+    scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: true }).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::ChannelClosing);
 }
 
 #[tokio::test]

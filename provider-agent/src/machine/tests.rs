@@ -53,6 +53,7 @@ async fn links() -> (Endpoint, Endpoint, Link, Link) {
 }
 
 struct Scene {
+    name: String,
     commands: mpsc::Sender<MachineCommand>,
     events: mpsc::Receiver<ProviderEvent>,
     task: JoinHandle<()>,
@@ -63,23 +64,39 @@ struct Scene {
 
 impl Scene {
     async fn begin(engine: &Arc<TestEngine>) -> Scene {
+        let name = format!("test-{:08x}", rand::random::<u32>());
+        Self::named(engine, name, tempfile::tempdir().unwrap(), Some(HostKey::generate())).await
+    }
+
+    /// A daemon's next run with what this one has left.
+    async fn another(self, engine: &Arc<TestEngine>) -> Scene {
+        Self::named(engine, self.name, self.folders, None).await
+    }
+
+    async fn named(
+        engine: &Arc<TestEngine>,
+        name: String,
+        folders: tempfile::TempDir,
+        host_key: Option<HostKey>,
+    ) -> Scene {
         let (listening, dialing, provider, publisher) = links().await;
-        let folders = tempfile::tempdir().unwrap();
         let (commands, received) = mpsc::channel(16);
         let (report, events) = mpsc::channel(16);
+        let (connections, connected) = watch::channel(Some(provider.connection.clone()));
         let workshop = Workshop {
             engine: engine.engine.clone(),
             folders: folders.path().join("machines"),
-            name: format!("test-{:08x}", rand::random::<u32>()),
-            host_key: HostKey::generate(),
-            connection: provider.connection.clone(),
+            name: name.clone(),
+            host_key,
+            connections: connected,
+            books: Books::default(),
         };
         let task = tokio::spawn(async move {
-            let _control = (provider.sender, provider.receiver);
+            let _control = (provider.sender, provider.receiver, connections);
             serve(workshop, received, report).await;
         });
         let _endpoints = (listening, dialing);
-        Scene { commands, events, task, publisher, _endpoints, folders }
+        Scene { name, commands, events, task, publisher, _endpoints, folders }
     }
 
     async fn ask(&mut self, command: MachineCommand) {
@@ -137,26 +154,58 @@ async fn a_machine_serves_ssh_is_metered_frozen_thawed_and_leaves_nothing() {
     };
     assert_eq!(last.first_fallen(&later), None);
     scene.end().await;
-    assert_eq!(engine.engine.sweep().await.unwrap(), 0);
+    assert_eq!(engine.engine.sweep(&HashSet::new()).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_machine_is_reported_and_its_last_counters_are_kept() {
+async fn a_killed_machine_is_started_again_and_its_counters_go_on() {
     let engine = Arc::new(TestEngine::connect().await);
     let digest = engine.engine.image(IMAGE).await.unwrap();
     let mut scene = Scene::begin(&engine).await;
-    scene.ask(MachineCommand::Prepare(terms(digest, Rates::default()))).await;
+    let rates = Rates::default().with(Counter::CpuMicros, 1);
+    scene.ask(MachineCommand::Prepare(terms(digest, rates))).await;
     scene.ask(MachineCommand::Start).await;
     assert!(matches!(scene.event().await, ProviderEvent::MachineReady { .. }));
     scene.ask(MachineCommand::Read { tick: 1 }).await;
     let ProviderEvent::Metered { usage, .. } = scene.event().await else { panic!() };
     engine.kill_all();
-    assert_eq!(scene.event().await, ProviderEvent::MachineFailed);
+    // It answers once it is there again.
+    let mut stream = scene.publisher.connection.open_ssh(WAIT).await.unwrap();
+    let mut banner = [0; 8];
+    timeout(WAIT, stream.read_exact(&mut banner)).await.unwrap().unwrap();
     scene.ask(MachineCommand::Stop).await;
     let ProviderEvent::MachineStopped { usage: Some(last) } = scene.event().await else {
-        panic!("what was read last counts")
+        panic!("the last counters are read")
     };
-    assert_eq!(last.first_fallen(&usage), None);
+    assert!(last.get(Counter::CpuMicros) > usage.get(Counter::CpuMicros));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_was_left_is_found_again_with_its_counters() {
+    let engine = Arc::new(TestEngine::connect().await);
+    let digest = engine.engine.image(IMAGE).await.unwrap();
+    let mut scene = Scene::begin(&engine).await;
+    let rates = Rates::default().with(Counter::CpuMicros, 1);
+    let terms = terms(digest, rates);
+    scene.ask(MachineCommand::Prepare(terms.clone())).await;
+    scene.ask(MachineCommand::Start).await;
+    let ProviderEvent::MachineReady { baseline } = scene.event().await else {
+        panic!("the machine comes up")
+    };
+    // As when the daemon is killed: nothing is removed.
+    scene.task.abort();
+    let mut scene = scene.another(&engine).await;
+    scene.ask(MachineCommand::Resume(terms)).await;
+    assert_eq!(scene.event().await, ProviderEvent::MachineResumed);
+    let mut stream = scene.publisher.connection.open_ssh(WAIT).await.unwrap();
+    let mut banner = [0; 8];
+    timeout(WAIT, stream.read_exact(&mut banner)).await.unwrap().unwrap();
+    scene.ask(MachineCommand::Read { tick: 7 }).await;
+    let ProviderEvent::Metered { tick: 7, usage } = scene.event().await else { panic!() };
+    assert_eq!(usage.first_fallen(&baseline), None);
+    scene.ask(MachineCommand::Stop).await;
+    assert!(matches!(scene.event().await, ProviderEvent::MachineStopped { usage: Some(_) }));
     scene.end().await;
 }
 
@@ -197,7 +246,7 @@ impl Relay {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_that_stops_fails_the_machine_and_its_last_counters_count() {
+async fn an_engine_that_stops_costs_neither_the_machine_nor_its_counters() {
     let relay = Relay::start();
     let engine = Arc::new(TestEngine::connect_to(relay.host.clone()).await);
     let digest = engine.engine.image(IMAGE).await.unwrap();
@@ -208,7 +257,9 @@ async fn an_engine_that_stops_fails_the_machine_and_its_last_counters_count() {
         panic!("the machine comes up")
     };
     relay.task.abort();
-    assert_eq!(scene.event().await, ProviderEvent::MachineFailed);
+    scene.ask(MachineCommand::Freeze).await;
+    scene.ask(MachineCommand::Read { tick: 1 }).await;
+    assert!(matches!(scene.event().await, ProviderEvent::Metered { tick: 1, .. }));
     scene.ask(MachineCommand::Stop).await;
     let ProviderEvent::MachineStopped { usage: Some(last) } = scene.event().await else {
         panic!("the last counters are there")

@@ -29,8 +29,8 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
             let open = leases.iter().filter(|lease| lease.ended.is_none()).count();
             if open > 0 {
                 eprintln!(
-                    "{open} leases of an earlier run are not settled: `publisher-cli recover` \
-                     settles them, and so does the next `publisher-cli submit`"
+                    "{open} leases of an earlier run are not settled: `publisher-cli resume` goes \
+                     on with those whose machines are live, `publisher-cli recover` settles all"
                 );
             }
             leases.iter().rev().map(|lease| stored_machine(lease, |a| a.to_ss58check())).collect()

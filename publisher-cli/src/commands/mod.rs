@@ -7,6 +7,7 @@ mod identity;
 mod init;
 mod list;
 mod recover;
+mod resume;
 mod submit;
 mod usage;
 
@@ -56,6 +57,7 @@ enum Command {
     List(list::Opts),
     Usage(usage::Opts),
     Cancel(cancel::Opts),
+    Resume(resume::Opts),
     Recover(recover::Opts),
     Completions(completions::Opts),
 }
@@ -95,6 +97,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::List(opts) => list::run(&opts, &context).await,
         Command::Usage(opts) => usage::run(opts, &context).await,
         Command::Cancel(opts) => cancel::run(opts, &context).await,
+        Command::Resume(opts) => resume::run(&opts, &context).await,
         Command::Recover(opts) => recover::run(&opts, &context).await,
         Command::Completions(opts) => completions::run(&opts),
     }

@@ -7,11 +7,13 @@ use tokio::{
     task::JoinSet,
 };
 
+use zennet_chain_client::Chain;
+
 use crate::{
     context::{addresses, Context, Lock},
     events::Event,
     failure::Failure,
-    lease::{recover::Recovery, status::Status},
+    lease::{driver::Earlier, recover::Recovery, status::Status},
     order::report::ending,
     store::Store,
 };
@@ -21,9 +23,9 @@ use crate::{
 #[command(after_help = "Example:
   publisher-cli recover
 
-After a crash the deposit of a lease stays locked until its channel is closed on chain: a request,
-the time that the provider has to answer it, and the refund. `submit` does the same in the
-background.")]
+This gives machines up that may still be live: `publisher-cli resume` goes on with them. The deposit
+of a lease stays locked until its channel is closed on chain: a request, the time that the provider
+has to answer it, and the refund.")]
 pub(crate) struct Opts {}
 
 pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
@@ -38,11 +40,21 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
         eprintln!("every lease of this folder is settled");
         return Ok(());
     }
+    settle_all(open, &recovery, &chain, context).await
+}
+
+/// Settles leases, and waits until all are.
+pub(super) async fn settle_all(
+    open: Vec<Earlier>,
+    recovery: &Recovery,
+    chain: &Chain,
+    context: &Context,
+) -> Result<()> {
     eprintln!(
         "settling {} leases; this takes as long as their providers have to answer",
         open.len()
     );
-    let address = addresses(&chain);
+    let address = addresses(chain);
     let mut settling = JoinSet::new();
     for earlier in open {
         let recovery = recovery.clone();
@@ -51,7 +63,8 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
             let (_stop, stops) = mpsc::channel(1);
             let (news, mut heard) = mpsc::channel(16);
             let listening = tokio::spawn(async move { while heard.recv().await.is_some() {} });
-            let settled = recovery.settle(earlier, status, stops, news).await;
+            let (_links, no_links) = mpsc::channel(1);
+            let settled = recovery.settle(earlier, status, stops, news, no_links).await;
             listening.abort();
             settled
         });

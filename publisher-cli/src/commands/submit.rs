@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use anyhow::{bail, Context as _, Result};
 use clap::Args;
+use rand::{rngs::OsRng, RngCore};
 use zennet_primitives::{
     amount::{Balance, Rate},
     announcement::{LeaseRange, Needs, MAX_TICK_MS, MIN_TICK_MS},
@@ -21,11 +22,11 @@ use crate::{
     mining,
     order::{
         report::Report,
-        run::{self, Order},
-        spec::{announced, Spec},
+        run::{self, Order, Wanted},
+        spec::{announced, tcp_port, Spec},
     },
     ssh::{files::Files, keys::ClientKey, ports::Ports},
-    store::Store,
+    store::{Run, Store},
     units,
 };
 
@@ -41,10 +42,11 @@ const MAX_MACHINES: u32 = 256;
 
 When a machine is ready, its local port is printed and the written ssh_config names it: `ssh -F
 ssh_config zn-1` then asks nothing and warns of nothing. Ctrl-C ends every lease, pays what is owed
-and gets the rest of the deposits back; a second Ctrl-C leaves at once.
+and gets the rest of the deposits back; a second Ctrl-C leaves at once. Should this program or its
+machine die, `publisher-cli resume` goes on with the machines.
 
 With --json every event is one line: identity, announced, met, waiting, negotiated, opened, final, ready,
-complete, frozen, thawed, reclaiming, parted, settled, unsettled, finished. Amounts are in the
+complete, frozen, thawed, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
 smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines, each from another provider
@@ -91,6 +93,9 @@ pub(crate) struct Opts {
     /// Time in which all machines must be ready
     #[arg(long, value_name = "TIME", default_value = "120s", value_parser = units::time)]
     timeout: Duration,
+    /// How long a provider whose connection is lost is waited for; its machine is frozen meanwhile
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::time)]
+    patience: Duration,
     /// Where to write the configuration for ssh [default: ssh_config in --dir]
     #[arg(long, value_name = "PATH")]
     ssh_config: Option<PathBuf>,
@@ -141,6 +146,7 @@ impl Opts {
             asks: self.asks,
             info_url: self.info_url.clone(),
             timeout: self.timeout,
+            patience: self.patience,
         })
     }
 
@@ -169,6 +175,14 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let account = key.account();
     check_coin(&chain, &account).await?;
     let files = opts.files(context, &config)?;
+    let recovery = Recovery::new(chain.clone(), key.clone(), store.clone());
+    let live = recovery.open().await?.iter().filter(|earlier| earlier.is_live()).count();
+    if live > 0 {
+        bail!(
+            "{live} machines of an earlier run may be live: `publisher-cli resume` goes on with \
+             them, `publisher-cli recover` gives them up and gets the deposits back"
+        );
+    }
     let client_key = ClientKey::generate()?;
     client_key.write(&files.identity)?;
     files.write(&[])?;
@@ -181,7 +195,15 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         mined_secs: identity.took.map(|took| took.as_secs_f64()),
     });
 
-    let endpoint = listen(&config, spec.machines).await?;
+    let mut peer_seed = [0; 32];
+    OsRng.fill_bytes(&mut peer_seed);
+    let endpoint = listen(&config, peer_seed, &config.listen, spec.machines).await?;
+    store.put_run(&Run {
+        peer_seed,
+        listen: with_ports(&config.listen, &endpoint),
+        ssh_seed: client_key.seed(),
+        ssh_config: report.ssh_config(),
+    })?;
     let dialed = announced(&config, &endpoint)?;
     let body = spec.announcement(&dialed)?;
     let announcement = body.id(chain.genesis(), &account);
@@ -198,25 +220,33 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         secs,
     });
 
-    let registry = Registry::new(store.clone(), address);
-    let server = server::serve(&socket(&config.data_dir), registry.clone())?;
-    let recovery = Recovery::new(chain.clone(), key.clone(), store.clone());
+    let wanted =
+        Wanted { announcement, body, policy, limits: spec.limits(), timeout: spec.timeout };
     let order = Order {
         chain,
         key,
-        announcement,
-        limits: spec.limits(),
+        wanted: Some(wanted),
         seats: Seats::new(spec.machines as usize),
-        timeout: spec.timeout,
-        body,
-        policy,
         endpoint,
         ports: Ports::from(config.ssh_port_base),
         client_key,
+        registry: Registry::new(store.clone(), address),
         store,
-        registry,
     };
-    let outcome = Box::pin(run::run(order, recovery, &mut report)).await;
+    let outcome = keep(order, recovery, &mut report, &config).await;
+    drop(lock);
+    outcome
+}
+
+/// Keeps the leases of an order until all are settled, while others may ask about them.
+pub(super) async fn keep(
+    order: Order,
+    recovery: Recovery,
+    report: &mut Report,
+    config: &Config,
+) -> Result<()> {
+    let server = server::serve(&socket(&config.data_dir), order.registry.clone())?;
+    let outcome = Box::pin(run::run(order, recovery, report)).await;
     drop(server);
     let totals = report.totals();
     report.tell(&Event::Finished {
@@ -225,13 +255,18 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         paid: totals.paid,
         secs: report.secs(),
     });
-    drop(lock);
     outcome
 }
 
-async fn listen(config: &Config, machines: u32) -> Result<Endpoint> {
+/// Listens for providers under the peer id of a seed.
+pub(super) async fn listen(
+    config: &Config,
+    peer_seed: [u8; 32],
+    listen: &[String],
+    machines: u32,
+) -> Result<Endpoint> {
     let mut addresses = Vec::new();
-    for text in &config.listen {
+    for text in listen {
         let address: Multiaddr = text
             .parse()
             .with_context(|| format!("`listen` in the configuration: {text:?} is no multiaddr"))?;
@@ -246,7 +281,27 @@ async fn listen(config: &Config, machines: u32) -> Result<Endpoint> {
         allow_private: config.allow_private_endpoint,
         ..usual
     };
-    Ok(Endpoint::listen(addresses, limits).await?)
+    Ok(Endpoint::listen_again(peer_seed, addresses, limits).await?)
+}
+
+/// The configured addresses with the ports that the system chose, so that a later run can have
+/// them again.
+fn with_ports(configured: &[String], endpoint: &Endpoint) -> Vec<String> {
+    let listening: Vec<String> = endpoint.addresses().iter().map(ToString::to_string).collect();
+    configured.iter().map(|address| with_port(address, &listening)).collect()
+}
+
+fn with_port(configured: &str, listening: &[String]) -> String {
+    let Some(host) = configured.strip_suffix("/tcp/0") else { return configured.to_owned() };
+    // An unspecified address stands for every one of its family.
+    let prefix = match host {
+        "/ip4/0.0.0.0" => "/ip4/",
+        "/ip6/::" => "/ip6/",
+        host => host,
+    };
+    let port =
+        listening.iter().find(|address| address.starts_with(prefix)).and_then(|a| tcp_port(a));
+    port.map_or_else(|| configured.to_owned(), |port| format!("{host}/tcp/{port}"))
 }
 
 #[cfg(test)]
@@ -254,6 +309,23 @@ mod tests {
     use clap::Parser;
 
     use super::*;
+
+    #[test]
+    fn the_ports_that_the_system_chose_are_kept() {
+        let listening = [
+            "/ip4/10.0.0.5/tcp/41/p2p/x".to_owned(),
+            "/ip4/127.0.0.1/tcp/42/p2p/x".to_owned(),
+            "/ip6/::1/tcp/43/p2p/x".to_owned(),
+        ];
+        for (configured, kept) in [
+            ("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/42"),
+            ("/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/tcp/41"),
+            ("/ip6/::/tcp/0", "/ip6/::/tcp/43"),
+            ("/ip4/127.0.0.1/tcp/7", "/ip4/127.0.0.1/tcp/7"),
+        ] {
+            assert_eq!(with_port(configured, &listening), kept);
+        }
+    }
 
     #[derive(Parser)]
     struct Line {

@@ -6,11 +6,16 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
-use zennet_primitives::{close::CloseReason, AccountId};
+use zennet_primitives::{close::CloseReason, contract::Terms, AccountId, Hash};
+use zennet_transport::Connection;
 
 use super::{Answer, Request, Verb};
 use crate::{
-    lease::status::{stored_machine, stored_usage, Status},
+    lease::{
+        status::{stored_machine, stored_usage, Status},
+        wire::LinkWire,
+        world::Rejoined,
+    },
     output::{Machine, MachineUsage},
     store::Store,
 };
@@ -25,6 +30,8 @@ pub(crate) struct Entry {
     pub(crate) status: watch::Receiver<Status>,
     /// Ends it.
     pub(crate) stop: mpsc::Sender<CloseReason>,
+    /// Takes the connections of a provider that dials again.
+    pub(crate) links: mpsc::Sender<Rejoined<LinkWire, Connection>>,
 }
 
 /// All leases of this run; clones share them.
@@ -63,6 +70,17 @@ impl Registry {
     /// The newest snapshots of all.
     pub(crate) fn all(&self) -> Vec<Status> {
         self.lock().values().map(|entry| entry.status.borrow().clone()).collect()
+    }
+
+    /// The terms of the lease under a contract, and where its provider's new connection goes.
+    pub(crate) fn rejoinable(
+        &self,
+        contract: Hash,
+    ) -> Option<(Terms, mpsc::Sender<Rejoined<LinkWire, Connection>>)> {
+        self.lock().values().find_map(|entry| {
+            let terms = entry.status.borrow().terms.clone()?;
+            (terms.hash() == contract).then(|| (terms, entry.links.clone()))
+        })
     }
 
     /// Ends every lease that `which` names.
@@ -161,7 +179,8 @@ mod tests {
         status.name = Some(name.to_owned());
         status.terms = Some(terms());
         let (stop, stopped) = mpsc::channel(1);
-        (Entry { status: watch::channel(status).1, stop }, stopped)
+        let links = mpsc::channel(1).0;
+        (Entry { status: watch::channel(status).1, stop, links }, stopped)
     }
 
     fn ask(registry: &Registry, verb: Verb, machine: Option<&str>) -> Answer {

@@ -1,10 +1,6 @@
 //! The only task of a lease: select → step → persist → perform.
 
-use std::{
-    collections::VecDeque,
-    future::pending,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, future::pending, time::Instant};
 
 use rand::{rngs::OsRng, RngCore};
 use tokio::{
@@ -17,11 +13,14 @@ use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
 use zennet_primitives::{channel::ChannelId, close::CloseReason, usage::Usage};
 
 use super::{
+    clock::Clock,
     keep::promises,
     seats::{Seats, Take},
     session::Session,
     status::{News, Status, What},
-    world::{ChannelChange, LeaseChain, OpenError, OpenedChannel, Shell, Wire, WireError},
+    world::{
+        ChannelChange, LeaseChain, OpenError, OpenedChannel, Rejoined, Shell, Wire, WireError,
+    },
 };
 use crate::store::{Ended, Store, StoredLease};
 
@@ -51,13 +50,15 @@ pub(crate) struct Parts<W, C, S> {
 }
 
 /// How others reach a lease's driver and hear of it.
-pub(crate) struct Lines {
+pub(crate) struct Lines<W, L> {
     /// Reasons to end the lease.
     pub(crate) stops: mpsc::Receiver<CloseReason>,
     /// The newest snapshot.
     pub(crate) status: watch::Sender<Status>,
     /// What happened.
     pub(crate) news: mpsc::Sender<News>,
+    /// New connections, once the last one broke.
+    pub(crate) links: mpsc::Receiver<Rejoined<W, L>>,
 }
 
 /// A lease that an earlier run left open.
@@ -83,10 +84,10 @@ struct Parked {
 }
 
 /// A lease that runs.
-pub(crate) struct Lease<W, C, S> {
+pub(crate) struct Lease<W, C, S: Shell> {
     pub(super) parts: Parts<W, C, S>,
-    pub(super) lines: Lines,
-    clock: Instant,
+    pub(super) lines: Lines<W, S::Line>,
+    clock: Clock,
     pub(super) queue: VecDeque<PublisherEvent>,
     pub(super) inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     pub(super) changes: (mpsc::Sender<ChannelChange>, mpsc::Receiver<ChannelChange>),
@@ -105,11 +106,11 @@ pub(crate) struct Lease<W, C, S> {
 
 impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     /// A lease that meets its provider now.
-    pub(crate) fn new(parts: Parts<W, C, S>, lines: Lines) -> Self {
+    pub(crate) fn new(parts: Parts<W, C, S>, lines: Lines<W, S::Line>) -> Self {
         Lease {
             parts,
             lines,
-            clock: Instant::now(),
+            clock: Clock::start(),
             queue: VecDeque::new(),
             inbox: mpsc::channel(INBOX),
             changes: mpsc::channel(INBOX),
@@ -136,19 +137,31 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         self.drive().await
     }
 
-    /// Settles a lease of an earlier run.
+    /// Goes on with a lease of an earlier run, whose provider is waited for.
     pub(crate) async fn resume(mut self, earlier: Earlier) -> Status {
+        self.load(earlier);
+        self.drive().await
+    }
+
+    /// Settles a lease of an earlier run, whose provider cannot reach this one.
+    pub(crate) async fn settle(mut self, earlier: Earlier) -> Status {
+        self.load(earlier);
+        self.queue.push_back(PublisherEvent::GiveUp);
+        self.drive().await
+    }
+
+    fn load(&mut self, earlier: Earlier) {
         let Earlier { lease, channel, nonce } = earlier;
         self.lines.status.send_modify(|status| {
             status.name = Some(lease.name.clone());
             status.transactions = lease.transactions;
             status.opened = true;
+            status.follow(&self.parts.machine);
         });
         self.stored = Some(lease);
         self.watch(channel, 0);
         self.queue.extend(nonce.map(|nonce| PublisherEvent::ChannelOpened { nonce }));
         self.queue.push_back(PublisherEvent::Restarted);
-        self.drive().await
     }
 
     async fn drive(&mut self) -> Status {
@@ -167,7 +180,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     /// Waits for whatever comes first.
     async fn next(&mut self) -> Option<PublisherEvent> {
         let deadline = self.parts.machine.deadline().filter(|_| !self.timer_denied);
-        let at = deadline.map(|ms| (self.clock + Duration::from_millis(ms)).into());
+        let at = deadline.map(|deadline| self.clock.instant(deadline).into());
         let parked = &mut self.parked;
         let wire = &mut self.parts.wire;
         tokio::select! {
@@ -189,6 +202,15 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                     PublisherEvent::Disconnected
                 }
             }),
+            Some(link) = self.lines.links.recv() => {
+                // One that comes too late is closed by being dropped.
+                if !self.parts.machine.must_persist() {
+                    return None;
+                }
+                self.parts.wire = Some(link.wire);
+                self.parts.shell.attach(link.line);
+                Some(PublisherEvent::Reconnected)
+            }
             Some(usage) = self.readings.1.recv() => Some(PublisherEvent::OwnUsage { usage }),
             () = async {
                 match at {
@@ -262,8 +284,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
 
     async fn step(&mut self, event: PublisherEvent) {
         let timer = matches!(event, PublisherEvent::Timer);
-        let now = u64::try_from(self.clock.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match self.parts.machine.step(event, now) {
+        match self.parts.machine.step(event, self.clock.now()) {
             Ok(step) => self.adopt(step).await,
             Err(denied) => {
                 tracing::debug!(lease = self.parts.id, %denied, "dropped an event");
@@ -307,11 +328,17 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             return;
         }
         self.timer_denied = false;
+        let was_lost = self.parts.machine.is_lost();
         self.parts.machine = step.next;
         for action in step.actions {
             self.perform(action).await;
         }
         self.publish();
+        match (was_lost, self.parts.machine.is_lost()) {
+            (false, true) => self.tell(What::Lost).await,
+            (true, false) if self.parts.wire.is_some() => self.tell(What::Back).await,
+            (true, _) | (false, false) => {}
+        }
     }
 
     pub(super) fn watch(&mut self, channel: ChannelId, opened: u32) {
@@ -327,8 +354,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     /// Publishes the snapshot; frees the seat and the port as soon as they are of no more use.
     pub(super) fn publish(&mut self) {
         let machine = &self.parts.machine;
-        let over =
-            self.parts.wire.is_none() || matches!(machine.phase(), Phase::Settling | Phase::Closed);
+        let over = matches!(machine.phase(), Phase::Settling | Phase::Closed);
         if over {
             self.parts.shell.stop();
         }

@@ -54,6 +54,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             terms: terms?.clone(),
             since: earlier.map_or_else(unix_secs, |lease| lease.since),
             transactions: status.transactions,
+            port: status.port.or(earlier.and_then(|lease| lease.port)),
             ended,
             figures: super::status::figures(machine),
         })

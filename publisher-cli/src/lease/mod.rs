@@ -10,10 +10,12 @@
 //! ```
 
 pub(crate) mod chain;
+mod clock;
 pub(crate) mod driver;
 mod keep;
 mod perform;
 pub(crate) mod recover;
+pub(crate) mod rejoin;
 pub(crate) mod seats;
 pub(crate) mod session;
 pub(crate) mod status;

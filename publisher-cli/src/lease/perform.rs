@@ -72,15 +72,18 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         let Some(terms) = self.parts.machine.terms().cloned() else { return };
         match self.parts.shell.start(&terms, self.readings.0.clone()).await {
             Ok(port) => {
+                let first = self.lines.status.borrow().ready_at.is_none();
                 self.lines.status.send_modify(|status| {
                     status.port = Some(port);
-                    status.ready_at = Some(Instant::now());
+                    status.ready_at.get_or_insert_with(Instant::now);
                 });
                 if let Some(seat) = self.seat {
                     self.parts.seats.ready(seat);
                 }
                 self.publish();
-                self.tell(What::Ready).await;
+                if first {
+                    self.tell(What::Ready).await;
+                }
             }
             Err(error) => {
                 tracing::error!(lease = self.parts.id, %error, "cannot open a local port");

@@ -2,12 +2,13 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use codec::DecodeAll;
 use tokio::sync::{mpsc, watch};
 use zennet_chain_client::{AccountKey, Chain};
-use zennet_lease::Publisher;
+use zennet_lease::{Phase, Publisher};
 use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms, usage::Usage};
+use zennet_transport::Connection;
 
 use super::{
     chain::NodeChain,
@@ -16,7 +17,7 @@ use super::{
     session::Session,
     status::{News, Status},
     wire::LinkWire,
-    world::Shell,
+    world::{Rejoined, Shell},
 };
 use crate::store::{Ended, Store, StoredLease};
 
@@ -35,6 +36,10 @@ pub(crate) struct Recovery {
 struct NoShell;
 
 impl Shell for NoShell {
+    type Line = Connection;
+
+    fn attach(&mut self, _: Connection) {}
+
     async fn start(&mut self, _: &Terms, _: mpsc::Sender<Usage>) -> Result<u16> {
         bail!("the connection to the machine ended with an earlier run")
     }
@@ -104,8 +109,9 @@ impl Recovery {
         status: watch::Sender<Status>,
         stops: mpsc::Receiver<CloseReason>,
         news: mpsc::Sender<News>,
+        links: mpsc::Receiver<Rejoined<LinkWire, Connection>>,
     ) -> Result<Status> {
-        let machine = Publisher::decode_all(&mut earlier.lease.machine.as_slice())?;
+        let machine = earlier.machine()?;
         let parts = Parts {
             id: earlier.lease.id,
             machine,
@@ -117,8 +123,22 @@ impl Recovery {
             seats: Seats::new(0),
             store: self.store,
         };
-        let lines = Lines { stops, status, news };
-        Ok(Box::pin(Lease::new(parts, lines).resume(earlier)).await)
+        let lines = Lines { stops, status, news, links };
+        Ok(Box::pin(Lease::new(parts, lines).settle(earlier)).await)
+    }
+}
+
+impl Earlier {
+    /// The state machine as it was stored.
+    pub(crate) fn machine(&self) -> Result<Publisher> {
+        Publisher::decode_all(&mut self.lease.machine.as_slice())
+            .context("the lease was stored by another version")
+    }
+
+    /// Whether its machine may still be there, so that the lease can go on.
+    pub(crate) fn is_live(&self) -> bool {
+        self.machine()
+            .is_ok_and(|machine| matches!(machine.phase(), Phase::Starting | Phase::Serving { .. }))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use zennet_lease::{Phase, Publisher};
+use zennet_lease::{Millis, Phase, Publisher};
 use zennet_primitives::{
     amount::Balance, close::CloseReason, contract::Terms, frame::Notice, usage::Usage, AccountId,
 };
 
-use super::world::OpenedChannel;
+use super::{clock::Clock, world::OpenedChannel};
 use crate::{
     output::{counters, rates, Machine, MachineUsage},
     store::{Figures, StoredLease},
@@ -22,12 +22,16 @@ pub(crate) struct Status {
     pub(crate) name: Option<String>,
     /// How far it is.
     pub(crate) phase: Phase,
+    /// Whether its provider is waited for to dial again.
+    pub(crate) lost: bool,
     /// The terms, once signed.
     pub(crate) terms: Option<Terms>,
     /// Local port.
     pub(crate) port: Option<u16>,
     /// When the machine was ready.
     pub(crate) ready_at: Option<Instant>,
+    /// When its lease time ends, Unix time in milliseconds.
+    pub(crate) ends_at: Option<Millis>,
     /// Usage and payments.
     pub(crate) figures: Figures,
     /// Why it ended.
@@ -47,9 +51,11 @@ impl Status {
             lease,
             name: None,
             phase: Phase::Greeting,
+            lost: false,
             terms: None,
             port: None,
             ready_at: None,
+            ends_at: None,
             figures: Figures::default(),
             close_reason: None,
             settled: None,
@@ -61,25 +67,28 @@ impl Status {
     /// Takes over what the state machine knows.
     pub(crate) fn follow(&mut self, machine: &Publisher) {
         self.phase = machine.phase();
+        self.lost = machine.is_lost();
         self.terms = machine.terms().cloned();
         self.close_reason = machine.close_reason();
+        self.ends_at = machine.started().zip(machine.terms()).map(|(started, terms)| {
+            started.saturating_add(u64::from(terms.quote.lease_secs) * 1000)
+        });
         self.figures = figures(machine);
     }
 
     /// As `list` prints it, once there is a contract.
     pub(crate) fn machine(&self, address: impl Fn(&AccountId) -> String) -> Option<Machine> {
         let terms = self.terms.as_ref()?;
-        let lease_secs = u64::from(terms.quote.lease_secs);
-        let left = |at: Instant| lease_secs.saturating_sub(at.elapsed().as_secs());
+        let left = |ends: Millis| ends.saturating_sub(Clock::unix_ms()) / 1000;
         Some(Machine {
             machine: self.name.clone()?,
             lease: self.lease,
             provider: address(&terms.provider),
             port: self.port,
-            phase: self.phase.name().to_owned(),
+            phase: if self.lost { "lost" } else { self.phase.name() }.to_owned(),
             paid: self.settled.unwrap_or(self.figures.paid),
             deposit: terms.deposit,
-            left_secs: self.ready_at.filter(|_| self.port.is_some()).map(left),
+            left_secs: self.ends_at.filter(|_| self.port.is_some()).map(left),
             close_reason: self.close_reason,
         })
     }
@@ -174,6 +183,10 @@ pub(crate) enum What {
     Ready,
     /// The machine was frozen or runs again.
     Changed(Notice),
+    /// The connection is lost: the provider is waited for.
+    Lost,
+    /// The provider is connected again.
+    Back,
     /// The chain is asked to close the channel.
     Reclaiming,
     /// Nothing is left to do; the snapshot is the last one.
@@ -216,6 +229,7 @@ mod tests {
             terms: terms(),
             since: 0,
             transactions: 1,
+            port: None,
             ended: None,
             figures: Figures { paid: 9, ..Figures::default() },
         };

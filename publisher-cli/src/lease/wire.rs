@@ -11,12 +11,25 @@ pub(crate) struct LinkWire {
     connection: Connection,
     sender: FrameSender,
     receiver: FrameReceiver,
+    /// Received already, and not looked at by the lease yet.
+    first: Option<Frame>,
 }
 
 impl LinkWire {
     /// Takes a fresh connection.
     pub(crate) fn new(link: Link) -> Self {
-        LinkWire { connection: link.connection, sender: link.sender, receiver: link.receiver }
+        let Link { connection, sender, receiver } = link;
+        LinkWire { connection, sender, receiver, first: None }
+    }
+
+    /// Puts a frame back that was received, so that it is received next.
+    pub(crate) fn put_back(&mut self, frame: Frame) {
+        self.first = Some(frame);
+    }
+
+    /// The connection, for ssh streams.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 }
 
@@ -44,6 +57,9 @@ impl Wire for LinkWire {
     }
 
     async fn receive(&mut self) -> Result<Frame, WireError> {
+        if let Some(first) = self.first.take() {
+            return Ok(first);
+        }
         let received = tokio::select! {
             frame = self.receiver.recv() => frame.map_err(wire_error)?,
             reason = self.connection.closed() => return Err(WireError::Lost(reason.to_string())),

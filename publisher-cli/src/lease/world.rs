@@ -36,6 +36,14 @@ pub(crate) trait Wire: Send {
     fn close(&mut self);
 }
 
+/// A new connection of a lease, on which its provider has proved itself.
+pub(crate) struct Rejoined<W, L> {
+    /// Its control stream.
+    pub(crate) wire: W,
+    /// What ssh streams go over.
+    pub(crate) line: L,
+}
+
 /// A channel that is in a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct OpenedChannel {
@@ -105,7 +113,14 @@ pub(crate) trait LeaseChain: Clone + Send + Sync + 'static {
 
 /// What makes a machine usable.
 pub(crate) trait Shell: Send {
-    /// Opens a local port for the machine and reads its own counters from now on.
+    /// What ssh streams go over.
+    type Line: Send + 'static;
+
+    /// From now on streams go over this.
+    fn attach(&mut self, line: Self::Line);
+
+    /// Opens a local port for the machine, unless it is open, and reads its own counters from now
+    /// on.
     fn start(
         &mut self,
         terms: &Terms,

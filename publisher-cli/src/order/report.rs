@@ -54,6 +54,11 @@ impl Report {
         }
     }
 
+    /// Where the ssh configuration is written.
+    pub(crate) fn ssh_config(&self) -> String {
+        self.files.config.display().to_string()
+    }
+
     /// Seconds since the order began.
     pub(crate) fn secs(&self) -> f64 {
         self.since(Instant::now())
@@ -102,7 +107,7 @@ impl Report {
     pub(crate) fn complete(&self) {
         self.tell(&Event::Complete {
             machines: self.hosts.len(),
-            ssh_config: self.files.config.display().to_string(),
+            ssh_config: self.ssh_config(),
             secs: self.secs(),
         });
     }
@@ -141,6 +146,8 @@ impl Report {
             }
             What::Changed(Notice::Frozen { due }) => Event::Frozen { machine, due: *due },
             What::Changed(Notice::Thawed) => Event::Thawed { machine },
+            What::Lost => Event::Lost { machine },
+            What::Back => Event::Back { machine },
             What::Reclaiming => {
                 let blocks = status.terms.as_ref().map_or(0, |terms| terms.challenge_blocks);
                 Event::Reclaiming { machine, challenge_blocks: blocks }

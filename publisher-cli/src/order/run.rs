@@ -15,7 +15,7 @@ use zennet_primitives::{
     announcement::{Announcement, AnnouncementId},
     close::CloseReason,
 };
-use zennet_transport::{Endpoint, Link};
+use zennet_transport::{Connection, Endpoint, Link};
 
 use super::report::{status, Report};
 use crate::{
@@ -23,12 +23,14 @@ use crate::{
     failure::Failure,
     lease::{
         chain::NodeChain,
-        driver::{Lease, Lines, Parts},
+        driver::{Earlier, Lease, Lines, Parts},
         recover::Recovery,
+        rejoin::greet,
         seats::Seats,
         session::Session,
         status::{News, Status, What},
         wire::LinkWire,
+        world::Wire,
     },
     ssh::{keys::ClientKey, ports::Ports, shell::ConnectionShell},
     store::Store,
@@ -53,14 +55,8 @@ pub(crate) struct Order {
     pub(crate) chain: Chain,
     /// The account that pays.
     pub(crate) key: AccountKey,
-    /// The announcement.
-    pub(crate) announcement: AnnouncementId,
-    /// Its body.
-    pub(crate) body: Announcement,
-    /// What is accepted.
-    pub(crate) policy: PublisherPolicy,
-    /// How long is waited.
-    pub(crate) limits: PublisherLimits,
+    /// What is asked for; nothing where leases of an earlier run go on.
+    pub(crate) wanted: Option<Wanted>,
     /// Where providers dial.
     pub(crate) endpoint: Endpoint,
     /// Local ports.
@@ -73,8 +69,28 @@ pub(crate) struct Order {
     pub(crate) registry: Registry,
     /// The seats.
     pub(crate) seats: Seats,
+}
+
+/// What new providers are met with.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    /// The announcement.
+    pub(crate) announcement: AnnouncementId,
+    /// Its body.
+    pub(crate) body: Announcement,
+    /// What is accepted.
+    pub(crate) policy: PublisherPolicy,
+    /// How long is waited.
+    pub(crate) limits: PublisherLimits,
     /// Time in which all machines must be ready.
     pub(crate) timeout: Duration,
+}
+
+impl Order {
+    /// Machines that are wanted of new providers.
+    fn machines(&self) -> usize {
+        self.wanted.as_ref().map_or(0, |wanted| wanted.body.machines as usize)
+    }
 }
 
 /// How far the order is.
@@ -99,12 +115,13 @@ pub(crate) async fn run(order: Order, recovery: Recovery, report: &mut Report) -
     let mut signals = Signals::new()?;
     let (news, heard) = mpsc::channel(NEWS);
     let mut running = Running {
-        stage: Stage::Gathering,
-        deadline: Instant::now() + order.timeout,
+        stage: if order.wanted.is_some() { Stage::Gathering } else { Stage::Complete },
+        deadline: Instant::now() + order.wanted.as_ref().map_or(SETTLE, |wanted| wanted.timeout),
         live: 0,
         ready: 0,
         listening: true,
         leases: JoinSet::new(),
+        greetings: JoinSet::new(),
         news,
         heard,
         failure: None,
@@ -131,6 +148,8 @@ struct Running {
     ready: u32,
     listening: bool,
     leases: JoinSet<Ended>,
+    /// Connections whose first frame is awaited.
+    greetings: JoinSet<Option<LinkWire>>,
     news: mpsc::Sender<News>,
     heard: mpsc::Receiver<News>,
     failure: Option<Failure>,
@@ -151,7 +170,7 @@ impl Running {
             let deadline = (self.stage != Stage::Complete).then_some(self.deadline);
             tokio::select! {
                 link = self.order.endpoint.accept(), if self.listening => match link {
-                    Ok(link) => self.meet(link, report),
+                    Ok(link) => self.greet(link),
                     Err(error) => {
                         tracing::error!(%error, "no provider can be met any more");
                         self.listening = false;
@@ -159,6 +178,11 @@ impl Running {
                     }
                 },
                 Some(news) = self.heard.recv() => self.hear(&news, report),
+                Some(greeted) = self.greetings.join_next(), if !self.greetings.is_empty() => {
+                    if let Ok(Some(wire)) = greeted {
+                        self.meet(wire, report);
+                    }
+                }
                 Some(ended) = self.leases.join_next(), if !self.leases.is_empty() => {
                     self.drain(report);
                     match ended {
@@ -179,8 +203,8 @@ impl Running {
                     }
                     self.failure = Some(Failure::NotEnough {
                         ready: self.order.seats.count_ready(),
-                        wanted: self.order.body.machines as usize,
-                        secs: self.order.timeout.as_secs(),
+                        wanted: self.order.machines(),
+                        secs: self.order.wanted.as_ref().map_or(0, |w| w.timeout.as_secs()),
                     });
                     self.end();
                 }
@@ -204,9 +228,9 @@ impl Running {
         self.stage = Stage::Ending;
         self.deadline = Instant::now() + SETTLE;
         self.order.registry.stop(CloseReason::Finished, |_| true);
-        if cancel {
+        if let (true, Some(wanted)) = (cancel, &self.order.wanted) {
             let (chain, key) = (self.order.chain.clone(), self.order.key.clone());
-            let announcement = self.order.announcement;
+            let announcement = wanted.announcement;
             self.cancelling = Some(tokio::spawn(async move {
                 if let Err(error) = chain.cancel(&key, announcement).await {
                     // It expires by itself soon.
@@ -216,31 +240,44 @@ impl Running {
         }
     }
 
-    fn meet(&mut self, link: Link, report: &mut Report) {
-        let most = 2 * self.order.body.machines as usize + SPARE_MEETINGS;
-        if self.live >= most || self.stage == Stage::Ending {
+    /// Finds out whom a connection belongs to.
+    fn greet(&mut self, link: Link) {
+        if self.greetings.len() >= 2 * self.live.max(self.order.machines()) + SPARE_MEETINGS {
             link.connection.close();
             return;
         }
+        let (registry, key) = (self.order.registry.clone(), self.order.key.clone());
+        self.greetings.spawn(greet(link, registry, key));
+    }
+
+    fn meet(&mut self, mut wire: LinkWire, report: &mut Report) {
+        let most = 2 * self.order.machines() + SPARE_MEETINGS;
+        let wanted = match &self.order.wanted {
+            Some(wanted) if self.live < most && self.stage != Stage::Ending => wanted.clone(),
+            Some(_) | None => {
+                wire.close();
+                return;
+            }
+        };
         let id = match self.order.store.next_lease() {
             Ok(id) => id,
             Err(error) => {
                 tracing::error!(%error, "cannot store a lease, a provider is sent away");
-                link.connection.close();
+                wire.close();
                 return;
             }
         };
-        let from = link.connection.remote_address().to_string();
+        let from = wire.connection().remote_address().to_string();
         let session = Session::generate();
         let setup = PublisherSetup {
             genesis: self.order.chain.genesis(),
-            announcement: self.order.announcement,
-            body: self.order.body.clone(),
+            announcement: wanted.announcement,
+            body: wanted.body,
             account: self.order.key.account(),
             session_key: session.public(),
             client_key: self.order.client_key.public(),
-            policy: self.order.policy.clone(),
-            limits: self.order.limits,
+            policy: wanted.policy,
+            limits: wanted.limits,
         };
         let (stop, stops) = mpsc::channel(1);
         if self.stage == Stage::Complete {
@@ -251,21 +288,18 @@ impl Running {
             id,
             machine: Publisher::new(setup),
             chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
-            shell: ConnectionShell::new(
-                link.connection.clone(),
-                self.order.ports.clone(),
-                self.order.client_key.clone(),
-            ),
-            wire: Some(LinkWire::new(link)),
+            shell: self.order.shell(Some(wire.connection().clone()), None),
+            wire: Some(wire),
             account: self.order.key.clone(),
             session,
             seats: self.order.seats.clone(),
             store: self.order.store.clone(),
         };
-        let lines = Lines { stops, status: told, news: self.news.clone() };
+        let (rejoined, links) = mpsc::channel(1);
+        let lines = Lines { stops, status: told, news: self.news.clone(), links };
         self.leases
             .spawn(async move { Ended::Own(Box::pin(Lease::new(parts, lines).run()).await) });
-        self.order.registry.add(id, Entry { status: snapshot, stop });
+        self.order.registry.add(id, Entry { status: snapshot, stop, links: rejoined });
         self.live += 1;
         report.met(id, from);
     }
@@ -276,7 +310,7 @@ impl Running {
         }
         // Counted as they are told, so that all are told before the order is called complete.
         self.ready += u32::from(matches!(news.what, What::Ready));
-        if self.stage == Stage::Gathering && self.ready >= self.order.body.machines {
+        if self.stage == Stage::Gathering && self.ready as usize >= self.order.machines() {
             self.stage = Stage::Complete;
             report.complete();
             // Whoever still negotiates is not needed.
@@ -340,8 +374,14 @@ impl Running {
             let id = earlier.lease.id;
             let (stop, stops) = mpsc::channel(1);
             let (told, snapshot) = watch::channel(Status::new(id));
-            self.order.registry.add(id, Entry { status: snapshot, stop });
-            let settling = recovery.clone().settle(earlier, told, stops, self.news.clone());
+            let (rejoined, links) = mpsc::channel(1);
+            self.order.registry.add(id, Entry { status: snapshot, stop, links: rejoined });
+            let news = self.news.clone();
+            if self.order.wanted.is_none() && earlier.is_live() {
+                self.resume(earlier, Lines { stops, status: told, news, links });
+                continue;
+            }
+            let settling = recovery.clone().settle(earlier, told, stops, news, links);
             self.leases.spawn(async move {
                 Ended::Earlier(match settling.await {
                     Ok(status) => Some(status),
@@ -352,6 +392,40 @@ impl Running {
                 })
             });
         }
+    }
+}
+
+impl Running {
+    /// Goes on with a lease of an earlier run.
+    fn resume(&mut self, earlier: Earlier, lines: Lines<LinkWire, Connection>) {
+        let machine = match earlier.machine() {
+            Ok(machine) => machine,
+            Err(error) => {
+                tracing::error!(lease = earlier.lease.id, error = format!("{error:#}"));
+                return;
+            }
+        };
+        let parts = Parts {
+            id: earlier.lease.id,
+            machine,
+            wire: None,
+            chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
+            shell: self.order.shell(None, earlier.lease.port),
+            account: self.order.key.clone(),
+            session: Session::from_seed(earlier.lease.session_seed),
+            seats: self.order.seats.clone(),
+            store: self.order.store.clone(),
+        };
+        self.live += 1;
+        self.leases.spawn(async move {
+            Ended::Own(Box::pin(Lease::new(parts, lines).resume(earlier)).await)
+        });
+    }
+}
+
+impl Order {
+    fn shell(&self, connection: Option<Connection>, port: Option<u16>) -> ConnectionShell {
+        ConnectionShell::new(connection, self.ports.clone(), self.client_key.clone(), port)
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) struct Spec {
     pub(crate) info_url: String,
     /// Time in which all machines must be ready.
     pub(crate) timeout: Duration,
+    /// How long a provider whose connection is lost is waited for.
+    pub(crate) patience: Duration,
 }
 
 impl Spec {
@@ -115,7 +117,8 @@ impl Spec {
 
     /// How long is waited for providers.
     pub(crate) fn limits(&self) -> PublisherLimits {
-        PublisherLimits::default()
+        let patience = u32::try_from(self.patience.as_millis()).unwrap_or(u32::MAX);
+        PublisherLimits { reconnect_ms: patience, ..PublisherLimits::default() }
     }
 
     /// Blocks that the announcement stands: until the order must be complete, and a little more.
@@ -175,7 +178,8 @@ fn choose(
     }
 }
 
-fn tcp_port(address: &str) -> Option<u16> {
+/// The port of a TCP multiaddr, unless the system is to choose it.
+pub(crate) fn tcp_port(address: &str) -> Option<u16> {
     let mut parts = address.split('/');
     parts.find(|part| *part == "tcp")?;
     parts.next()?.parse().ok().filter(|port| *port != 0)
@@ -200,6 +204,7 @@ pub(crate) mod tests {
             asks: 1,
             info_url: String::new(),
             timeout: Duration::from_secs(120),
+            patience: Duration::from_secs(600),
         }
     }
 

@@ -17,6 +17,7 @@ use zennet_primitives::contract::SshKey;
 /// The key that every machine of a run lets in.
 #[derive(Clone)]
 pub(crate) struct ClientKey {
+    seed: [u8; 32],
     private: Arc<PrivateKey>,
     public: SshKey,
 }
@@ -26,11 +27,21 @@ impl ClientKey {
     pub(crate) fn generate() -> Result<Self> {
         let mut seed = [0; 32];
         OsRng.fill_bytes(&mut seed);
+        Self::from_seed(seed)
+    }
+
+    /// The key of an earlier run.
+    pub(crate) fn from_seed(seed: [u8; 32]) -> Result<Self> {
         let pair = Ed25519Keypair::from_seed(&seed);
         let public = pair.public.0;
         let private = PrivateKey::new(KeypairData::Ed25519(pair), "zennet")
             .context("cannot make an ssh key")?;
-        Ok(ClientKey { private: Arc::new(private), public })
+        Ok(ClientKey { seed, private: Arc::new(private), public })
+    }
+
+    /// What the store keeps.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        self.seed
     }
 
     /// The key as contracts carry it.

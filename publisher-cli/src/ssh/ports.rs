@@ -8,13 +8,14 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{bail, Result};
+use anyhow::{anyhow, bail, Result};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{watch, Semaphore},
     task::JoinSet,
+    time::{timeout_at, Instant},
 };
-use zennet_transport::{splice, Connection};
+use zennet_transport::{splice, Connection, OpenError, SshStream};
 
 /// Ports that are tried from the base on.
 const TRIED: u16 = 1000;
@@ -22,7 +23,8 @@ const TRIED: u16 = 1000;
 /// Connections to a machine that may be accepted at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
 
-/// Time in which the provider must have connected the machine's side.
+/// Time in which the provider must have connected the machine's side; a connection that is lost may
+/// be built again meanwhile.
 const OPEN: Duration = Duration::from_secs(30);
 
 /// The local ports of one run, so that two machines never get the same one.
@@ -38,9 +40,10 @@ impl Ports {
         Ports { base, taken: Arc::default() }
     }
 
-    /// Listens on the first free port on the loopback address.
-    pub(crate) async fn listen(&self) -> Result<LocalPort> {
-        for port in self.base..=self.base.saturating_add(TRIED) {
+    /// Listens on the loopback address: on the port that the machine had before, if it is free, or
+    /// on the first that is.
+    pub(crate) async fn listen(&self, before: Option<u16>) -> Result<LocalPort> {
+        for port in before.into_iter().chain(self.base..=self.base.saturating_add(TRIED)) {
             if !self.taken.lock().unwrap_or_else(|e| e.into_inner()).insert(port) {
                 continue;
             }
@@ -85,8 +88,9 @@ impl Drop for LocalPort {
 }
 
 impl LocalPort {
-    /// Forwards every connection to the machine until dropped.
-    pub(crate) async fn serve(self, connection: Connection) {
+    /// Forwards every connection to the machine until dropped, over whichever connection to its
+    /// provider there is.
+    pub(crate) async fn serve(self, lines: watch::Receiver<Option<Connection>>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         let mut live = JoinSet::new();
         loop {
@@ -94,9 +98,9 @@ impl LocalPort {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((client, _)) => {
-                        let connection = connection.clone();
+                        let lines = lines.clone();
                         live.spawn(async move {
-                            forward(client, connection).await;
+                            forward(client, lines).await;
                             drop(place);
                         });
                     }
@@ -112,15 +116,33 @@ impl LocalPort {
     }
 }
 
-async fn forward(client: TcpStream, connection: Connection) {
+async fn forward(client: TcpStream, lines: watch::Receiver<Option<Connection>>) {
     // Keystrokes must not wait for an acknowledgement.
     let _ = client.set_nodelay(true);
-    match connection.open_ssh(OPEN).await {
+    match open(lines).await {
         Ok(stream) => match splice(client, stream).await {
             Ok((sent, received)) => tracing::debug!(sent, received, "ssh connection ended"),
             Err(error) => tracing::debug!(%error, "ssh connection broke"),
         },
         Err(error) => tracing::warn!(%error, "no ssh stream to the machine"),
+    }
+}
+
+/// Opens a stream to the machine; while its provider is away, waits for the next connection.
+async fn open(mut lines: watch::Receiver<Option<Connection>>) -> Result<SshStream> {
+    let until = Instant::now() + OPEN;
+    let late = |_| anyhow!("the provider is not connected");
+    loop {
+        let connection = timeout_at(until, lines.wait_for(Option::is_some)).await.map_err(late)?;
+        let Some(connection) = connection?.clone() else { continue };
+        match connection.open_ssh(until.saturating_duration_since(Instant::now())).await {
+            Ok(stream) => return Ok(stream),
+            Err(OpenError::Closed(reason)) => {
+                tracing::debug!(%reason, "waiting for the provider to connect again");
+                timeout_at(until, lines.changed()).await.map_err(late)??;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -133,18 +155,20 @@ mod tests {
         let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let base = other.local_addr().unwrap().port();
         let ports = Ports::from(base);
-        let first = ports.listen().await.unwrap();
-        let second = ports.listen().await.unwrap();
+        let first = ports.listen(None).await.unwrap();
+        let second = ports.listen(None).await.unwrap();
         assert!(first.port > base && second.port > first.port);
         let freed = first.port;
         drop(first);
-        assert_eq!(ports.listen().await.unwrap().port, freed);
+        assert_eq!(ports.listen(None).await.unwrap().port, freed);
+        let again = ports.listen(Some(freed)).await.unwrap();
+        assert_ne!(again.port, second.port);
     }
 
     #[tokio::test]
     async fn two_machines_never_get_one_port() {
         let ports = Ports::from(23000);
-        let (a, b) = tokio::join!(ports.listen(), ports.listen());
+        let (a, b) = tokio::join!(ports.listen(None), ports.listen(None));
         assert_ne!(a.unwrap().port, b.unwrap().port);
     }
 }

@@ -10,7 +10,7 @@ use russh::{
 };
 use serde::Deserialize;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use zennet_primitives::{
@@ -38,9 +38,10 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Shortest and longest interval between two readings.
 const INTERVAL_MS: (u64, u64) = (250, 2000);
 
-/// Reads the counters until the connection ends; sessions that break are replaced.
+/// Reads the counters over whichever connection there is, for as long as there may be one; sessions
+/// that break are replaced.
 pub(crate) async fn follow(
-    connection: Connection,
+    mut lines: watch::Receiver<Option<Connection>>,
     key: ClientKey,
     host_key: SshKey,
     tick_ms: u64,
@@ -50,6 +51,11 @@ pub(crate) async fn follow(
     let mut totals = Totals::default();
     let mut pause = FIRST_PAUSE;
     loop {
+        let connection = match lines.wait_for(Option::is_some).await {
+            Ok(line) => line.clone(),
+            Err(_) => return,
+        };
+        let Some(connection) = connection else { continue };
         let tell = |usage: Usage| {
             // A driver that is behind needs the newest figures, which the next line brings.
             let _ = readings.try_send(usage);
@@ -57,8 +63,12 @@ pub(crate) async fn follow(
         let ended = tokio::select! {
             ended = session(&connection, &key, &host_key, every, &mut totals, tell) => ended,
             reason = connection.closed() => {
-                tracing::debug!(%reason, "the connection ended, no more own readings");
-                return;
+                tracing::debug!(%reason, "no own readings until the provider connects again");
+                totals.interrupt();
+                if lines.changed().await.is_err() {
+                    return;
+                }
+                continue;
             }
         };
         match ended {

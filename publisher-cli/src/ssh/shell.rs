@@ -1,7 +1,10 @@
-//! A machine's local port and own counters, over its connection.
+//! A machine's local port and own counters, over whichever connection to its provider there is.
 
 use anyhow::Result;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 use zennet_lease::Millis;
 use zennet_primitives::{contract::Terms, usage::Usage};
 use zennet_transport::Connection;
@@ -11,27 +14,45 @@ use crate::lease::world::Shell;
 
 /// What makes the machine at the other end of a connection usable.
 pub(crate) struct ConnectionShell {
-    connection: Connection,
+    lines: watch::Sender<Option<Connection>>,
     ports: Ports,
     key: ClientKey,
+    /// The port that the machine has, or had in an earlier run.
+    port: Option<u16>,
     tasks: JoinSet<()>,
 }
 
 impl ConnectionShell {
     /// Nothing is open yet.
-    pub(crate) fn new(connection: Connection, ports: Ports, key: ClientKey) -> Self {
-        ConnectionShell { connection, ports, key, tasks: JoinSet::new() }
+    pub(crate) fn new(
+        connection: Option<Connection>,
+        ports: Ports,
+        key: ClientKey,
+        port: Option<u16>,
+    ) -> Self {
+        let lines = watch::Sender::new(connection);
+        ConnectionShell { lines, ports, key, port, tasks: JoinSet::new() }
     }
 }
 
 impl Shell for ConnectionShell {
+    type Line = Connection;
+
+    fn attach(&mut self, connection: Connection) {
+        self.lines.send_replace(Some(connection));
+    }
+
     async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Usage>) -> Result<u16> {
-        let local = self.ports.listen().await?;
+        if let (Some(port), false) = (self.port, self.tasks.is_empty()) {
+            return Ok(port);
+        }
+        let local = self.ports.listen(self.port).await?;
         let port = local.port;
-        self.tasks.spawn(local.serve(self.connection.clone()));
+        self.port = Some(port);
+        self.tasks.spawn(local.serve(self.lines.subscribe()));
         let every_ms = Millis::from(terms.quote.tick_ms);
         self.tasks.spawn(readings::follow(
-            self.connection.clone(),
+            self.lines.subscribe(),
             self.key.clone(),
             terms.quote.host_key,
             every_ms,

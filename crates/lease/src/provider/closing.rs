@@ -23,6 +23,16 @@ pub(super) enum Tell {
     Lost,
 }
 
+impl Link {
+    /// Who has to learn of an end that this side begins.
+    pub(super) fn tell(self) -> Tell {
+        match self {
+            Link::Up => Tell::Peer,
+            Link::Down => Tell::Lost,
+        }
+    }
+}
+
 impl Tell {
     fn link(self) -> Link {
         match self {
@@ -41,31 +51,24 @@ impl Tell {
 
 /// Ends a contract whose machine has not served: whatever there is of it is removed first.
 pub(super) fn wind_up(ledger: Ledger, reason: CloseReason, tell: Tell, now: Millis) -> Outcome {
-    stop(ledger, None, reason, tell, now)
+    stop(ledger, false, reason, tell, now)
 }
 
-/// Ends a lease whose machine has run since `started`.
+/// Ends a lease whose machine has run.
 pub(super) fn wind_up_served(
     ledger: Ledger,
-    started: Millis,
     reason: CloseReason,
     tell: Tell,
     now: Millis,
 ) -> Outcome {
-    stop(ledger, Some(started), reason, tell, now)
+    stop(ledger, true, reason, tell, now)
 }
 
-fn stop(
-    ledger: Ledger,
-    started: Option<Millis>,
-    reason: CloseReason,
-    tell: Tell,
-    now: Millis,
-) -> Outcome {
+fn stop(ledger: Ledger, served: bool, reason: CloseReason, tell: Tell, now: Millis) -> Outcome {
     let mut actions = tell.actions(reason);
     actions.push(Action::StopMachine);
     let (link, until) = (tell.link(), stop_deadline(now));
-    Outcome::Next(State::Stopping { ledger, started, reason, link, until }, actions)
+    Outcome::Next(State::Stopping { ledger, served, reason, link, until }, actions)
 }
 
 /// Settles at once, with what has been paid so far, while the machine stops.
@@ -142,7 +145,7 @@ fn settled(
 fn stopped(
     setup: &ProviderSetup,
     mut ledger: Ledger,
-    started: Option<Millis>,
+    served: bool,
     reason: CloseReason,
     link: Link,
     usage: Option<Usage>,
@@ -151,16 +154,11 @@ fn stopped(
     if ledger.baseline.is_some() {
         ledger.read(&usage.unwrap_or_default());
     }
-    let (Some(started), Some(tick), Link::Up) = (started, ledger.tick.checked_add(1), link) else {
+    let (true, Some(tick), Link::Up) = (served, ledger.tick.checked_add(1), link) else {
         return settle(ledger, reason, link, None, now);
     };
     ledger.tick = tick;
-    let last = Action::Send(Frame::Usage {
-        tick,
-        elapsed_ms: now.saturating_sub(started),
-        usage: ledger.latest,
-        last: true,
-    });
+    let last = Action::Send(Frame::Usage { tick, usage: ledger.latest, last: true });
     let until = now.saturating_add(setup.limits.final_voucher_ms.into());
     Outcome::Next(State::Collecting { ledger, reason, until }, vec![last])
 }
@@ -170,7 +168,7 @@ fn stopped(
 pub(super) fn stopping(
     setup: &ProviderSetup,
     mut ledger: Ledger,
-    started: Option<Millis>,
+    served: bool,
     reason: CloseReason,
     link: Link,
     until: Millis,
@@ -178,13 +176,11 @@ pub(super) fn stopping(
     now: Millis,
 ) -> Outcome {
     let stay = |ledger, reason, link| {
-        Outcome::Next(State::Stopping { ledger, started, reason, link, until }, Vec::new())
+        Outcome::Next(State::Stopping { ledger, served, reason, link, until }, Vec::new())
     };
     match event {
-        Event::MachineStopped { usage } => {
-            stopped(setup, ledger, started, reason, link, usage, now)
-        }
-        Event::Timer if now >= until => stopped(setup, ledger, started, reason, link, None, now),
+        Event::MachineStopped { usage } => stopped(setup, ledger, served, reason, link, usage, now),
+        Event::Timer if now >= until => stopped(setup, ledger, served, reason, link, None, now),
         Event::Timer => Outcome::Same,
         Event::Received(frame) => match overheard(&mut ledger, reason, frame) {
             Ok(reason) => stay(ledger, reason, link),
@@ -206,8 +202,10 @@ pub(super) fn stopping(
         }
         Event::Restarted => cut_short(ledger, reason, Tell::Lost, now),
         Event::Connected { .. }
+        | Event::Reconnected
         | Event::ChannelMissing
         | Event::MachineReady { .. }
+        | Event::MachineResumed
         | Event::MachineFailed
         | Event::Metered { .. }
         | Event::Stop(_)
@@ -243,7 +241,9 @@ pub(super) fn collecting(
             settled(ledger, reason, Link::Up, Fate::Gone, None)
         }
         Event::Connected { .. }
+        | Event::Reconnected
         | Event::MachineReady { .. }
+        | Event::MachineResumed
         | Event::MachineFailed
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
@@ -312,7 +312,9 @@ pub(super) fn settling(
         }
         Event::Disconnected => settled(ledger, reason, Link::Down, fate, stop_until),
         Event::Connected { .. }
+        | Event::Reconnected
         | Event::MachineReady { .. }
+        | Event::MachineResumed
         | Event::MachineFailed
         | Event::Metered { .. }
         | Event::Stop(_) => Outcome::Denied,

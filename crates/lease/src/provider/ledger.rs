@@ -52,6 +52,11 @@ impl Ledger {
         }
     }
 
+    /// Whether a nonce is that of the channel that pays.
+    pub(super) fn is_channel(&self, nonce: u64) -> bool {
+        self.channel == Some(self.terms.channel(nonce))
+    }
+
     /// Whether the channel on chain is the one that the terms ask for.
     pub(super) fn is_paid_by(&self, record: &ChannelRecord<u32>) -> bool {
         let ChannelRecord {

@@ -11,7 +11,7 @@ use zennet_primitives::{
 
 use super::{
     ledger::Ledger,
-    state::{Stage, State},
+    state::{Link, Stage, State},
     Outcome, ProviderAction as Action, ProviderEvent as Event, ProviderSetup,
 };
 use crate::{
@@ -28,6 +28,7 @@ pub(super) fn connect(setup: &ProviderSetup, meeting: Meeting, now: Millis) -> O
         announcement: setup.announcement,
         account: setup.account.clone(),
         challenge: meeting.own_challenge,
+        lease: None,
     });
     let until = now.saturating_add(setup.limits.hello_ms.into());
     let next = State::Meeting { stage: Stage::Greeting { meeting }, until };
@@ -54,10 +55,12 @@ pub(super) fn meet(
         Event::Timer => Outcome::Same,
         Event::Stop(reason) => refuse(reason),
         Event::Connected { .. }
+        | Event::Reconnected
         | Event::ChannelFinal(_)
         | Event::ChannelMissing
         | Event::ChannelClosing
         | Event::MachineReady { .. }
+        | Event::MachineResumed
         | Event::MachineFailed
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
@@ -123,7 +126,7 @@ fn receive(
                 return Err(CloseReason::NoAgreement);
             }
             let until = now.saturating_add(setup.limits.open_ms.into());
-            let next = State::Opening { ledger: Ledger::new(terms.clone()), until };
+            let next = State::Opening { ledger: Ledger::new(terms.clone()), link: Link::Up, until };
             let actions = vec![Action::Countersign(terms.clone()), Action::PrepareMachine(terms)];
             Ok(Outcome::Next(next, actions))
         }
@@ -153,7 +156,7 @@ fn greet(
     hello: Hello,
     now: Millis,
 ) -> Result<Outcome, CloseReason> {
-    check_hello(&hello, setup.genesis, setup.announcement)?;
+    check_hello(&hello, setup.genesis, setup.announcement, None)?;
     if hello.account != setup.publisher || hello.account == setup.account {
         return Err(CloseReason::NotAuthentic);
     }

@@ -20,11 +20,16 @@
 //!
 //! A broken protocol and a channel that closes on chain lead from anywhere straight to Settling;
 //! a machine that never served skips Collecting.
+//!
+//! A connection that breaks from Opening to Serving is built again and changes no state: the
+//! machine is frozen meanwhile. A value that is loaded from the store while it served passes
+//! through Resuming, where its machine is found again.
 
 mod closing;
 mod ledger;
 mod meeting;
 mod opening;
+mod resuming;
 mod serving;
 mod setup;
 mod state;
@@ -36,7 +41,7 @@ use zennet_primitives::{
     amount::Balance, channel::ChannelContext, close::CloseReason, contract::Terms, usage::Usage,
 };
 
-use self::state::State;
+use self::state::{Link, State};
 use crate::{meeting::Meeting, Denied, Millis, Phase, Step};
 
 /// The provider's side of one meeting and lease.
@@ -94,17 +99,22 @@ impl Provider {
         match &self.state {
             State::New => begin(setup, event, now),
             State::Meeting { stage, until } => meeting::meet(setup, stage, *until, event, now),
-            State::Opening { ledger, until } => {
-                opening::open(setup, ledger.clone(), *until, event, now)
+            State::Opening { ledger, link, until } => {
+                opening::open(setup, ledger.clone(), *link, *until, event, now)
             }
-            State::Starting { ledger, until } => opening::start(ledger.clone(), *until, event, now),
+            State::Starting { ledger, link, until } => {
+                opening::start(ledger.clone(), *link, *until, event, now)
+            }
+            State::Resuming { ledger, serving, until } => {
+                resuming::resume(ledger.clone(), serving.clone(), *until, event, now)
+            }
             State::Serving { ledger, serving } => {
                 serving::serve(setup, ledger.clone(), serving.clone(), event, now)
             }
-            State::Stopping { ledger, started, reason, link, until } => closing::stopping(
+            State::Stopping { ledger, served, reason, link, until } => closing::stopping(
                 setup,
                 ledger.clone(),
-                *started,
+                *served,
                 *reason,
                 *link,
                 *until,
@@ -134,11 +144,32 @@ impl Provider {
             State::New | State::Meeting { .. } | State::Ended { .. } => false,
             State::Opening { .. }
             | State::Starting { .. }
+            | State::Resuming { .. }
             | State::Serving { .. }
             | State::Stopping { .. }
             | State::Collecting { .. }
             | State::Settling { .. } => true,
         }
+    }
+
+    /// Whether the publisher is to be dialled again, until [`ProviderEvent::Reconnected`].
+    pub fn wants_connection(&self) -> bool {
+        match &self.state {
+            State::Opening { link, .. } | State::Starting { link, .. } => *link == Link::Down,
+            State::Serving { serving, .. } => serving.lost.is_some(),
+            State::New
+            | State::Meeting { .. }
+            | State::Resuming { .. }
+            | State::Stopping { .. }
+            | State::Collecting { .. }
+            | State::Settling { .. }
+            | State::Ended { .. } => false,
+        }
+    }
+
+    /// Whether a machine may be left running when this value is loaded from the store.
+    pub fn leaves_machine(&self) -> bool {
+        matches!(self.state, State::Resuming { .. } | State::Serving { .. })
     }
 
     /// Why the lease ends or ended.
@@ -169,7 +200,7 @@ impl Provider {
     /// What should have been paid by now, in the smallest coin unit: the price of all usage, and
     /// the prepayment while the machine runs.
     pub fn due(&self) -> Balance {
-        let running = matches!(self.state, State::Serving { .. });
+        let running = self.leaves_machine();
         self.state.ledger().map_or(0, |ledger| ledger.due(running))
     }
 
@@ -199,13 +230,15 @@ fn begin(setup: &ProviderSetup, event: ProviderEvent, now: Millis) -> Outcome {
         ProviderEvent::Disconnected | ProviderEvent::Restarted => {
             finished(CloseReason::ConnectionLost)
         }
-        ProviderEvent::Received(_)
+        ProviderEvent::Reconnected
+        | ProviderEvent::Received(_)
         | ProviderEvent::Malformed
         | ProviderEvent::Timer
         | ProviderEvent::ChannelFinal(_)
         | ProviderEvent::ChannelMissing
         | ProviderEvent::ChannelClosing
         | ProviderEvent::MachineReady { .. }
+        | ProviderEvent::MachineResumed
         | ProviderEvent::MachineFailed
         | ProviderEvent::Metered { .. }
         | ProviderEvent::MachineStopped { .. }

@@ -14,6 +14,7 @@ use crate::Millis;
 pub(super) fn open(
     setup: &ProviderSetup,
     mut ledger: Ledger,
+    link: Link,
     until: Millis,
     event: Event,
     now: Millis,
@@ -22,59 +23,83 @@ pub(super) fn open(
         Event::Received(Frame::Opened { nonce }) if ledger.channel.is_none() => {
             let channel = ledger.terms.channel(nonce);
             ledger.channel = Some(channel);
-            Outcome::Next(State::Opening { ledger, until }, vec![Action::WatchChannel(channel)])
+            let next = State::Opening { ledger, link, until };
+            Outcome::Next(next, vec![Action::WatchChannel(channel)])
         }
+        // Said once more on a new connection.
+        Event::Received(Frame::Opened { nonce }) if ledger.is_channel(nonce) => Outcome::Same,
         Event::ChannelFinal(record) if ledger.channel.is_some() => {
             if !ledger.is_paid_by(&record) {
-                return wind_up(ledger, CloseReason::ChannelNotOpened, Tell::Peer, now);
+                return wind_up(ledger, CloseReason::ChannelNotOpened, link.tell(), now);
             }
             let until = now.saturating_add(setup.limits.start_ms.into());
-            Outcome::Next(State::Starting { ledger, until }, vec![Action::StartMachine])
+            Outcome::Next(State::Starting { ledger, link, until }, vec![Action::StartMachine])
         }
         Event::ChannelMissing if ledger.channel.is_some() => {
-            wind_up(ledger, CloseReason::ChannelNotOpened, Tell::Peer, now)
+            wind_up(ledger, CloseReason::ChannelNotOpened, link.tell(), now)
         }
         Event::Timer if now >= until => {
             let reason = match ledger.channel {
                 Some(_) => CloseReason::ChannelNotOpened,
                 None => CloseReason::TimedOut,
             };
-            wind_up(ledger, reason, Tell::Peer, now)
+            wind_up(ledger, reason, link.tell(), now)
         }
         Event::Timer => Outcome::Same,
+        Event::Disconnected => {
+            Outcome::Next(State::Opening { ledger, link: Link::Down, until }, Vec::new())
+        }
+        Event::Reconnected => {
+            Outcome::Next(State::Opening { ledger, link: Link::Up, until }, Vec::new())
+        }
         Event::MachineReady { .. } | Event::ChannelFinal(_) | Event::ChannelMissing => {
             Outcome::Denied
         }
-        other => unready(ledger, other, now),
+        other => unready(ledger, link, other, now),
     }
 }
 
 /// An event while the machine starts.
-pub(super) fn start(ledger: Ledger, until: Millis, event: Event, now: Millis) -> Outcome {
+pub(super) fn start(
+    ledger: Ledger,
+    link: Link,
+    until: Millis,
+    event: Event,
+    now: Millis,
+) -> Outcome {
     match event {
-        Event::MachineReady { baseline } => serve(ledger, baseline, now),
-        Event::ChannelFinal(record) => still_open(ledger, &record, now),
-        Event::ChannelMissing => lost_on_chain(ledger, None, Link::Up, now),
+        Event::MachineReady { baseline } => serve(ledger, link, baseline, now),
+        Event::ChannelFinal(record) => still_open(ledger, link, &record, now),
+        Event::ChannelMissing => lost_on_chain(ledger, None, link, now),
         Event::Timer if now >= until => {
-            wind_up(ledger, CloseReason::MachineFailed, Tell::Peer, now)
+            wind_up(ledger, CloseReason::MachineFailed, link.tell(), now)
         }
         Event::Timer => Outcome::Same,
-        other => unready(ledger, other, now),
+        Event::Received(Frame::Opened { nonce }) if ledger.is_channel(nonce) => Outcome::Same,
+        Event::Disconnected => {
+            Outcome::Next(State::Starting { ledger, link: Link::Down, until }, Vec::new())
+        }
+        Event::Reconnected => {
+            Outcome::Next(State::Starting { ledger, link: Link::Up, until }, Vec::new())
+        }
+        other => unready(ledger, link, other, now),
     }
 }
 
 /// What means the same before and after the channel is final.
-fn unready(ledger: Ledger, event: Event, now: Millis) -> Outcome {
+fn unready(ledger: Ledger, link: Link, event: Event, now: Millis) -> Outcome {
     match event {
         Event::Received(Frame::Close(reason)) => wind_up(ledger, reason, Tell::Nobody, now),
         Event::Received(_) | Event::Malformed => break_off(ledger, now),
-        Event::Disconnected => wind_up(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
-        Event::MachineFailed => wind_up(ledger, CloseReason::MachineFailed, Tell::Peer, now),
-        Event::ChannelClosing => wind_up(ledger, CloseReason::ChannelClosing, Tell::Peer, now),
-        Event::Stop(reason) => wind_up(ledger, reason, Tell::Peer, now),
+        Event::MachineFailed => wind_up(ledger, CloseReason::MachineFailed, link.tell(), now),
+        Event::ChannelClosing => wind_up(ledger, CloseReason::ChannelClosing, link.tell(), now),
+        Event::Stop(reason) => wind_up(ledger, reason, link.tell(), now),
         Event::Restarted => wind_up(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
-        Event::Settled { paid } => lost_on_chain(ledger, Some(paid), Link::Up, now),
+        Event::Settled { paid } => lost_on_chain(ledger, Some(paid), link, now),
         Event::Connected { .. }
+        | Event::Disconnected
+        | Event::Reconnected
+        | Event::MachineResumed
         | Event::Timer
         | Event::ChannelFinal(_)
         | Event::ChannelMissing
@@ -86,18 +111,18 @@ fn unready(ledger: Ledger, event: Event, now: Millis) -> Outcome {
 }
 
 /// A later finalized state of the channel: only its coming end matters.
-fn still_open(ledger: Ledger, record: &ChannelRecord<u32>, now: Millis) -> Outcome {
+fn still_open(ledger: Ledger, link: Link, record: &ChannelRecord<u32>, now: Millis) -> Outcome {
     match record.closing_at {
-        Some(_) => wind_up(ledger, CloseReason::ChannelClosing, Tell::Peer, now),
+        Some(_) => wind_up(ledger, CloseReason::ChannelClosing, link.tell(), now),
         None => Outcome::Same,
     }
 }
 
 /// The machine runs: from here on usage counts.
-fn serve(mut ledger: Ledger, baseline: Usage, now: Millis) -> Outcome {
+fn serve(mut ledger: Ledger, link: Link, baseline: Usage, now: Millis) -> Outcome {
     if !ledger.begin(baseline) {
         // A priced counter that this host cannot give would never be paid.
-        return wind_up(ledger, CloseReason::MachineFailed, Tell::Peer, now);
+        return wind_up(ledger, CloseReason::MachineFailed, link.tell(), now);
     }
     let due = ledger.due(true);
     let serving = Serving {
@@ -106,8 +131,15 @@ fn serve(mut ledger: Ledger, baseline: Usage, now: Millis) -> Outcome {
         reading: None,
         unpaid: if due > 0 { vec![Unpaid { due, since: now }] } else { Vec::new() },
         frozen: None,
-        lost: None,
+        lost: match link {
+            Link::Up => None,
+            Link::Down => Some(now),
+        },
     };
-    let ready = Action::Send(Frame::Ready { baseline });
-    Outcome::Next(State::Serving { ledger, serving }, vec![ready])
+    // Without a connection it is said on the next one.
+    let actions = match link {
+        Link::Up => vec![Action::Send(Frame::Ready { baseline })],
+        Link::Down => Vec::new(),
+    };
+    Outcome::Next(State::Serving { ledger, serving }, actions)
 }

@@ -11,6 +11,7 @@ use zennet_primitives::{
 use super::{
     closing::{break_off, cut_short, lost_on_chain, wind_up_served, Tell},
     ledger::Ledger,
+    resuming,
     state::{Link, Reading, Serving, State, Unpaid},
     Outcome, ProviderAction as Action, ProviderEvent as Event, ProviderSetup,
 };
@@ -24,14 +25,14 @@ pub(super) fn serve(
     event: Event,
     now: Millis,
 ) -> Outcome {
-    let (started, tell) = (serving.started, serving.tell());
+    let tell = serving.link().tell();
     match event {
         Event::Received(Frame::Voucher { tick, voucher }) => {
             receive(setup, ledger, serving, tick, voucher, now)
         }
-        Event::Received(Frame::Close(reason)) => {
-            wind_up_served(ledger, started, reason, Tell::Nobody, now)
-        }
+        Event::Received(Frame::Close(reason)) => wind_up_served(ledger, reason, Tell::Nobody, now),
+        // Said once more by a publisher that has not heard of the machine yet.
+        Event::Received(Frame::Opened { nonce }) if ledger.is_channel(nonce) => Outcome::Same,
         Event::Received(
             Frame::Hello(_)
             | Frame::Auth(_)
@@ -53,6 +54,7 @@ pub(super) fn serve(
             serving.lost.get_or_insert(now);
             Outcome::Next(State::Serving { ledger, serving }, Vec::new())
         }
+        Event::Reconnected => reconnected(ledger, serving, now),
         Event::ChannelFinal(record) => match record.closing_at {
             Some(_) => cut_short(ledger, CloseReason::ChannelClosing, tell, now),
             None => Outcome::Same,
@@ -60,30 +62,22 @@ pub(super) fn serve(
         Event::ChannelClosing => cut_short(ledger, CloseReason::ChannelClosing, tell, now),
         Event::ChannelMissing => lost_on_chain(ledger, None, serving.link(), now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), serving.link(), now),
-        Event::MachineFailed => {
-            wind_up_served(ledger, started, CloseReason::MachineFailed, tell, now)
-        }
-        Event::Stop(reason) => wind_up_served(ledger, started, reason, tell, now),
-        Event::Restarted => cut_short(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
+        Event::MachineFailed => wind_up_served(ledger, CloseReason::MachineFailed, tell, now),
+        Event::Stop(reason) => wind_up_served(ledger, reason, tell, now),
+        Event::Restarted => resuming::begin(setup, ledger, serving, now),
         Event::Connected { .. }
         | Event::MachineReady { .. }
+        | Event::MachineResumed
         | Event::MachineStopped { .. }
         | Event::SettleFailed => Outcome::Denied,
     }
 }
 
 impl Serving {
-    fn link(&self) -> Link {
+    pub(super) fn link(&self) -> Link {
         match self.lost {
             None => Link::Up,
             Some(_) => Link::Down,
-        }
-    }
-
-    fn tell(&self) -> Tell {
-        match self.lost {
-            None => Tell::Peer,
-            Some(_) => Tell::Lost,
         }
     }
 
@@ -113,6 +107,20 @@ impl Serving {
             actions.push(Action::Send(Frame::Notice(notice)));
         }
     }
+}
+
+/// The publisher is there again: it hears where the machine stands, and pays by the next reading.
+fn reconnected(ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
+    serving.lost = None;
+    serving.next_tick = now;
+    let baseline = ledger.baseline.unwrap_or_default();
+    let mut actions = vec![Action::Send(Frame::Ready { baseline })];
+    if serving.frozen.is_some() {
+        // It has its whole time to pay, from now on.
+        serving.frozen = Some(now);
+        actions.push(Action::Send(Frame::Notice(Notice::Frozen { due: ledger.due(true) })));
+    }
+    Outcome::Next(State::Serving { ledger, serving }, actions)
 }
 
 fn receive(
@@ -152,17 +160,11 @@ fn metered(
     ledger.tick = tick;
     let mut actions = Vec::new();
     if serving.lost.is_none() {
-        actions.push(Action::Send(Frame::Usage {
-            tick,
-            elapsed_ms: now.saturating_sub(serving.started),
-            usage: ledger.latest,
-            last: false,
-        }));
+        actions.push(Action::Send(Frame::Usage { tick, usage: ledger.latest, last: false }));
     }
     if ledger.price() >= ledger.terms.deposit {
-        let (started, tell) = (serving.started, serving.tell());
-        return wind_up_served(ledger, started, CloseReason::DepositSpent, tell, now)
-            .after(actions);
+        let tell = serving.link().tell();
+        return wind_up_served(ledger, CloseReason::DepositSpent, tell, now).after(actions);
     }
     let due = ledger.due(true);
     // A frozen machine waits for all that is due, so its debt has one age.
@@ -178,13 +180,13 @@ fn metered(
 }
 
 fn timer(setup: &ProviderSetup, ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
-    let (started, tell) = (serving.started, serving.tell());
-    let end = |ledger, reason| wind_up_served(ledger, started, reason, tell, now);
+    let tell = serving.link().tell();
+    let end = |ledger, reason| wind_up_served(ledger, reason, tell, now);
     if serving.lease_ends(ledger.terms.quote.lease_secs) <= now {
         return end(ledger, CloseReason::LeaseTimeOver);
     }
     if let Some(since) = serving.frozen {
-        if since.saturating_add(setup.limits.stop_after_ms.into()) <= now {
+        if since.saturating_add(serving.endures_ms(&setup.limits)) <= now {
             let reason = match serving.lost {
                 Some(_) => CloseReason::ConnectionLost,
                 None => CloseReason::NotPaid,

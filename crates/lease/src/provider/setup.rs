@@ -50,8 +50,10 @@ pub struct ProviderLimits {
     pub open_ms: u32,
     /// For the machine to start, and for any reading of its counters.
     pub start_ms: u32,
-    /// From a freeze to the end of the lease.
+    /// From the freeze of a machine that is not paid to the end of the lease.
     pub stop_after_ms: u32,
+    /// From the freeze of a machine whose connection is lost to the end of the lease.
+    pub reconnect_ms: u32,
     /// For the voucher that answers the last usage.
     pub final_voucher_ms: u32,
     /// Quotes in all, the opening one included.
@@ -70,6 +72,7 @@ impl Default for ProviderLimits {
             open_ms: 90_000,
             start_ms: 60_000,
             stop_after_ms: 10_000,
+            reconnect_ms: 600_000,
             final_voucher_ms: 5_000,
             max_rounds: 4,
             min_challenge_blocks: 10,
@@ -97,6 +100,8 @@ pub enum ProviderEvent {
     Malformed,
     /// The control stream is gone.
     Disconnected,
+    /// There is a new control stream, and the publisher has proved itself on it.
+    Reconnected,
     /// The time of [`super::Provider::deadline`] has come.
     Timer,
     /// The watched channel as it stands in a finalized block.
@@ -110,7 +115,9 @@ pub enum ProviderEvent {
         /// Its counters at this moment.
         baseline: Usage,
     },
-    /// The machine could not be prepared or started, or died.
+    /// Answer to [`ProviderAction::ResumeMachine`]: it can be read, frozen and stopped again.
+    MachineResumed,
+    /// The machine could not be prepared, started or found again, or died.
     MachineFailed,
     /// Answer to [`ProviderAction::ReadUsage`].
     Metered {
@@ -126,7 +133,7 @@ pub enum ProviderEvent {
     },
     /// The operator ends the lease.
     Stop(CloseReason),
-    /// The machine was loaded from the store: what ran before is gone.
+    /// This value was loaded from the store: only a machine that served may still be there.
     Restarted,
     /// The channel was settled and deleted on chain.
     Settled {
@@ -145,11 +152,13 @@ impl ProviderEvent {
             Self::Received(_) => "received",
             Self::Malformed => "malformed",
             Self::Disconnected => "disconnected",
+            Self::Reconnected => "reconnected",
             Self::Timer => "timer",
             Self::ChannelFinal(_) => "channel final",
             Self::ChannelMissing => "channel missing",
             Self::ChannelClosing => "channel closing",
             Self::MachineReady { .. } => "machine ready",
+            Self::MachineResumed => "machine resumed",
             Self::MachineFailed => "machine failed",
             Self::Metered { .. } => "metered",
             Self::MachineStopped { .. } => "machine stopped",
@@ -181,8 +190,13 @@ pub enum ProviderAction {
     PrepareMachine(Terms),
     /// Report the channel once it is final, and every later sign of its end.
     WatchChannel(ChannelContext),
+    /// Report every sign of the end of a channel that was final before.
+    WatchOpenChannel(ChannelContext),
     /// Start the machine.
     StartMachine,
+    /// Find the machine that was left running, start it again where it has stopped, and go on
+    /// reading it.
+    ResumeMachine(Terms),
     /// Read the counters and report them as [`ProviderEvent::Metered`].
     ReadUsage {
         /// Number of the tick.

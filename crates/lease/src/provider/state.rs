@@ -72,6 +72,14 @@ impl Serving {
         Some(first.saturating_add(grace_ms.into()))
     }
 
+    /// How long a frozen machine waits.
+    pub(super) fn endures_ms(&self, limits: &ProviderLimits) -> Millis {
+        match self.lost {
+            Some(_) => limits.reconnect_ms.into(),
+            None => limits.stop_after_ms.into(),
+        }
+    }
+
     pub(super) fn lease_ends(&self, lease_secs: u32) -> Millis {
         self.started.saturating_add(u64::from(lease_secs) * 1000)
     }
@@ -115,10 +123,18 @@ pub(super) enum State {
     },
     Opening {
         ledger: Ledger,
+        link: Link,
         until: Millis,
     },
     Starting {
         ledger: Ledger,
+        link: Link,
+        until: Millis,
+    },
+    /// A machine of an earlier run is looked for.
+    Resuming {
+        ledger: Ledger,
+        serving: Serving,
         until: Millis,
     },
     Serving {
@@ -127,7 +143,8 @@ pub(super) enum State {
     },
     Stopping {
         ledger: Ledger,
-        started: Option<Millis>,
+        /// Whether the machine ever ran, so that a last usage is owed.
+        served: bool,
         reason: CloseReason,
         link: Link,
         until: Millis,
@@ -156,6 +173,7 @@ impl State {
             State::New | State::Meeting { .. } => None,
             State::Opening { ledger, .. }
             | State::Starting { ledger, .. }
+            | State::Resuming { ledger, .. }
             | State::Serving { ledger, .. }
             | State::Stopping { ledger, .. }
             | State::Collecting { ledger, .. }
@@ -170,6 +188,7 @@ impl State {
             | State::Meeting { .. }
             | State::Opening { .. }
             | State::Starting { .. }
+            | State::Resuming { .. }
             | State::Serving { .. } => None,
             State::Stopping { reason, .. }
             | State::Collecting { reason, .. }
@@ -184,7 +203,7 @@ impl State {
             State::Meeting { stage: Stage::Proving { .. }, .. } => Phase::Authenticating,
             State::Meeting { stage: Stage::Quoting { .. }, .. } => Phase::Negotiating,
             State::Opening { .. } => Phase::Opening,
-            State::Starting { .. } => Phase::Starting,
+            State::Starting { .. } | State::Resuming { .. } => Phase::Starting,
             State::Serving { serving, .. } => Phase::Serving { frozen: serving.frozen.is_some() },
             State::Stopping { .. } | State::Collecting { .. } => Phase::Closing,
             State::Settling { .. } => Phase::Settling,
@@ -198,6 +217,7 @@ impl State {
             State::Meeting { until, .. }
             | State::Opening { until, .. }
             | State::Starting { until, .. }
+            | State::Resuming { until, .. }
             | State::Stopping { until, .. }
             | State::Collecting { until, .. } => Some(*until),
             State::Serving { ledger, serving } => {
@@ -205,7 +225,7 @@ impl State {
                 let metering = serving.reading.map_or(serving.next_tick, |reading| reading.until);
                 let unpaid = match serving.frozen {
                     None => serving.patience_ends(quote.grace_ms),
-                    Some(since) => Some(since.saturating_add(limits.stop_after_ms.into())),
+                    Some(since) => Some(since.saturating_add(serving.endures_ms(limits))),
                 };
                 let end = serving.lease_ends(quote.lease_secs).min(metering);
                 Some(unpaid.map_or(end, |unpaid| unpaid.min(end)))

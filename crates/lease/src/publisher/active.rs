@@ -9,15 +9,20 @@ use zennet_primitives::{
 use super::{
     closing::{abandon, forsake, hand_over, settled, Tell},
     ledger::{Ledger, Report},
-    state::{State, Watch},
+    state::{Link, State, Watch},
     Outcome, PublisherAction as Action, PublisherEvent as Event, PublisherSetup,
 };
 use crate::Millis;
+
+/// How long a provider whose machine is not ready yet is waited for: nothing is lost with it, and
+/// another one is soon found.
+const REJOIN_MS: Millis = 15_000;
 
 /// An event while the channel is being opened.
 pub(super) fn open(
     setup: &PublisherSetup,
     mut ledger: Ledger,
+    link: Link,
     until: Millis,
     event: Event,
     now: Millis,
@@ -25,27 +30,37 @@ pub(super) fn open(
     match event {
         Event::ChannelOpened { nonce } => {
             ledger.channel = Some(ledger.terms.channel(nonce));
+            ledger.nonce = nonce;
             let until = now.saturating_add(setup.limits.ready_ms.into());
-            let opened = Action::Send(Frame::Opened { nonce });
-            Outcome::Next(State::Preparing { ledger, until }, vec![opened])
+            // Without a connection it is said on the next one.
+            let actions = match link {
+                Link::Up => vec![Action::Send(Frame::Opened { nonce })],
+                Link::Down => Vec::new(),
+            };
+            Outcome::Next(State::Preparing { ledger, link, until }, actions)
         }
         Event::OpenFailed => {
             let reason = CloseReason::ChannelNotOpened;
-            let told = Action::Send(Frame::Close(reason));
-            let actions = vec![told, Action::Disconnect, Action::Finished(reason)];
+            let mut actions = link.tell().last_words(reason);
+            actions.push(Action::Finished(reason));
             Outcome::Next(State::Ended { ledger: Some(ledger), reason }, actions)
         }
-        Event::Timer if now >= until => abandon(ledger, CloseReason::ChannelNotOpened, Tell::Peer),
+        Event::Timer if now >= until => abandon(ledger, CloseReason::ChannelNotOpened, link.tell()),
         Event::Timer => Outcome::Same,
         Event::Received(Frame::Close(reason)) => abandon(ledger, reason, Tell::Nobody),
         Event::Received(_) | Event::Malformed => {
-            abandon(ledger, CloseReason::ProtocolViolation, Tell::Peer)
+            abandon(ledger, CloseReason::ProtocolViolation, link.tell())
         }
-        Event::Disconnected | Event::Restarted => {
-            abandon(ledger, CloseReason::ConnectionLost, Tell::Lost)
+        Event::Disconnected => {
+            Outcome::Next(State::Opening { ledger, link: Link::Down, until }, Vec::new())
         }
-        Event::Stop(reason) => abandon(ledger, reason, Tell::Peer),
+        Event::Reconnected => {
+            Outcome::Next(State::Opening { ledger, link: Link::Up, until }, Vec::new())
+        }
+        Event::Restarted => abandon(ledger, CloseReason::ConnectionLost, Tell::Lost),
+        Event::Stop(reason) => abandon(ledger, reason, link.tell()),
         Event::Connected { .. }
+        | Event::GiveUp
         | Event::IdentityChecked { .. }
         | Event::OwnUsage { .. }
         | Event::Settled { .. }
@@ -57,6 +72,7 @@ pub(super) fn open(
 pub(super) fn prepare(
     setup: &PublisherSetup,
     ledger: Ledger,
+    link: Link,
     until: Millis,
     event: Event,
     now: Millis,
@@ -67,20 +83,34 @@ pub(super) fn prepare(
             hand_over(setup, ledger, reason, Tell::Nobody, now)
         }
         Event::Received(_) | Event::Malformed => {
-            forsake(setup, ledger, CloseReason::ProtocolViolation, Tell::Peer, now)
+            forsake(setup, ledger, CloseReason::ProtocolViolation, link.tell(), now)
         }
         Event::Timer if now >= until => {
-            forsake(setup, ledger, CloseReason::TimedOut, Tell::Peer, now)
+            let reason = match link {
+                Link::Up => CloseReason::TimedOut,
+                Link::Down => CloseReason::ConnectionLost,
+            };
+            forsake(setup, ledger, reason, link.tell(), now)
         }
         Event::Timer => Outcome::Same,
-        Event::Disconnected | Event::Restarted => {
-            forsake(setup, ledger, CloseReason::ConnectionLost, Tell::Lost, now)
+        Event::Disconnected => {
+            let until = until.min(now.saturating_add(REJOIN_MS));
+            Outcome::Next(State::Preparing { ledger, link: Link::Down, until }, Vec::new())
         }
-        Event::Stop(reason) => hand_over(setup, ledger, reason, Tell::Peer, now),
+        Event::Restarted => {
+            let until = now.saturating_add(setup.limits.ready_ms.into());
+            Outcome::Next(State::Preparing { ledger, link: Link::Down, until }, Vec::new())
+        }
+        Event::Reconnected => {
+            let opened = Action::Send(Frame::Opened { nonce: ledger.nonce });
+            Outcome::Next(State::Preparing { ledger, link: Link::Up, until }, vec![opened])
+        }
+        Event::Stop(reason) => hand_over(setup, ledger, reason, link.tell(), now),
+        Event::GiveUp => forsake(setup, ledger, CloseReason::ConnectionLost, link.tell(), now),
         Event::ChannelClosing => {
-            hand_over(setup, ledger, CloseReason::ChannelClosing, Tell::Peer, now)
+            hand_over(setup, ledger, CloseReason::ChannelClosing, link.tell(), now)
         }
-        Event::Settled { paid } => settled(ledger, CloseReason::ChannelClosing, paid, Tell::Peer),
+        Event::Settled { paid } => settled(ledger, CloseReason::ChannelClosing, paid, link.tell()),
         Event::Connected { .. }
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
@@ -97,7 +127,7 @@ fn ready(setup: &PublisherSetup, mut ledger: Ledger, baseline: Usage, now: Milli
     if let (Some(voucher), Some(context)) = (ahead, ledger.channel) {
         actions.push(Action::SendVoucher { tick: 0, voucher, context });
     }
-    let watch = Watch { heard: now, frozen: false };
+    let watch = Watch { heard: now, frozen: false, lost: None };
     Outcome::Next(State::Active { ledger, watch }, actions)
 }
 
@@ -109,9 +139,10 @@ pub(super) fn attend(
     event: Event,
     now: Millis,
 ) -> Outcome {
+    let tell = watch.link().tell();
     match event {
-        Event::Received(Frame::Usage { tick, elapsed_ms, usage, last: false }) => {
-            let report = Report { tick, elapsed_ms, usage, last: false };
+        Event::Received(Frame::Usage { tick, usage, last: false }) => {
+            let report = Report { tick, usage, last: false };
             report_received(setup, ledger, watch, &report, now)
         }
         Event::Received(Frame::Notice(notice)) => {
@@ -125,6 +156,10 @@ pub(super) fn attend(
         }
         Event::Received(Frame::Close(reason)) => {
             hand_over(setup, ledger, reason, Tell::Nobody, now)
+        }
+        // Said once more by a provider that does not know whether it was heard.
+        Event::Received(Frame::Ready { baseline }) if ledger.is_baseline(&baseline) => {
+            Outcome::Same
         }
         Event::Received(
             Frame::Hello(_)
@@ -140,32 +175,48 @@ pub(super) fn attend(
             | Frame::Voucher { .. }
             | Frame::Settled { .. },
         )
-        | Event::Malformed => {
-            forsake(setup, ledger, CloseReason::ProtocolViolation, Tell::Peer, now)
-        }
+        | Event::Malformed => forsake(setup, ledger, CloseReason::ProtocolViolation, tell, now),
         Event::OwnUsage { usage } => {
             if let Some(meter) = &mut ledger.meter {
                 meter.agreement.read(usage, now);
             }
             Outcome::Next(State::Active { ledger, watch }, Vec::new())
         }
-        Event::Timer if watch.silence_ends(&ledger, &setup.limits) <= now => {
-            forsake(setup, ledger, CloseReason::ConnectionLost, Tell::Peer, now)
-        }
+        Event::Timer if watch.patience_ends(&ledger, &setup.limits) <= now => match watch.lost {
+            Some(_) => forsake(setup, ledger, CloseReason::ConnectionLost, Tell::Lost, now),
+            // A connection on which nothing comes is none: the provider may dial anew.
+            None => lose(ledger, watch, now).after(vec![Action::Disconnect]),
+        },
         Event::Timer => Outcome::Same,
-        Event::Disconnected | Event::Restarted => {
-            forsake(setup, ledger, CloseReason::ConnectionLost, Tell::Lost, now)
+        Event::Disconnected => lose(ledger, watch, now),
+        Event::Restarted => {
+            // Of a clock that was set back between the two runs only the passed time is believed.
+            if let Some(meter) = &mut ledger.meter {
+                meter.started = meter.started.saturating_sub(watch.heard.saturating_sub(now));
+            }
+            watch.lost = None;
+            lose(ledger, watch, now)
         }
-        Event::Stop(reason) => hand_over(setup, ledger, reason, Tell::Peer, now),
-        Event::ChannelClosing => {
-            hand_over(setup, ledger, CloseReason::ChannelClosing, Tell::Peer, now)
+        Event::Reconnected => {
+            watch.lost = None;
+            watch.heard = now;
+            Outcome::Next(State::Active { ledger, watch }, vec![Action::MachineReady])
         }
-        Event::Settled { paid } => settled(ledger, CloseReason::ChannelClosing, paid, Tell::Peer),
+        Event::Stop(reason) => hand_over(setup, ledger, reason, tell, now),
+        Event::GiveUp => forsake(setup, ledger, CloseReason::ConnectionLost, tell, now),
+        Event::ChannelClosing => hand_over(setup, ledger, CloseReason::ChannelClosing, tell, now),
+        Event::Settled { paid } => settled(ledger, CloseReason::ChannelClosing, paid, tell),
         Event::Connected { .. }
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
         | Event::OpenFailed => Outcome::Denied,
     }
+}
+
+/// The provider is waited for from now on, unless it was already.
+fn lose(ledger: Ledger, mut watch: Watch, now: Millis) -> Outcome {
+    watch.lost.get_or_insert(now);
+    Outcome::Next(State::Active { ledger, watch }, Vec::new())
 }
 
 /// A tick is over: pay for it, or end a lease whose readings keep disagreeing.

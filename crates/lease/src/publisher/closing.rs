@@ -21,7 +21,32 @@ pub(super) enum Tell {
     Lost,
 }
 
+impl Link {
+    /// Who has to learn of an end that this side begins.
+    pub(super) fn tell(self) -> Tell {
+        match self {
+            Link::Up => Tell::Peer,
+            Link::Down => Tell::Lost,
+        }
+    }
+
+    /// The same, when the provider knows already.
+    fn over(self) -> Tell {
+        match self {
+            Link::Up => Tell::Nobody,
+            Link::Down => Tell::Lost,
+        }
+    }
+}
+
 impl Tell {
+    fn link(self) -> Link {
+        match self {
+            Tell::Peer | Tell::Nobody => Link::Up,
+            Tell::Lost => Link::Down,
+        }
+    }
+
     fn actions(self, reason: CloseReason) -> Vec<Action> {
         match self {
             Tell::Peer => vec![Action::Send(Frame::Close(reason))],
@@ -30,7 +55,7 @@ impl Tell {
     }
 
     /// What is said last on a connection that is given up.
-    fn last_words(self, reason: CloseReason) -> Vec<Action> {
+    pub(super) fn last_words(self, reason: CloseReason) -> Vec<Action> {
         let mut actions = self.actions(reason);
         match self {
             Tell::Peer | Tell::Nobody => actions.push(Action::Disconnect),
@@ -66,8 +91,8 @@ pub(super) fn hand_over(
 ) -> Outcome {
     let until = now.saturating_add(setup.limits.settle_ms.into());
     let next = match ledger.meter {
-        Some(_) => State::Closing { ledger, reason, until },
-        None => State::Settling { ledger, reason, link: Link::Up, until },
+        Some(_) => State::Closing { ledger, reason, link: tell.link(), until },
+        None => State::Settling { ledger, reason, link: tell.link(), until },
     };
     Outcome::Next(next, tell.actions(reason))
 }
@@ -103,6 +128,7 @@ pub(super) fn closing(
     setup: &PublisherSetup,
     mut ledger: Ledger,
     reason: CloseReason,
+    link: Link,
     until: Millis,
     event: Event,
     now: Millis,
@@ -112,8 +138,8 @@ pub(super) fn closing(
         Outcome::Next(State::Settling { ledger, reason, link, until }, Vec::new())
     };
     match event {
-        Event::Received(Frame::Usage { tick, elapsed_ms, usage, last }) => {
-            let report = Report { tick, elapsed_ms, usage, last };
+        Event::Received(Frame::Usage { tick, usage, last }) => {
+            let report = Report { tick, usage, last };
             let (Ok(voucher), Some(context)) = (ledger.pay(&report, now), ledger.channel) else {
                 return forsake(setup, ledger, reason, Tell::Nobody, now);
             };
@@ -121,15 +147,15 @@ pub(super) fn closing(
             if last {
                 wait(ledger, Link::Up).after(pay)
             } else {
-                Outcome::Next(State::Closing { ledger, reason, until }, pay)
+                Outcome::Next(State::Closing { ledger, reason, link, until }, pay)
             }
         }
         Event::Received(Frame::Close(theirs)) => {
             let reason = merged(reason, theirs);
-            Outcome::Next(State::Closing { ledger, reason, until }, Vec::new())
+            Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
         }
         // Sent before the provider saw that the lease ends.
-        Event::Received(Frame::Notice(_)) => Outcome::Same,
+        Event::Received(Frame::Notice(_) | Frame::Ready { .. }) => Outcome::Same,
         // Its settlement went into a block before the last usage was asked for.
         Event::Received(Frame::Settled { .. }) => wait(ledger, Link::Up),
         Event::Received(
@@ -141,7 +167,6 @@ pub(super) fn closing(
             | Frame::Contract(_)
             | Frame::Countersign(_)
             | Frame::Opened { .. }
-            | Frame::Ready { .. }
             | Frame::Voucher { .. },
         )
         | Event::Malformed => forsake(setup, ledger, reason, Tell::Nobody, now),
@@ -149,13 +174,21 @@ pub(super) fn closing(
             if let Some(meter) = &mut ledger.meter {
                 meter.agreement.read(usage, now);
             }
-            Outcome::Next(State::Closing { ledger, reason, until }, Vec::new())
+            Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
         }
-        Event::Timer if now >= until => forsake(setup, ledger, reason, Tell::Nobody, now),
+        Event::Timer if now >= until => forsake(setup, ledger, reason, link.over(), now),
+        Event::GiveUp => forsake(setup, ledger, reason, link.over(), now),
         Event::Timer | Event::ChannelClosing => Outcome::Same,
-        Event::Disconnected => wait(ledger, Link::Down),
+        // The provider may come back for the last voucher.
+        Event::Disconnected => {
+            Outcome::Next(State::Closing { ledger, reason, link: Link::Down, until }, Vec::new())
+        }
+        Event::Reconnected => {
+            let again = Action::Send(Frame::Close(reason));
+            Outcome::Next(State::Closing { ledger, reason, link: Link::Up, until }, vec![again])
+        }
         Event::Restarted => forsake(setup, ledger, reason, Tell::Lost, now),
-        Event::Settled { paid } => settled(ledger, reason, paid, Tell::Nobody),
+        Event::Settled { paid } => settled(ledger, reason, paid, link.over()),
         Event::Connected { .. }
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
@@ -174,13 +207,11 @@ pub(super) fn settling(
     event: Event,
     now: Millis,
 ) -> Outcome {
-    let tell = match link {
-        Link::Up => Tell::Nobody,
-        Link::Down => Tell::Lost,
-    };
+    let tell = link.over();
     match event {
         Event::Settled { paid } => settled(ledger, reason, paid, tell),
         Event::Timer if now >= until => forsake(setup, ledger, reason, tell, now),
+        Event::GiveUp => forsake(setup, ledger, reason, tell, now),
         Event::Restarted => forsake(setup, ledger, reason, Tell::Lost, now),
         Event::Received(Frame::Close(theirs)) => {
             let reason = merged(reason, theirs);
@@ -189,6 +220,11 @@ pub(super) fn settling(
         Event::Disconnected => {
             let link = Link::Down;
             Outcome::Next(State::Settling { ledger, reason, link, until }, Vec::new())
+        }
+        Event::Reconnected => {
+            let again = vec![Action::Send(Frame::Close(reason))];
+            let link = Link::Up;
+            Outcome::Next(State::Settling { ledger, reason, link, until }, again)
         }
         // Only the chain's word counts now.
         Event::Received(_)
@@ -221,9 +257,13 @@ pub(super) fn abandoned(
             State::Ended { ledger: Some(ledger), reason },
             vec![Action::Finished(reason)],
         ),
+        Event::Reconnected => {
+            Outcome::Next(State::Abandoned { ledger, reason }, Tell::Peer.last_words(reason))
+        }
         Event::Received(_)
         | Event::Malformed
         | Event::Disconnected
+        | Event::GiveUp
         | Event::Timer
         | Event::Restarted => Outcome::Same,
         Event::Connected { .. }
@@ -249,9 +289,15 @@ pub(super) fn reclaiming(
         Event::Settled { paid } => settled(ledger, reason, paid, Tell::Lost),
         Event::Timer if now >= due => reclaim(setup, ledger, reason, attempts, now),
         Event::Restarted => reclaim(setup, ledger, reason, 0, now),
+        // It is told, so that it settles at once and the challenge need not be waited for.
+        Event::Reconnected => {
+            let next = State::Reclaiming { ledger, reason, attempts, retry_at: due };
+            Outcome::Next(next, Tell::Peer.last_words(reason))
+        }
         Event::Received(_)
         | Event::Malformed
         | Event::Disconnected
+        | Event::GiveUp
         | Event::Timer
         | Event::ChannelClosing
         | Event::OwnUsage { .. } => Outcome::Same,

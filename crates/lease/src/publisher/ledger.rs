@@ -24,7 +24,6 @@ pub(super) struct Refused;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Report {
     pub(super) tick: u32,
-    pub(super) elapsed_ms: u64,
     pub(super) usage: Usage,
     pub(super) last: bool,
 }
@@ -36,21 +35,13 @@ pub(super) struct Meter {
     /// The provider's latest counters.
     pub(super) latest: Usage,
     pub(super) tick: u32,
-    pub(super) elapsed_ms: u64,
     pub(super) started: Millis,
     pub(super) agreement: Agreement,
 }
 
 impl Meter {
     pub(super) fn new(baseline: Usage, now: Millis) -> Self {
-        Self {
-            baseline,
-            latest: baseline,
-            tick: 0,
-            elapsed_ms: 0,
-            started: now,
-            agreement: Agreement::new(now),
-        }
+        Self { baseline, latest: baseline, tick: 0, started: now, agreement: Agreement::new(now) }
     }
 }
 
@@ -59,6 +50,8 @@ impl Meter {
 pub(super) struct Ledger {
     pub(super) terms: Terms,
     pub(super) channel: Option<ChannelContext>,
+    /// Nonce of the channel, where there is one.
+    pub(super) nonce: u64,
     pub(super) meter: Option<Meter>,
     /// Amount of the highest voucher.
     pub(super) signed: Balance,
@@ -74,6 +67,7 @@ impl Ledger {
         Self {
             terms,
             channel: None,
+            nonce: 0,
             meter: None,
             signed: 0,
             paid_for: Usage::default(),
@@ -107,15 +101,14 @@ impl Ledger {
         let meter = self.meter.as_mut().ok_or(Refused)?;
         let quote = &self.terms.quote;
         let elapsed_ms = now.saturating_sub(meter.started);
-        let is_next = Some(report.tick) == meter.tick.checked_add(1);
+        // Ticks of a time without connection are never reported: the next one covers them.
+        let is_later = report.tick > meter.tick;
         // The last report comes when the machine has stopped, which is at no fixed time.
         let reported = if report.last { report.tick - 1 } else { report.tick };
         let is_due =
             u64::from(reported).saturating_mul(quote.tick_ms.into()) <= elapsed_ms + EARLY_MS;
-        let is_plausible = report.elapsed_ms >= meter.elapsed_ms
-            && report.elapsed_ms <= elapsed_ms + elapsed_ms / 100 + EARLY_MS
-            && report.usage.first_fallen(&meter.latest).is_none();
-        if !is_next || !is_due || !is_plausible {
+        let is_plausible = report.usage.first_fallen(&meter.latest).is_none();
+        if !is_later || !is_due || !is_plausible {
             return Err(Refused);
         }
         let limit = physical_limit(&meter.baseline, &quote.resources, elapsed_ms);
@@ -125,7 +118,6 @@ impl Ledger {
             }
         }
         meter.tick = report.tick;
-        meter.elapsed_ms = report.elapsed_ms;
         meter.latest = report.usage;
         let agreed = meter.agreement.compare(&report.usage, &quote.rates, &quote.resources, now);
         let payable = match agreed {
@@ -146,6 +138,11 @@ impl Ledger {
         self.signed = amount.min(self.terms.deposit).max(self.signed);
         self.vouchers = self.vouchers.saturating_add(1);
         Voucher { cumulative: self.signed, usage_hash: self.paid_for.hash() }
+    }
+
+    /// Whether the machine has been ready with these counters.
+    pub(super) fn is_baseline(&self, baseline: &Usage) -> bool {
+        self.meter.as_ref().is_some_and(|meter| meter.baseline == *baseline)
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {

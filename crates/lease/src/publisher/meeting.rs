@@ -13,7 +13,7 @@ use zennet_primitives::{
 
 use super::{
     ledger::Ledger,
-    state::{Stage, State},
+    state::{Link, Stage, State},
     Outcome, PublisherAction as Action, PublisherEvent as Event, PublisherSetup,
 };
 use crate::{
@@ -54,6 +54,8 @@ pub(super) fn meet(
         Event::Timer => Outcome::Same,
         Event::Stop(reason) => refuse(reason),
         Event::Connected { .. }
+        | Event::Reconnected
+        | Event::GiveUp
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
         | Event::OwnUsage { .. }
@@ -127,7 +129,7 @@ fn receive(
                 return Err(CloseReason::NotAuthentic);
             }
             let until = now.saturating_add(setup.limits.open_ms.into());
-            let next = State::Opening { ledger: Ledger::new(terms.clone()), until };
+            let next = State::Opening { ledger: Ledger::new(terms.clone()), link: Link::Up, until };
             Ok(Outcome::Next(next, vec![Action::OpenChannel(terms.clone())]))
         }
         (
@@ -160,7 +162,7 @@ fn greet(
     hello: Hello,
     now: Millis,
 ) -> Result<Outcome, CloseReason> {
-    check_hello(&hello, setup.genesis, setup.announcement)?;
+    check_hello(&hello, setup.genesis, setup.announcement, None)?;
     if hello.account == setup.account {
         return Err(CloseReason::NotAuthentic);
     }
@@ -170,6 +172,7 @@ fn greet(
         announcement: setup.announcement,
         account: setup.account.clone(),
         challenge: meeting.own_challenge,
+        lease: None,
     });
     let (theirs, provider) = (hello.challenge, hello.account);
     let claim = AuthClaim { role: Role::Publisher, account: setup.account.clone() };

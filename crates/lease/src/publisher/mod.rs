@@ -21,6 +21,9 @@
 //!
 //! A lease that ends while its channel is being opened waits in Abandoned for the driver to say
 //! whether it was.
+//!
+//! A connection that breaks changes no state: the provider dials again. Whoever waits for it longer
+//! than is agreed on gives it up. A value that is loaded from the store waits in the same way.
 
 mod active;
 mod closing;
@@ -36,7 +39,10 @@ use zennet_primitives::{
     amount::Balance, channel::ChannelContext, close::CloseReason, contract::Terms, usage::Usage,
 };
 
-use self::{ledger::Meter, state::State};
+use self::{
+    ledger::Meter,
+    state::{Link, State},
+};
 use crate::{meeting::Meeting, Denied, Millis, Phase, Step};
 
 /// The publisher's side of one meeting and lease.
@@ -94,17 +100,17 @@ impl Publisher {
         match &self.state {
             State::New => begin(setup, event, now),
             State::Meeting { stage, until } => meeting::meet(setup, stage, *until, event, now),
-            State::Opening { ledger, until } => {
-                active::open(setup, ledger.clone(), *until, event, now)
+            State::Opening { ledger, link, until } => {
+                active::open(setup, ledger.clone(), *link, *until, event, now)
             }
-            State::Preparing { ledger, until } => {
-                active::prepare(setup, ledger.clone(), *until, event, now)
+            State::Preparing { ledger, link, until } => {
+                active::prepare(setup, ledger.clone(), *link, *until, event, now)
             }
             State::Active { ledger, watch } => {
                 active::attend(setup, ledger.clone(), *watch, event, now)
             }
-            State::Closing { ledger, reason, until } => {
-                closing::closing(setup, ledger.clone(), *reason, *until, event, now)
+            State::Closing { ledger, reason, link, until } => {
+                closing::closing(setup, ledger.clone(), *reason, *link, *until, event, now)
             }
             State::Settling { ledger, reason, link, until } => {
                 closing::settling(setup, ledger.clone(), *reason, *link, *until, event, now)
@@ -138,6 +144,22 @@ impl Publisher {
             | State::Settling { .. }
             | State::Abandoned { .. }
             | State::Reclaiming { .. } => true,
+        }
+    }
+
+    /// Whether a machine that can be used, or is about to be, waits for its provider to dial again.
+    pub fn is_lost(&self) -> bool {
+        match &self.state {
+            State::Preparing { link, .. } => *link == Link::Down,
+            State::Active { watch, .. } => watch.lost.is_some(),
+            State::New
+            | State::Meeting { .. }
+            | State::Opening { .. }
+            | State::Closing { .. }
+            | State::Settling { .. }
+            | State::Abandoned { .. }
+            | State::Reclaiming { .. }
+            | State::Ended { .. } => false,
         }
     }
 
@@ -186,6 +208,11 @@ impl Publisher {
         self.meter().is_some_and(|meter| meter.agreement.agreed())
     }
 
+    /// When the machine became ready.
+    pub fn started(&self) -> Option<Millis> {
+        self.meter().map(|meter| meter.started)
+    }
+
     /// What the channel paid on chain, in the smallest coin unit, once it is settled.
     pub fn settled(&self) -> Option<Balance> {
         self.state.ledger()?.settled
@@ -206,7 +233,9 @@ fn begin(setup: &PublisherSetup, event: PublisherEvent, now: Millis) -> Outcome 
         PublisherEvent::Disconnected | PublisherEvent::Restarted => {
             finished(CloseReason::ConnectionLost)
         }
-        PublisherEvent::Received(_)
+        PublisherEvent::Reconnected
+        | PublisherEvent::GiveUp
+        | PublisherEvent::Received(_)
         | PublisherEvent::Malformed
         | PublisherEvent::Timer
         | PublisherEvent::IdentityChecked { .. }

@@ -75,8 +75,10 @@ pub struct PublisherLimits {
     pub open_ms: u32,
     /// From there to the running machine.
     pub ready_ms: u32,
-    /// Silence after a tick has passed without usage.
+    /// Silence after a tick has passed without usage, until the connection is given up.
     pub usage_ms: u32,
+    /// From the loss of the connection to the end of the lease.
+    pub reconnect_ms: u32,
     /// For the provider to stop the machine, and then to settle, each.
     pub settle_ms: u32,
     /// Quotes in all, the opening one included.
@@ -93,6 +95,7 @@ impl Default for PublisherLimits {
             open_ms: 60_000,
             ready_ms: 120_000,
             usage_ms: 10_000,
+            reconnect_ms: 600_000,
             settle_ms: 30_000,
             max_rounds: 4,
             disagreements: 5,
@@ -119,6 +122,8 @@ pub enum PublisherEvent {
     Malformed,
     /// The control stream is gone.
     Disconnected,
+    /// There is a new control stream, and the provider has proved itself on it.
+    Reconnected,
     /// The time of [`super::Publisher::deadline`] has come.
     Timer,
     /// Answer to [`PublisherAction::CheckIdentity`].
@@ -140,6 +145,8 @@ pub enum PublisherEvent {
     },
     /// The user ends the lease.
     Stop(CloseReason),
+    /// The provider is not waited for any more, since it cannot reach this side.
+    GiveUp,
     /// The channel was settled and deleted on chain.
     Settled {
         /// What it paid in all.
@@ -147,7 +154,7 @@ pub enum PublisherEvent {
     },
     /// The channel is being closed on chain, or is about to expire.
     ChannelClosing,
-    /// The machine was loaded from the store: the connection of before is gone.
+    /// This value was loaded from the store: the connection of before is gone.
     Restarted,
 }
 
@@ -159,12 +166,14 @@ impl PublisherEvent {
             Self::Received(_) => "received",
             Self::Malformed => "malformed",
             Self::Disconnected => "disconnected",
+            Self::Reconnected => "reconnected",
             Self::Timer => "timer",
             Self::IdentityChecked { .. } => "identity checked",
             Self::ChannelOpened { .. } => "channel opened",
             Self::OpenFailed => "open failed",
             Self::OwnUsage { .. } => "own usage",
             Self::Stop(_) => "stop",
+            Self::GiveUp => "give up",
             Self::Settled { .. } => "settled",
             Self::ChannelClosing => "channel closing",
             Self::Restarted => "restarted",
@@ -201,7 +210,8 @@ pub enum PublisherAction {
         /// The chain and the channel that it holds for.
         context: ChannelContext,
     },
-    /// The machine can be logged in to: open the local port and follow its counters.
+    /// The machine can be logged in to, for the first time or again on a new connection: open the
+    /// local port, unless it is open, and follow its counters.
     MachineReady,
     /// Tell the user that the machine was frozen or runs again.
     MachineStateChanged(Notice),

@@ -43,6 +43,8 @@ pub(super) struct Watch {
     /// When the provider was last heard of.
     pub(super) heard: Millis,
     pub(super) frozen: bool,
+    /// Since when there has been no connection.
+    pub(super) lost: Option<Millis>,
 }
 
 /// Where a publisher stands.
@@ -57,10 +59,12 @@ pub(super) enum State {
     /// The transaction that opens the channel is on its way.
     Opening {
         ledger: Ledger,
+        link: Link,
         until: Millis,
     },
     Preparing {
         ledger: Ledger,
+        link: Link,
         until: Millis,
     },
     Active {
@@ -71,6 +75,7 @@ pub(super) enum State {
     Closing {
         ledger: Ledger,
         reason: CloseReason,
+        link: Link,
         until: Millis,
     },
     /// Waiting for the provider to settle.
@@ -161,16 +166,28 @@ impl State {
             | State::Preparing { until, .. }
             | State::Closing { until, .. }
             | State::Settling { until, .. } => Some(*until),
-            State::Active { ledger, watch } => Some(watch.silence_ends(ledger, limits)),
+            State::Active { ledger, watch } => Some(watch.patience_ends(ledger, limits)),
             State::Reclaiming { retry_at, .. } => Some(*retry_at),
         }
     }
 }
 
 impl Watch {
-    /// When silence means that the provider is gone.
-    pub(super) fn silence_ends(&self, ledger: &Ledger, limits: &PublisherLimits) -> Millis {
-        let patience = u64::from(ledger.terms.quote.tick_ms) + u64::from(limits.usage_ms);
-        self.heard.saturating_add(patience)
+    pub(super) fn link(&self) -> Link {
+        match self.lost {
+            None => Link::Up,
+            Some(_) => Link::Down,
+        }
+    }
+
+    /// When silence means that the connection is lost, or its loss that the provider is.
+    pub(super) fn patience_ends(&self, ledger: &Ledger, limits: &PublisherLimits) -> Millis {
+        match self.lost {
+            None => {
+                let patience = u64::from(ledger.terms.quote.tick_ms) + u64::from(limits.usage_ms);
+                self.heard.saturating_add(patience)
+            }
+            Some(lost) => lost.saturating_add(limits.reconnect_ms.into()),
+        }
     }
 }

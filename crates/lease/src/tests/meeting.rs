@@ -103,6 +103,7 @@ fn a_proof_made_for_another_connection_is_refused() {
         announcement: setup.announcement,
         account: account(PROVIDER),
         challenge: [12; 32],
+        lease: None,
     };
     let step = publisher.step(PublisherEvent::Received(Frame::Hello(hello)), 0).unwrap();
     let PublisherAction::SendAuth { context, .. } = &step.actions[1] else { panic!("a proof") };
@@ -131,6 +132,7 @@ fn a_reflected_proof_is_refused() {
         announcement: provider_setup(false).announcement,
         account: account(PUBLISHER),
         challenge: [12; 32],
+        lease: None,
     };
     step = provider.step(ProviderEvent::Received(Frame::Hello(hello)), 0).unwrap();
     let ProviderAction::SendAuth { claim, context } = step.actions[0].clone() else {

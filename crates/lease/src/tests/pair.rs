@@ -32,6 +32,9 @@ pub(super) struct Faults {
     pub(super) provider_dies_at: Option<Millis>,
     pub(super) publisher_dies_at: Option<Millis>,
     pub(super) provider_restarts_at: Option<Millis>,
+    pub(super) publisher_restarts_at: Option<Millis>,
+    /// Time in which a lost connection is built again, where it ever is.
+    pub(super) mended_after: Option<Millis>,
     pub(super) machine_fails_at: Option<Millis>,
     /// What the provider reports, in percent of what was used.
     pub(super) lie_percent: u64,
@@ -53,6 +56,8 @@ impl Default for Faults {
             provider_dies_at: None,
             publisher_dies_at: None,
             provider_restarts_at: None,
+            publisher_restarts_at: None,
+            mended_after: None,
             machine_fails_at: None,
             lie_percent: 100,
             load_percent: 80,
@@ -76,9 +81,11 @@ pub(super) enum Plant {
 enum Due {
     Provider(ProviderEvent),
     Publisher(PublisherEvent),
-    ToProvider(Frame),
-    ToPublisher(Frame),
-    Cut,
+    ToProvider(Frame, u32),
+    ToPublisher(Frame, u32),
+    /// The connection of that number breaks; without a number, whichever there is.
+    Cut(Option<u32>),
+    Mended,
     OpenLands(Terms),
     SettleLands(Option<Unverified<Voucher>>),
     CloseLands,
@@ -87,6 +94,7 @@ enum Due {
     ProviderDies,
     PublisherDies,
     ProviderRestarts,
+    PublisherRestarts,
 }
 
 pub(super) struct Pair {
@@ -106,7 +114,9 @@ pub(super) struct Pair {
     entries: u64,
     frames: usize,
     arrivals: [Millis; 2],
+    /// Whether the newest connection stands, and its number.
     linked: bool,
+    link: u32,
     used: (u64, u64),
     used_at: Millis,
 }
@@ -134,6 +144,7 @@ impl Pair {
             frames: 0,
             arrivals: [0; 2],
             linked: true,
+            link: 0,
             used: (50_000, 1 << 20),
             used_at: 1_000,
             faults: faults.clone(),
@@ -148,13 +159,14 @@ impl Pair {
         let stop = CloseReason::Finished;
         let leave = CloseReason::ProviderLeaves;
         for (at, due) in [
-            (faults.cut_at, Due::Cut),
+            (faults.cut_at, Due::Cut(None)),
             (faults.publisher_stops_at, Due::Publisher(PublisherEvent::Stop(stop))),
             (faults.provider_stops_at, Due::Provider(ProviderEvent::Stop(leave))),
             (faults.machine_fails_at, Due::Provider(ProviderEvent::MachineFailed)),
             (faults.provider_dies_at, Due::ProviderDies),
             (faults.publisher_dies_at, Due::PublisherDies),
             (faults.provider_restarts_at, Due::ProviderRestarts),
+            (faults.publisher_restarts_at, Due::PublisherRestarts),
         ] {
             if let Some(at) = at {
                 pair.after(at.saturating_sub(pair.now), due);
@@ -253,19 +265,19 @@ impl Pair {
         match due {
             Due::Provider(event) => self.tell_provider(event),
             Due::Publisher(event) => self.tell_publisher(event),
-            Due::ToProvider(frame) if self.linked => {
+            Due::ToProvider(frame, link) if self.linked && link == self.link => {
                 self.tell_provider(ProviderEvent::Received(frame))
             }
-            Due::ToPublisher(frame) if self.linked => {
+            Due::ToPublisher(frame, link) if self.linked && link == self.link => {
                 self.tell_publisher(PublisherEvent::Received(frame))
             }
-            Due::ToProvider(_) | Due::ToPublisher(_) => {}
-            Due::Cut => {
-                if std::mem::take(&mut self.linked) {
-                    self.tell_provider(ProviderEvent::Disconnected);
-                    self.tell_publisher(PublisherEvent::Disconnected);
+            Due::ToProvider(..) | Due::ToPublisher(..) => {}
+            Due::Cut(link) => {
+                if link.is_none_or(|link| link == self.link) {
+                    self.cut();
                 }
             }
+            Due::Mended => self.mend(),
             Due::OpenLands(terms) => {
                 self.chain = Some(record(&terms));
                 self.tell_publisher(PublisherEvent::ChannelOpened { nonce: 0 });
@@ -296,14 +308,24 @@ impl Pair {
             Due::ProviderDies => {
                 self.provider_alive = false;
                 self.plant = Plant::Absent;
-                self.happen(Due::Cut);
+                self.cut();
             }
             Due::PublisherDies => {
                 self.publisher_alive = false;
-                self.happen(Due::Cut);
+                self.cut();
+            }
+            Due::PublisherRestarts => {
+                self.cut();
+                if self.publisher.must_persist() {
+                    let stored = self.publisher.encode();
+                    self.publisher = Publisher::decode(&mut &stored[..]).unwrap();
+                    self.tell_publisher(PublisherEvent::Restarted);
+                } else {
+                    self.publisher_alive = false;
+                }
             }
             Due::ProviderRestarts => {
-                self.happen(Due::Cut);
+                self.cut();
                 if self.provider.must_persist() {
                     let stored = self.provider.encode();
                     self.provider = Provider::decode(&mut &stored[..]).unwrap();
@@ -313,6 +335,33 @@ impl Pair {
                 }
             }
         }
+    }
+
+    fn cut(&mut self) {
+        if std::mem::take(&mut self.linked) {
+            self.tell_provider(ProviderEvent::Disconnected);
+            self.tell_publisher(PublisherEvent::Disconnected);
+            if let Some(delay) = self.faults.mended_after {
+                self.after(delay, Due::Mended);
+            }
+        }
+    }
+
+    /// The provider has dialled again and both have proved themselves, as far as both want to.
+    fn mend(&mut self) {
+        let both = self.provider_alive && self.publisher_alive;
+        if self.linked || !both || self.provider.phase() == Phase::Closed {
+            return;
+        }
+        if !self.provider.wants_connection() || !self.publisher.must_persist() {
+            // It may want to later, as long as it lasts.
+            return self.after(1_000, Due::Mended);
+        }
+        self.linked = true;
+        self.link += 1;
+        self.arrivals = [self.now; 2];
+        self.tell_publisher(PublisherEvent::Reconnected);
+        self.tell_provider(ProviderEvent::Reconnected);
     }
 
     fn settle(&mut self, voucher: Option<Unverified<Voucher>>) {
@@ -347,14 +396,14 @@ impl Pair {
 
     fn perform_provider(&mut self, action: ProviderAction) {
         match action {
-            ProviderAction::Send(frame) => self.transmit(0, Due::ToPublisher(frame)),
+            ProviderAction::Send(frame) => self.transmit(0, Due::ToPublisher(frame, self.link)),
             ProviderAction::SendAuth { claim, context } => {
                 let signature = sign(PROVIDER, claim, &context).signature;
-                self.transmit(0, Due::ToPublisher(Frame::Auth(signature)));
+                self.transmit(0, Due::ToPublisher(Frame::Auth(signature), self.link));
             }
             ProviderAction::Countersign(terms) => {
                 let signature = sign(PROVIDER, terms, &()).signature;
-                self.transmit(0, Due::ToPublisher(Frame::Countersign(signature)));
+                self.transmit(0, Due::ToPublisher(Frame::Countersign(signature), self.link));
             }
             ProviderAction::PrepareMachine(_) => {}
             ProviderAction::WatchChannel(_) => {
@@ -362,6 +411,18 @@ impl Pair {
                     let event = ProviderEvent::ChannelFinal(record);
                     self.after(BLOCK_MS, Due::Provider(event));
                 }
+            }
+            ProviderAction::WatchOpenChannel(_) => {
+                if self.chain.is_none() {
+                    self.after(BLOCK_MS, Due::Provider(ProviderEvent::ChannelClosing));
+                }
+            }
+            ProviderAction::ResumeMachine(_) => {
+                let event = match self.plant {
+                    Plant::Absent => ProviderEvent::MachineFailed,
+                    Plant::Running | Plant::Frozen => ProviderEvent::MachineResumed,
+                };
+                self.after(200, Due::Provider(event));
             }
             ProviderAction::StartMachine => {
                 self.plant = Plant::Running;
@@ -373,12 +434,15 @@ impl Pair {
                 self.tell_provider(ProviderEvent::Metered { tick, usage });
             }
             ProviderAction::Freeze => {
-                assert_eq!(self.plant, Plant::Running);
+                // After a restart it may be frozen already.
+                assert_ne!(self.plant, Plant::Absent);
+                if self.plant == Plant::Running {
+                    self.exposures.push(self.provider.due().saturating_sub(self.provider.paid()));
+                }
                 self.plant = Plant::Frozen;
-                self.exposures.push(self.provider.due().saturating_sub(self.provider.paid()));
             }
             ProviderAction::Thaw => {
-                assert_eq!(self.plant, Plant::Frozen);
+                assert_ne!(self.plant, Plant::Absent);
                 self.plant = Plant::Running;
             }
             ProviderAction::StopMachine => {
@@ -392,7 +456,7 @@ impl Pair {
                 }
             }
             ProviderAction::Settle(voucher) => self.after(BLOCK_MS, Due::SettleLands(voucher)),
-            ProviderAction::Disconnect => self.after(500, Due::Cut),
+            ProviderAction::Disconnect => self.after(500, Due::Cut(Some(self.link))),
             ProviderAction::Finished(_) => {}
         }
     }
@@ -411,10 +475,10 @@ impl Pair {
 
     fn perform_publisher(&mut self, action: PublisherAction) {
         match action {
-            PublisherAction::Send(frame) => self.transmit(1, Due::ToProvider(frame)),
+            PublisherAction::Send(frame) => self.transmit(1, Due::ToProvider(frame, self.link)),
             PublisherAction::SendAuth { claim, context } => {
                 let signature = sign(PUBLISHER, claim, &context).signature;
-                self.transmit(1, Due::ToProvider(Frame::Auth(signature)));
+                self.transmit(1, Due::ToProvider(Frame::Auth(signature), self.link));
             }
             PublisherAction::CheckIdentity(_) => {
                 let event = PublisherEvent::IdentityChecked { mined: true };
@@ -422,13 +486,13 @@ impl Pair {
             }
             PublisherAction::SendContract(terms) => {
                 let contract = sign(PUBLISHER, terms, &());
-                self.transmit(1, Due::ToProvider(Frame::Contract(contract)));
+                self.transmit(1, Due::ToProvider(Frame::Contract(contract), self.link));
             }
             PublisherAction::OpenChannel(terms) => self.after(BLOCK_MS, Due::OpenLands(terms)),
             PublisherAction::SendVoucher { tick, voucher, context } => {
                 if self.faults.stops_paying_at.is_none_or(|at| self.now < at) {
                     let voucher = sign(SESSION, voucher, &context);
-                    self.transmit(1, Due::ToProvider(Frame::Voucher { tick, voucher }));
+                    self.transmit(1, Due::ToProvider(Frame::Voucher { tick, voucher }, self.link));
                 }
             }
             PublisherAction::MachineReady => {
@@ -438,7 +502,7 @@ impl Pair {
             }
             PublisherAction::MachineStateChanged(_) => {}
             PublisherAction::RequestClose(_) => self.after(BLOCK_MS, Due::CloseLands),
-            PublisherAction::Disconnect => self.after(500, Due::Cut),
+            PublisherAction::Disconnect => self.after(500, Due::Cut(Some(self.link))),
             PublisherAction::Finished(_) => {}
         }
     }

@@ -23,6 +23,8 @@ fn faults() -> impl Strategy<Value = Faults> {
         sometimes(moment()),
         sometimes(moment()),
         sometimes(moment()),
+        sometimes(moment()),
+        sometimes(50u64..20_000),
     );
     let rest = (
         prop::collection::vec(prop_oneof![9 => 1u64..300, 1 => 300u64..6_000], 1..30),
@@ -42,6 +44,8 @@ fn faults() -> impl Strategy<Value = Faults> {
         publisher_dies_at: times.5,
         provider_restarts_at: times.6,
         machine_fails_at: times.7,
+        publisher_restarts_at: times.8,
+        mended_after: times.9,
         lie_percent: rest.1,
         load_percent: rest.2,
         own_readings: rest.3,

@@ -86,7 +86,7 @@ pub(super) fn provider_setup(prepaid: bool) -> ProviderSetup {
         stamp: mine(|nonce| stamp_work(message, nonce), body.asks, 0, 1 << 16).unwrap(),
         quote: quote_for(&body, &listing()).unwrap(),
         floor: rates(),
-        limits: ProviderLimits::default(),
+        limits: ProviderLimits { reconnect_ms: 10_000, ..Default::default() },
     }
 }
 
@@ -113,7 +113,7 @@ pub(super) fn publisher_setup(prepaid: bool) -> PublisherSetup {
         session_key: key(SESSION).public(),
         client_key: [6; 32],
         policy: PublisherPolicy::default(),
-        limits: PublisherLimits::default(),
+        limits: PublisherLimits { reconnect_ms: 10_000, ..Default::default() },
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Scene {
     pub(super) wire: mpsc::Sender<ProviderEvent>,
     pub(super) events: mpsc::Sender<ProviderEvent>,
     pub(super) stop: watch::Sender<bool>,
+    pub(super) new_links: mpsc::Sender<NewLink>,
+    pub(super) dialled: watch::Receiver<Option<Terms>>,
     pub(super) driver: JoinHandle<Ended>,
     pub(super) quote: Option<Quote>,
     pub(super) terms: Option<Terms>,
@@ -80,7 +82,7 @@ impl Scene {
             stamp: 0,
             quote: quote(),
             floor: quote().rates,
-            limits: ProviderLimits { stop_after_ms: 700, ..Default::default() },
+            limits: ProviderLimits { stop_after_ms: 700, reconnect_ms: 700, ..Default::default() },
         };
         let shared =
             Shared { store, board: Board::default(), key: provider_key, clock: Clock::start() };
@@ -90,9 +92,18 @@ impl Scene {
         let (wire, incoming) = mpsc::channel(16);
         let (events, reports) = mpsc::channel(16);
         let (stop, stopped) = watch::channel(false);
-        let ports = Ports { wire: Some(to_wire), machine: to_machine, chain: to_chain };
-        let inputs = Inputs { wire: incoming, events: reports, stop: stopped };
-        let driver = Driver::new(shared.clone(), ID, key.account(), Provider::new(setup), ports);
+        let (redial, dialled) = watch::channel(None);
+        let (new_links, links) = mpsc::channel(1);
+        let ports = Ports { wire: Some(to_wire), machine: to_machine, chain: to_chain, redial };
+        let inputs = Inputs { wire: incoming, events: reports, links, stop: stopped };
+        let lease = Kept {
+            began_at: 1,
+            endpoint: "/ip4/127.0.0.1/tcp/1".into(),
+            banked: Banked::default(),
+            provider: Provider::new(setup),
+        };
+        let books = Books::default();
+        let driver = Driver::new(shared.clone(), ID, key.account(), lease, ports, books);
         let connected = ProviderEvent::Connected {
             own_peer: peer_id(1),
             other_peer: peer_id(2),
@@ -110,6 +121,8 @@ impl Scene {
             wire,
             events,
             stop,
+            new_links,
+            dialled,
             driver,
             quote: None,
             terms: None,
@@ -147,6 +160,7 @@ impl Scene {
             announcement: ID,
             account: self.key.account(),
             challenge,
+            lease: None,
         }))
         .await;
         let context = AuthContext {
@@ -203,7 +217,10 @@ impl Scene {
     pub(super) async fn serve(&mut self) {
         self.contract().await;
         self.say(Frame::Opened { nonce: 0 }).await;
-        assert_eq!(self.chain().await, ChainCommand::Watch(self.context()));
+        assert_eq!(
+            self.chain().await,
+            ChainCommand::Watch { context: self.context(), open: false }
+        );
         let terms = self.terms.clone().unwrap();
         self.report(ProviderEvent::ChannelFinal(ChannelRecord {
             publisher: terms.publisher.clone(),
@@ -221,6 +238,24 @@ impl Scene {
         assert_eq!(self.machine().await, MachineCommand::Start);
         self.report(ProviderEvent::MachineReady { baseline: cpu(50) }).await;
         assert!(matches!(self.frame().await, Frame::Ready { .. }));
+    }
+
+    /// Breaks the connection.
+    pub(super) fn cut(&mut self) {
+        let (closed, _) = mpsc::channel(1);
+        drop(std::mem::replace(&mut self.wire, closed));
+    }
+
+    /// Plays the dialler, from the wish for a connection to the new one.
+    pub(super) async fn reconnect(&mut self) {
+        let wanted = timeout(WAIT, self.dialled.wait_for(Option::is_some)).await;
+        assert_eq!(*wanted.expect("it wants a connection").unwrap(), self.terms);
+        let (outgoing, from_driver) = mpsc::channel(32);
+        let (wire, incoming) = mpsc::channel(16);
+        (self.from_driver, self.wire) = (from_driver, wire);
+        self.new_links.send(NewLink { outgoing, incoming }).await.unwrap();
+        assert!(matches!(self.frame().await, Frame::Ready { .. }));
+        timeout(WAIT, self.dialled.wait_for(Option::is_none)).await.unwrap().unwrap();
     }
 
     /// Plays a tick up to the usage frame; gives its number.
@@ -261,6 +296,26 @@ impl Scene {
         let paid = voucher.as_ref().map_or(0, |v| v.payload.cumulative);
         self.report(ProviderEvent::Settled { paid }).await;
         voucher
+    }
+
+    /// The same where the publisher ended the lease and pays the last usage, which it has paid.
+    pub(super) async fn settle_after_last_usage(&mut self, paid: Balance) -> Balance {
+        while self.machine().await != MachineCommand::Stop {}
+        self.report(ProviderEvent::MachineStopped { usage: None }).await;
+        let tick = loop {
+            match self.frame().await {
+                Frame::Usage { tick, last: true, .. } => break tick,
+                Frame::Usage { .. } | Frame::Notice(_) => (),
+                other => panic!("unexpected {other:?}"),
+            }
+        };
+        self.pay(tick, paid).await;
+        let ChainCommand::Settle(_, Some(voucher)) = self.chain().await else {
+            panic!("the last voucher is settled")
+        };
+        let paid = voucher.payload.cumulative;
+        self.report(ProviderEvent::Settled { paid }).await;
+        paid
     }
 
     pub(super) async fn ended(self) -> Ended {

@@ -17,13 +17,14 @@ use zennet_primitives::{
     close::CloseReason,
 };
 
-use self::stand_ins::{provide, Chain, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS};
+use self::stand_ins::{provide, Chain, Counterparty, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS};
 use crate::{
     lease::{
         driver::{Lease, Lines, Parts},
         seats::Seats,
         session::Session,
         status::{News, Status, What},
+        world::Rejoined,
     },
     store::Store,
 };
@@ -45,6 +46,8 @@ struct Running {
     publisher: JoinHandle<Status>,
     provider: JoinHandle<anyhow::Result<(CloseReason, Balance)>>,
     port_stopped: Arc<std::sync::Mutex<bool>>,
+    rejoined: mpsc::Sender<Rejoined<Pipe, ()>>,
+    dial: mpsc::Sender<Pipe>,
 }
 
 impl Bench {
@@ -70,7 +73,7 @@ impl Bench {
             session_key: session.public(),
             client_key: [6; 32],
             policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
-            limits: PublisherLimits::default(),
+            limits: PublisherLimits { reconnect_ms: 1_000, ..PublisherLimits::default() },
         };
         let (stop, stops) = mpsc::channel(1);
         let (status, snapshot) = watch::channel(Status::new(id));
@@ -88,11 +91,23 @@ impl Bench {
             seats: self.seats.clone(),
             store: self.store.clone(),
         };
-        let lines = Lines { stops, status, news };
+        let (rejoined, links) = mpsc::channel(1);
+        let lines = Lines { stops, status, news, links };
         let publisher = tokio::spawn(Lease::new(parts, lines).run());
         let chain = self.chain.clone();
-        let provider = tokio::spawn(provide(other, chain, provider, self.key.account(), manner));
-        Running { stop, status: snapshot, news: heard, publisher, provider, port_stopped }
+        let (dial, dials) = mpsc::channel(1);
+        let peer = Counterparty { key: provider, publisher: self.key.account(), manner, dials };
+        let provider = tokio::spawn(provide(other, chain, peer));
+        Running {
+            stop,
+            status: snapshot,
+            news: heard,
+            publisher,
+            provider,
+            port_stopped,
+            rejoined,
+            dial,
+        }
     }
 }
 
@@ -158,6 +173,29 @@ async fn a_provider_that_vanishes_costs_a_request_and_returns_the_deposit() {
     assert_eq!((end.settled, bench.chain.requests()), (Some(0), 1));
     assert_eq!(end.transactions, 3, "open, request and refund");
     assert_eq!(bench.seats.take(&AccountKey::generate().account()), super::seats::Take::Seat(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_dials_again_is_paid_for_all_of_its_usage() {
+    let bench = Bench::new(1, Chain::default());
+    let mut lease = bench.meet(1, AccountKey::generate(), Manner::LosesItsConnection);
+    lease.until(|s| s.lost).await;
+    let (own, other) = Pipe::pair();
+    lease.dial.send(other).await.unwrap();
+    lease.rejoined.send(Rejoined { wire: own, line: () }).await.unwrap();
+    lease.until(|s| s.figures.vouchers >= 5 && s.figures.agreed).await;
+    lease.stop.send(CloseReason::Finished).await.unwrap();
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    let (reason, paid) = timeout(PATIENCE, lease.provider).await.unwrap().unwrap().unwrap();
+    assert_eq!((end.close_reason, reason), (Some(CloseReason::Finished), CloseReason::Finished));
+    assert_eq!((end.settled, paid), (Some(end.figures.paid), end.figures.paid));
+    let mut order = Vec::new();
+    while let Ok(news) = lease.news.try_recv() {
+        order.push(news.what);
+    }
+    let lost = order.iter().position(|what| matches!(what, What::Lost));
+    let back = order.iter().position(|what| matches!(what, What::Back));
+    assert!(lost.is_some() && lost < back, "{order:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

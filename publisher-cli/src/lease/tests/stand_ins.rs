@@ -167,10 +167,18 @@ impl LeaseChain for Chain {
 #[derive(Default)]
 pub(super) struct Port {
     pub(super) stopped: Arc<Mutex<bool>>,
+    started: bool,
 }
 
 impl Shell for Port {
+    type Line = ();
+
+    fn attach(&mut self, (): ()) {}
+
     async fn start(&mut self, _: &Terms, readings: mpsc::Sender<Usage>) -> Result<u16> {
+        if std::mem::replace(&mut self.started, true) {
+            return Ok(20001);
+        }
         let start = Instant::now();
         tokio::spawn(async move {
             while readings.send(burned(start)).await.is_ok() {
@@ -196,6 +204,17 @@ fn burned(start: Instant) -> Usage {
 pub(super) enum Manner {
     Honest,
     VanishesWhenReady,
+    /// Once, after two ticks.
+    LosesItsConnection,
+}
+
+/// Who stands at the other end.
+pub(super) struct Counterparty {
+    pub(super) key: AccountKey,
+    pub(super) publisher: AccountId,
+    pub(super) manner: Manner,
+    /// Connections that it makes later.
+    pub(super) dials: mpsc::Receiver<Pipe>,
 }
 
 pub(super) fn quote() -> Quote {
@@ -239,10 +258,10 @@ fn setup(publisher: &AccountId, account: &AccountId) -> ProviderSetup {
 pub(super) async fn provide(
     mut wire: Pipe,
     chain: Chain,
-    key: AccountKey,
-    publisher: AccountId,
-    manner: Manner,
+    peer: Counterparty,
 ) -> Result<(CloseReason, Balance)> {
+    let Counterparty { key, publisher, manner, mut dials } = peer;
+    let mut loses = manner == Manner::LosesItsConnection;
     let clock = Instant::now();
     let mut machine = Provider::new(setup(&publisher, &key.account()));
     let (own_peer, other_peer) = wire.peers();
@@ -262,6 +281,13 @@ pub(super) async fn provide(
                     Ok(Err(_)) if channel.is_some_and(|id| chain.record(id).is_none()) => {
                         return Ok((CloseReason::ConnectionLost, machine.paid()));
                     }
+                    Ok(Err(_)) if machine.wants_connection() => match dials.recv().await {
+                        Some(next) => {
+                            wire = next;
+                            ProviderEvent::Reconnected
+                        }
+                        None => bail!("it is not to dial again"),
+                    },
                     Ok(Err(_)) => ProviderEvent::Disconnected,
                     Err(_) => ProviderEvent::Timer,
                 }
@@ -297,6 +323,11 @@ pub(super) async fn provide(
                 ProviderAction::ReadUsage { tick } => {
                     let usage = started.map(burned).unwrap_or_default();
                     queue.push_back(ProviderEvent::Metered { tick, usage });
+                    if tick == 3 && std::mem::take(&mut loses) {
+                        // What waits in it is lost with it.
+                        wire = Pipe::pair().0;
+                        queue.push_front(ProviderEvent::Disconnected);
+                    }
                 }
                 ProviderAction::StopMachine => {
                     queue.push_back(ProviderEvent::MachineStopped { usage: started.map(burned) });
@@ -310,6 +341,9 @@ pub(super) async fn provide(
                 }
                 ProviderAction::Disconnect => wire.close(),
                 ProviderAction::Finished(reason) => return Ok((reason, machine.paid())),
+                ProviderAction::WatchOpenChannel(_) | ProviderAction::ResumeMachine(_) => {
+                    bail!("it was not loaded from a store");
+                }
                 ProviderAction::PrepareMachine(_)
                 | ProviderAction::Freeze
                 | ProviderAction::Thaw

@@ -1,0 +1,88 @@
+//! The interface of a running machine: kept from its neighbours, and no faster than was agreed on.
+
+use std::{fs, path::Path};
+
+use super::program::{self, ProgramError};
+
+/// Name of a machine's only interface, as the engine gives it.
+const INTERFACE: &str = "eth0";
+/// How long a packet may wait for its turn.
+const LATENCY: &str = "100ms";
+/// What may pass at once, as a part of a second and at least in bytes.
+const BURST_PART: u64 = 50;
+const LEAST_BURST: u64 = 32 * 1024;
+
+/// Makes the host's end an isolated port of the bridge: frames pass between it and the host only,
+/// whatever their protocol is.
+pub(super) async fn isolate(pid: u32) -> Result<(), ProgramError> {
+    let port = host_end(pid).await?;
+    let arguments = ["link", "set", "dev", &port, "type", "bridge_slave", "isolated", "on"];
+    program::run("ip", &arguments).await.map(drop)
+}
+
+/// Limits the rate, each way. The machine has no right to change either end.
+pub(super) async fn limit(pid: u32, kbit_per_sec: u32) -> Result<(), ProgramError> {
+    let port = host_end(pid).await?;
+    let (rate, burst) = (format!("{kbit_per_sec}kbit"), burst(kbit_per_sec).to_string());
+    let shape = |interface| {
+        let replace = ["tc", "qdisc", "replace", "dev", interface, "root", "tbf"];
+        [&replace[..], &["rate", &rate, "burst", &burst, "latency", LATENCY]].concat()
+    };
+    program::run("tc", &shape(&port)[1..]).await?;
+    inside(pid, &shape(INTERFACE)).await.map(drop)
+}
+
+/// Bytes that may pass at once at a rate.
+fn burst(kbit_per_sec: u32) -> u64 {
+    (u64::from(kbit_per_sec) * 1000 / 8 / BURST_PART).max(LEAST_BURST)
+}
+
+/// Runs a program of the host in the machine's network, and in nothing else of it.
+async fn inside(pid: u32, command: &[&str]) -> Result<String, ProgramError> {
+    let network = format!("--net=/proc/{pid}/ns/net");
+    program::run("nsenter", &[&[network.as_str()], command].concat()).await
+}
+
+/// Name of the other end of a machine's interface.
+async fn host_end(pid: u32) -> Result<String, ProgramError> {
+    let said = inside(pid, &["ip", "-o", "link", "show", "dev", INTERFACE]).await?;
+    let found = peer(&said).and_then(|index| named(Path::new("/sys/class/net"), index));
+    found.ok_or_else(|| ProgramError::Failed {
+        program: "ip",
+        arguments: format!("link show dev {INTERFACE}"),
+        said: format!("no other end on this host: {}", said.trim()),
+    })
+}
+
+/// The other end's number in a line like `7: eth0@if8: <BROADCAST,…`.
+fn peer(line: &str) -> Option<u32> {
+    let (_, rest) = line.split_once("@if")?;
+    rest.split(':').next()?.parse().ok()
+}
+
+/// The interface that has a number.
+fn named(folder: &Path, index: u32) -> Option<String> {
+    fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
+        let found = fs::read_to_string(entry.path().join("ifindex")).ok()?;
+        (found.trim().parse() == Ok(index)).then(|| entry.file_name().into_string().ok())?
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_other_end_is_found_by_its_number() {
+        assert_eq!(peer("7: eth0@if18: <BROADCAST,UP> mtu 1500"), Some(18));
+        assert_eq!(peer("7: eth0: <BROADCAST,UP> mtu 1500"), None);
+        assert_eq!(named(Path::new("/sys/class/net"), 1).as_deref(), Some("lo"));
+        assert_eq!(named(Path::new("/sys/class/net"), u32::MAX), None);
+    }
+
+    #[test]
+    fn a_burst_is_never_smaller_than_a_large_packet() {
+        assert_eq!(burst(64), 32 * 1024);
+        assert_eq!(burst(1_000_000), 2_500_000);
+    }
+}
