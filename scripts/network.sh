@@ -99,9 +99,10 @@ start_chain() {
 	RPC_PORT=$(free_port)
 	NODE_URL="ws://127.0.0.1:$RPC_PORT"
 	export RPC_PORT NODE_URL
-	start "$NET/node.log" "$NODE_BIN" --chain dev --alice --validator --force-authoring \
-		--base-path "$NET/node" --rpc-port "$RPC_PORT" --port 0 --no-prometheus --no-telemetry \
-		--no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation
+	NODE_COMMAND=("$NODE_BIN" --chain dev --alice --validator --force-authoring
+		--base-path "$NET/node" --rpc-port "$RPC_PORT" --port 0 --no-prometheus --no-telemetry
+		--no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation)
+	start "$NET/node.log" "${NODE_COMMAND[@]}"
 	NODE_PID=$started
 	within 60 chain_moves || fail_with_log "the chain makes no blocks" "$NET/node.log"
 }
@@ -124,7 +125,8 @@ start_agent() {
 	AGENT_PIDS[$1]=$started
 }
 
-# Providers number 1 to COUNT. Each has an account of its own.
+# Providers number 1 to COUNT. Each has an account of its own. $2 is called with each one's number
+# before it starts.
 start_providers() {
 	local i
 	step "starting $1 providers"
@@ -133,6 +135,7 @@ start_providers() {
 			fail_with_log "provider $i cannot be initialised" "$NET/provider-$i.log"
 		sed -i "s/^reconnect_secs = [0-9]*/reconnect_secs = ${RECONNECT_SECS:-600}/" "$NET/provider-$i/provider.toml"
 		fund "${PROVIDER_ADDRESS[$i]}" 10
+		if [ -n "${2:-}" ]; then "$2" "$i"; fi
 		start_agent "$i"
 	done
 	PROVIDERS=$1

@@ -210,7 +210,7 @@ async fn engine(
     Ok(engine)
 }
 
-fn parse_hash(text: &str) -> Result<Hash, RunError> {
+pub(crate) fn parse_hash(text: &str) -> Result<Hash, RunError> {
     let mut hash = Hash::zero();
     let digits = text.strip_prefix("0x").unwrap_or(text);
     hex::decode_to_slice(digits, &mut hash.0).map_err(|_| RunError::Genesis(text.into()))?;

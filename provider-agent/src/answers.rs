@@ -17,6 +17,7 @@ use crate::{
     capacity::Capacity,
     driver::Ended,
     filter::Refusal,
+    history::screen::Screen,
     meet::{Grounds, MeetError, Old},
     mining,
     store::{Store, StoreError},
@@ -55,6 +56,7 @@ type Meeting = (AnnouncementId, Result<Ended, MeetError>);
 pub(crate) struct Answers {
     grounds: Arc<Grounds>,
     capacity: Capacity,
+    screen: Screen,
     meetings: JoinSet<Meeting>,
     known: HashMap<AnnouncementId, Known>,
     /// Refusals that were logged, so that each is logged once.
@@ -65,7 +67,10 @@ impl Answers {
     /// Answers nothing that was answered before.
     pub(crate) fn new(grounds: Arc<Grounds>, capacity: Capacity) -> Result<Self, StoreError> {
         let known = answered_before(&grounds.shared.store)?;
-        Ok(Answers { grounds, capacity, meetings: JoinSet::new(), known, said: HashMap::new() })
+        let store = grounds.shared.store.clone();
+        let screen = Screen::new(&grounds.policy.filter, store, &grounds.chain);
+        let (meetings, said) = (JoinSet::new(), HashMap::new());
+        Ok(Answers { grounds, capacity, screen, meetings, known, said })
     }
 
     /// Goes on with a lease of an earlier run.
@@ -155,6 +160,10 @@ impl Answers {
                 self.pass_over(id, &Refusal::NoIdentity);
                 return Ok(());
             }
+        }
+        if let Err(refusal) = self.screen.admit(&record.publisher).await {
+            self.pass_over(id, &refusal);
+            return Ok(());
         }
         let Some(reserved) = self.capacity.reserve(admitted.quote.resources) else {
             self.pass_over(id, &"there is no room for it now");

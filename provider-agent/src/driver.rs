@@ -42,6 +42,7 @@ use zennet_primitives::{
 
 use crate::{
     clock::{unix_time, Clock},
+    history::journal::Journal,
     status::{Board, LeaseStatus},
     store::{PastLease, Store},
 };
@@ -90,7 +91,7 @@ pub(crate) struct NewLink {
     pub(crate) incoming: mpsc::Receiver<ProviderEvent>,
 }
 
-/// A lease as it is stored.
+/// A lease as it is stored. The journal follows the rest; stores of earlier versions have none.
 #[derive(Clone, Debug, Encode, Decode)]
 pub(crate) struct Kept {
     /// Unix time, seconds.
@@ -100,12 +101,23 @@ pub(crate) struct Kept {
     /// What the machine's meter has counted.
     pub(crate) banked: Banked,
     pub(crate) provider: Provider,
+    #[codec(skip)]
+    pub(crate) journal: Journal,
 }
 
 impl Kept {
     /// Reads what a driver stored; nothing where it cannot be read.
     pub(crate) fn read(stored: &[u8]) -> Option<Kept> {
-        Kept::decode_all(&mut &stored[..]).ok()
+        let mut input = stored;
+        let mut kept = Kept::decode(&mut input).ok()?;
+        if !input.is_empty() {
+            kept.journal = Journal::decode_all(&mut input).ok()?;
+        }
+        Some(kept)
+    }
+
+    fn to_row(&self) -> Vec<u8> {
+        (self, &self.journal).encode()
     }
 }
 
@@ -150,6 +162,7 @@ pub(crate) struct Driver {
     books: Books,
     began_at: u64,
     provider: Provider,
+    journal: Journal,
     ports: Ports,
     /// The state as it was last stored.
     stored: Option<Vec<u8>>,
@@ -166,7 +179,7 @@ impl Driver {
         ports: Ports,
         books: Books,
     ) -> Self {
-        let Kept { began_at, endpoint, provider, .. } = lease;
+        let Kept { began_at, endpoint, provider, journal, .. } = lease;
         // What was loaded from the store stands there as it is.
         let stored = provider.must_persist().then(Vec::new);
         Driver {
@@ -177,6 +190,7 @@ impl Driver {
             books,
             began_at,
             provider,
+            journal,
             ports,
             stored,
             store_failed: false,
@@ -242,7 +256,9 @@ impl Driver {
                     continue;
                 }
             };
-            if let Err(error) = self.persist(&step.next).await {
+            let now = unix_time().as_millis().try_into().unwrap_or(u64::MAX);
+            let journal = self.journal.after(&self.provider, &step.next, &event, now);
+            if let Err(error) = self.persist(&step.next, &journal).await {
                 error!(%error, "the lease ends because its state cannot be stored");
                 self.store_failed = true;
                 // The step is not taken: no promise or payment counts that was not stored. From
@@ -254,7 +270,7 @@ impl Driver {
                 continue;
             }
             let before = self.provider.phase();
-            self.provider = step.next;
+            (self.provider, self.journal) = (step.next, journal);
             let after = self.provider.phase();
             if before != after {
                 info!(phase = %after, event = name, "phase changed");
@@ -283,7 +299,11 @@ impl Driver {
         });
     }
 
-    async fn persist(&mut self, next: &Provider) -> Result<(), crate::store::StoreError> {
+    async fn persist(
+        &mut self,
+        next: &Provider,
+        journal: &Journal,
+    ) -> Result<(), crate::store::StoreError> {
         if !next.must_persist() {
             return Ok(());
         }
@@ -292,8 +312,9 @@ impl Driver {
             endpoint: self.endpoint.clone(),
             banked: self.books.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             provider: next.clone(),
+            journal: journal.clone(),
         };
-        let state = lease.encode();
+        let state = lease.to_row();
         if self.stored.as_ref() == Some(&state) {
             return Ok(());
         }
@@ -413,6 +434,11 @@ impl Driver {
             settled: provider.settled(),
             vouchers: provider.vouchers(),
             usage: PastLease::usage_of(provider.usage()),
+            closed_by: self.journal.closed_by,
+            terms: provider.terms().map(Into::into),
+            voucher: self.journal.voucher.as_ref().map(Into::into),
+            events: self.journal.entries.clone(),
+            events_left_out: self.journal.left_out,
         };
         if let Err(error) = self.shared.store.finish(self.announcement, Some(&past)).await {
             error!(%error, "the end of the lease was not stored; it is settled again next time");

@@ -5,6 +5,7 @@ mod tests;
 
 use thiserror::Error;
 use zennet_lease::{quote_for, Listing, QuoteError};
+use zennet_pricing::format_xen;
 use zennet_primitives::{
     amount::{Balance, Rates},
     announcement::{Announcement, AnnouncementError, AnnouncementId, ImageRef},
@@ -77,6 +78,19 @@ pub(crate) enum Refusal {
     TickTooDear { price: Balance, most: Balance },
     #[error("{0}")]
     Quote(#[from] QuoteError),
+    #[error(
+        "{found} leases with the publisher ended by its fault in the last {days} days, at most \
+         {most} may"
+    )]
+    Faults { found: u64, most: u64, days: u32 },
+    #[error(
+        "the publisher has settled {} XEN, at least {} are asked for",
+        format_xen(*.found),
+        format_xen(*.least)
+    )]
+    SettledTooLittle { found: Balance, least: Balance },
+    #[error("the publisher's record cannot be had: {0}")]
+    NoRecord(String),
 }
 
 impl Policy {

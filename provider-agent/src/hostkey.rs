@@ -82,7 +82,6 @@ impl LeaseFolder {
     }
 }
 
-
 fn write(path: &Path, mode: u32, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
     file.write_all(content)?;

@@ -18,6 +18,7 @@ mod config;
 mod containers;
 mod driver;
 mod filter;
+mod history;
 mod hostkey;
 mod ledger;
 mod machine;

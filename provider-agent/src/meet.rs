@@ -105,6 +105,7 @@ impl Grounds {
             endpoint: admitted.endpoint.to_string(),
             banked: Banked::default(),
             provider: Provider::new(setup),
+            journal: Default::default(),
         };
         let publisher = record.publisher.clone();
         let setting = Setting {

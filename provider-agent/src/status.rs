@@ -1,4 +1,5 @@
-//! What `provider-agent status` shows, and the socket of the running daemon that gives it.
+//! What `provider-agent status` and `history` show, and the socket of the running daemon that gives
+//! it: a request, which is a line of JSON, and an answer. No request at all asks for the status.
 
 #[cfg(test)]
 mod tests;
@@ -11,11 +12,12 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use thiserror::Error;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::UnixStream,
+    sync::Semaphore,
     time::timeout,
 };
 use tracing::debug;
@@ -24,6 +26,7 @@ use zennet_primitives::{amount::Balance, announcement::AnnouncementId, AccountId
 
 use crate::{
     capacity::{Capacity, Totals},
+    history::{self, History, Query},
     ledger::Heads,
     ssh::bind,
     store::{PastLease, Store},
@@ -34,7 +37,11 @@ const SOCKET: &str = "status.sock";
 /// How long one answer may take.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// Longest answer that is read, bytes.
-const MOST_BYTES: u64 = 16 << 20;
+const MOST_BYTES: u64 = 128 << 20;
+/// Longest request, bytes.
+const MOST_REQUEST: u64 = 4096;
+/// Connections that are answered at once.
+const CLIENTS: usize = 16;
 /// Past leases in one answer.
 const MOST_PAST: usize = 50;
 
@@ -164,6 +171,14 @@ impl Source {
     }
 }
 
+/// What is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Request {
+    Status,
+    History(Query),
+}
+
 /// The socket; it is removed when dropped.
 pub(crate) struct Socket {
     path: PathBuf,
@@ -178,21 +193,43 @@ impl Drop for Socket {
     }
 }
 
-/// Answers every connection with one report. The store's lock makes this the only daemon here.
+/// Answers every connection. The store's lock makes this the only daemon here.
 pub(crate) fn listen(data_dir: &Path, source: Source) -> io::Result<Socket> {
     let listener = bind(data_dir, SOCKET, 0o600)?;
     let task = tokio::spawn(async move {
-        loop {
-            let Ok((mut stream, _)) = listener.accept().await else { return };
-            let answer = source.report().map_err(|e| e.to_string());
-            let bytes = serde_json::to_vec(&answer).unwrap_or_default();
-            let written = timeout(ANSWER_WAIT, stream.write_all(&bytes)).await;
-            if !matches!(written, Ok(Ok(()))) {
-                debug!("a status answer was not taken");
-            }
+        let (source, places) = (Arc::new(source), Arc::new(Semaphore::new(CLIENTS)));
+        while let Ok(place) = places.clone().acquire_owned().await {
+            let Ok((stream, _)) = listener.accept().await else { return };
+            let source = source.clone();
+            tokio::spawn(async move {
+                let answered = timeout(ANSWER_WAIT, answer(stream, source)).await;
+                if !matches!(answered, Ok(Ok(()))) {
+                    debug!("a status answer was not taken");
+                }
+                drop(place);
+            });
         }
     });
     Ok(Socket { path: data_dir.join(SOCKET), task })
+}
+
+async fn answer(mut stream: UnixStream, source: Arc<Source>) -> io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    BufReader::new(read.take(MOST_REQUEST)).read_line(&mut line).await?;
+    let request = if line.is_empty() { Ok(Request::Status) } else { serde_json::from_str(&line) };
+    // The store is read from disk.
+    let answered = tokio::task::spawn_blocking(move || match request {
+        Ok(Request::Status) => serde_json::to_vec(&source.report().map_err(|e| e.to_string())),
+        Ok(Request::History(query)) => {
+            let history = history::of_store(&source.store, &query);
+            serde_json::to_vec(&history.map_err(|e| e.to_string()))
+        }
+        Err(error) => serde_json::to_vec(&Err::<(), _>(format!("bad request: {error}"))),
+    });
+    let bytes = answered.await?.map_err(io::Error::other)?;
+    write.write_all(&bytes).await?;
+    write.shutdown().await
 }
 
 /// Why a running daemon's report was not had.
@@ -200,16 +237,31 @@ pub(crate) fn listen(data_dir: &Path, source: Source) -> io::Result<Socket> {
 pub(crate) enum StatusError {
     #[error("the daemon did not answer on {0}: {1}")]
     NoAnswer(PathBuf, String),
-    #[error("the daemon could not read its store: {0}")]
+    #[error("the daemon could not answer: {0}")]
     Store(String),
 }
 
-/// Asks the running daemon; nothing where none runs.
+/// Asks the running daemon for its status; nothing where none runs.
 pub(crate) async fn ask(data_dir: &Path) -> Result<Option<Report>, StatusError> {
+    exchange(data_dir, &Request::Status).await
+}
+
+/// Asks the running daemon for past leases; nothing where none runs.
+pub(crate) async fn ask_history(
+    data_dir: &Path,
+    query: Query,
+) -> Result<Option<History>, StatusError> {
+    exchange(data_dir, &Request::History(query)).await
+}
+
+async fn exchange<T: DeserializeOwned>(
+    data_dir: &Path,
+    request: &Request,
+) -> Result<Option<T>, StatusError> {
     let path = data_dir.join(SOCKET);
     let no_answer = |e: &dyn ToString| StatusError::NoAnswer(path.clone(), e.to_string());
     let exchange = async {
-        let stream = match connect(data_dir).await {
+        let mut stream = match connect(data_dir).await {
             Ok(stream) => stream,
             Err(e)
                 if matches!(
@@ -221,14 +273,16 @@ pub(crate) async fn ask(data_dir: &Path) -> Result<Option<Report>, StatusError> 
             }
             Err(e) => return Err(no_answer(&e)),
         };
+        let mut line = serde_json::to_vec(request).map_err(|e| no_answer(&e))?;
+        line.push(b'\n');
+        stream.write_all(&line).await.map_err(|e| no_answer(&e))?;
         let mut bytes = Vec::new();
         stream.take(MOST_BYTES).read_to_end(&mut bytes).await.map_err(|e| no_answer(&e))?;
         Ok(Some(bytes))
     };
     let answered = timeout(ANSWER_WAIT, exchange).await.map_err(|_| no_answer(&"too late"))?;
     let Some(bytes) = answered? else { return Ok(None) };
-    let answer: Result<Report, String> =
-        serde_json::from_slice(&bytes).map_err(|e| no_answer(&e))?;
+    let answer: Result<T, String> = serde_json::from_slice(&bytes).map_err(|e| no_answer(&e))?;
     answer.map(Some).map_err(StatusError::Store)
 }
 

@@ -7,18 +7,29 @@
 pub(crate) mod tests;
 
 use std::{
+    collections::VecDeque,
     fs,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
-use zennet_primitives::{amount::Balance, close::CloseReason, usage::Usage, Hash};
+use tracing::warn;
+use zennet_chain_client::{Chain, Deed, Record};
+use zennet_primitives::{
+    amount::Balance, close::CloseReason, pow::Role, usage::Usage, AccountId, Hash,
+};
+use zennet_store::Durable;
+
+use crate::history::{
+    journal::Entry,
+    terms::{TermsRecord, VoucherRecord},
+};
 
 /// Name of the file in the data folder.
 const FILE: &str = "leases.redb";
@@ -46,7 +57,7 @@ pub(crate) enum StoreError {
     Foreign { path: PathBuf, what: &'static str, found: String, expected: String },
 }
 
-/// A lease that has ended.
+/// A lease that has ended. Records of earlier versions lack the later fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PastLease {
     pub(crate) announcement: String,
@@ -63,6 +74,20 @@ pub(crate) struct PastLease {
     pub(crate) settled: Option<Balance>,
     pub(crate) vouchers: u32,
     pub(crate) usage: serde_json::Value,
+    /// Whose word ended it.
+    #[serde(default)]
+    pub(crate) closed_by: Option<Role>,
+    #[serde(default)]
+    pub(crate) terms: Option<TermsRecord>,
+    /// The last one: proof of what was promised.
+    #[serde(default)]
+    pub(crate) voucher: Option<VoucherRecord>,
+    /// In the order of their times.
+    #[serde(default)]
+    pub(crate) events: Vec<Entry>,
+    /// Events in the middle that were not kept.
+    #[serde(default)]
+    pub(crate) events_left_out: u32,
 }
 
 impl PastLease {
@@ -83,8 +108,23 @@ type Request = (Write, oneshot::Sender<Result<(), StoreError>>);
 #[derive(Clone)]
 pub(crate) struct Store {
     path: PathBuf,
-    database: Arc<Database>,
+    database: Arc<Durable>,
     writes: mpsc::Sender<Request>,
+    deeds: Deeds,
+}
+
+/// Past leases, oldest first, as far as records of publishers are made of them: filters ask often.
+type Deeds = Arc<Mutex<VecDeque<(AccountId, Deed)>>>;
+
+/// Files a lease under its publisher.
+fn note_deed(deeds: &Deeds, past: &PastLease) {
+    // The daemon wrote it; a text that is no address belongs to nobody.
+    let Ok(publisher) = Chain::parse_address(&past.publisher) else { return };
+    let mut deeds = deeds.lock().unwrap_or_else(PoisonError::into_inner);
+    if deeds.len() as u64 >= MOST_PAST {
+        deeds.pop_front();
+    }
+    deeds.push_back((publisher, past.deed()));
 }
 
 impl Store {
@@ -98,20 +138,18 @@ impl Store {
             .mode(0o700)
             .create(data_dir)
             .map_err(|e| unusable(&e))?;
-        let database = Database::create(&path).map_err(|e| match e {
+        let database = Durable::open(&path).map_err(|e| match e {
             DatabaseError::DatabaseAlreadyOpen => StoreError::InUse(path.clone()),
             e => unusable(&e),
         })?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(|e| unusable(&e))?;
-        let make_tables = || -> Result<(), redb::Error> {
-            let write = database.begin_write()?;
+        let made = database.write(|write| {
             write.open_table(LEASES)?;
             write.open_table(PAST)?;
             write.open_table(FACTS)?;
-            write.commit()?;
             Ok(())
-        };
-        make_tables().map_err(|e| unusable(&e))?;
+        });
+        made.map_err(|e| unusable(&e))?;
         let database = Arc::new(database);
         let (writes, requests) = mpsc::channel(QUEUE);
         let writer = database.clone();
@@ -119,7 +157,9 @@ impl Store {
             .name("store".into())
             .spawn(move || write_all(&writer, requests))
             .map_err(|e| unusable(&e))?;
-        Ok(Store { path, database, writes })
+        let store = Store { path, database, writes, deeds: Deeds::default() };
+        store.each_past(|past| note_deed(&store.deeds, &past))?;
+        Ok(store)
     }
 
     /// Whether a data folder has a store.
@@ -156,8 +196,13 @@ impl Store {
         id: Hash,
         past: Option<&PastLease>,
     ) -> Result<(), StoreError> {
-        let past = past.map(serde_json::to_vec).transpose();
-        self.write(Write::Finish(id, past.map_err(|e| StoreError::Write(e.to_string()))?)).await
+        let row = past.map(serde_json::to_vec).transpose();
+        let row = row.map_err(|e| StoreError::Write(e.to_string()))?;
+        self.write(Write::Finish(id, row)).await?;
+        if let Some(past) = past {
+            note_deed(&self.deeds, past);
+        }
+        Ok(())
     }
 
     /// Notes a fact.
@@ -191,12 +236,55 @@ impl Store {
 
     /// Past leases, newest first, `most` of them.
     pub(crate) fn past(&self, most: usize) -> Result<Vec<PastLease>, StoreError> {
-        let rows: Vec<Vec<u8>> = self.read(|read| {
-            let table = read.open_table(PAST)?;
-            let rows = table.iter()?.rev().take(most);
-            rows.map(|entry| Ok(entry?.1.value().to_vec())).collect()
+        self.past_where(most, |_| true)
+    }
+
+    /// The newest past leases of those that are wanted, `most` of them.
+    pub(crate) fn past_where(
+        &self,
+        most: usize,
+        wanted: impl Fn(&PastLease) -> bool,
+    ) -> Result<Vec<PastLease>, StoreError> {
+        let mut corrupt = None;
+        let found = self.read(|read| {
+            let mut found = Vec::new();
+            for entry in read.open_table(PAST)?.iter()?.rev() {
+                if found.len() >= most {
+                    break;
+                }
+                match from_json::<PastLease>(entry?.1.value()) {
+                    Ok(past) if wanted(&past) => found.push(past),
+                    Ok(_) => (),
+                    Err(error) => {
+                        corrupt = Some(error);
+                        break;
+                    }
+                }
+            }
+            Ok(found)
         })?;
-        rows.iter().map(|row| from_json(row)).collect()
+        corrupt.map_or(Ok(found), Err)
+    }
+
+    /// Every past lease, oldest first, one at a time.
+    fn each_past(&self, mut each: impl FnMut(PastLease)) -> Result<(), StoreError> {
+        self.read(|read| {
+            for entry in read.open_table(PAST)?.iter()? {
+                let (number, row) = entry?;
+                match from_json(row.value()) {
+                    Ok(past) => each(past),
+                    Err(error) => warn!(number = number.value(), %error, "a past lease is lost"),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What the leases with a publisher came to; its faults count from a Unix time on.
+    pub(crate) fn record(&self, publisher: &AccountId, faults_since: u64) -> Record {
+        let deeds = self.deeds.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = deeds.iter().filter(|(account, _)| account == publisher);
+        Record::of(own.map(|(_, deed)| *deed), faults_since)
     }
 
     /// A fact that was noted before.
@@ -211,8 +299,7 @@ impl Store {
         &self,
         query: impl FnOnce(&redb::ReadTransaction) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
-        let outcome = self.database.begin_read().map_err(redb::Error::from);
-        outcome.and_then(|read| query(&read)).map_err(|e| StoreError::Corrupt(e.to_string()))
+        self.database.read(query).map_err(|e| StoreError::Corrupt(e.to_string()))
     }
 }
 
@@ -221,11 +308,13 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
 }
 
 /// The writer's thread: takes all that waits, commits it as one, answers each.
-fn write_all(database: &Database, mut requests: mpsc::Receiver<Request>) {
+fn write_all(database: &Durable, mut requests: mpsc::Receiver<Request>) {
     let mut batch = Vec::new();
     while requests.blocking_recv_many(&mut batch, QUEUE) > 0 {
         let (writes, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let outcome = commit(database, &writes).map_err(|e| StoreError::Write(e.to_string()));
+        let outcome = database
+            .write(|write| change(write, &writes))
+            .map_err(|e| StoreError::Write(e.to_string()));
         for reply in replies {
             // Whoever no longer waits has no use for the answer.
             let _ = reply.send(outcome.clone());
@@ -233,31 +322,27 @@ fn write_all(database: &Database, mut requests: mpsc::Receiver<Request>) {
     }
 }
 
-fn commit(database: &Database, writes: &[Write]) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    {
-        let mut leases = transaction.open_table(LEASES)?;
-        let mut past = transaction.open_table(PAST)?;
-        let mut facts = transaction.open_table(FACTS)?;
-        for write in writes {
-            match write {
-                Write::Save(id, state) => {
-                    leases.insert(&id.0, &state[..])?;
+fn change(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {
+    let mut leases = transaction.open_table(LEASES)?;
+    let mut past = transaction.open_table(PAST)?;
+    let mut facts = transaction.open_table(FACTS)?;
+    for write in writes {
+        match write {
+            Write::Save(id, state) => {
+                leases.insert(&id.0, &state[..])?;
+            }
+            Write::Finish(id, ended) => {
+                leases.remove(&id.0)?;
+                if let Some(ended) = ended {
+                    let next = past.last()?.map_or(0, |(number, _)| number.value() + 1);
+                    past.insert(next, &ended[..])?;
+                    past.retain_in(..next.saturating_sub(MOST_PAST - 1), |_, _| false)?;
                 }
-                Write::Finish(id, ended) => {
-                    leases.remove(&id.0)?;
-                    if let Some(ended) = ended {
-                        let next = past.last()?.map_or(0, |(number, _)| number.value() + 1);
-                        past.insert(next, &ended[..])?;
-                        past.retain_in(..next.saturating_sub(MOST_PAST - 1), |_, _| false)?;
-                    }
-                }
-                Write::Fact(key, value) => {
-                    facts.insert(*key, &value[..])?;
-                }
+            }
+            Write::Fact(key, value) => {
+                facts.insert(*key, &value[..])?;
             }
         }
     }
-    transaction.commit()?;
     Ok(())
 }

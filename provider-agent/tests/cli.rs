@@ -53,9 +53,13 @@ fn change(dir: &Path, from: &str, to: &str) {
 
 #[test]
 fn every_command_explains_itself_with_examples() {
-    for arguments in
-        [&["--help"][..], &["init", "--help"], &["run", "--help"], &["status", "--help"]]
-    {
+    for arguments in [
+        &["--help"][..],
+        &["init", "--help"],
+        &["run", "--help"],
+        &["status", "--help"],
+        &["history", "--help"],
+    ] {
         let help = agent(arguments);
         assert_eq!(code(&help), 0);
         assert!(out(&help).contains("Example"), "{arguments:?}: {}", out(&help));
@@ -129,6 +133,17 @@ fn a_second_agent_on_the_same_store_exits_with_five() {
     let ended = run(dir.path());
     assert_eq!(code(&ended), 5, "{}", err(&ended));
     assert!(err(&ended).contains("another provider-agent"), "{}", err(&ended));
+}
+
+#[test]
+fn a_public_record_from_an_unreachable_node_exits_with_four_and_names_it() {
+    let dir = initialised();
+    let account = format!("0x{}", "01".repeat(32));
+    let ended = agent(&["history", "--public", &account, "--config", path(dir.path())]);
+    assert_eq!(code(&ended), 4, "{}", err(&ended));
+    assert!(err(&ended).contains("ws://127.0.0.1:9"), "{}", err(&ended));
+    let mixed = agent(&["history", "--public", &account, "--limit", "3"]);
+    assert_eq!(code(&mixed), 2);
 }
 
 #[test]

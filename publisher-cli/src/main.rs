@@ -6,6 +6,7 @@ mod context;
 mod control;
 mod events;
 mod failure;
+mod history;
 mod lease;
 mod mining;
 mod order;

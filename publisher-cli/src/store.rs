@@ -9,8 +9,11 @@ use std::{
 
 use anyhow::{Context, Result};
 use codec::{Decode, Encode};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
+use zennet_store::Durable;
+
+use crate::history::journal::{Happening, Journal};
 
 const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
 /// The run that leases go on with; one row.
@@ -25,10 +28,14 @@ const NEXT_NONCE: &str = "next-nonce";
 /// Key of the last run.
 const LAST_RUN: &str = "last";
 
-/// Ended leases that are kept for `list`.
-const KEPT: usize = 200;
+/// Leases that are kept for `history`; ended ones make room.
+const KEPT: u64 = 10_000;
 
-/// A lease as it is stored.
+/// Ended leases that `list` shows.
+const LISTED: usize = 200;
+
+/// A lease as it is stored. In its row the journal follows the rest; rows of earlier versions have
+/// none.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(crate) struct StoredLease {
     /// Its number in this folder.
@@ -51,6 +58,30 @@ pub(crate) struct StoredLease {
     pub(crate) ended: Option<Ended>,
     /// Figures of both sides, as of the last writing.
     pub(crate) figures: Figures,
+    /// What happened to it.
+    #[codec(skip)]
+    pub(crate) journal: Journal,
+}
+
+impl StoredLease {
+    fn to_row(&self) -> Vec<u8> {
+        (self, &self.journal).encode()
+    }
+
+    fn from_row(mut row: &[u8]) -> Result<Self, codec::Error> {
+        let mut lease = StoredLease::decode(&mut row)?;
+        if !row.is_empty() {
+            lease.journal = Journal::decode(&mut row)?;
+        }
+        Ok(lease)
+    }
+
+    /// The lease with its end.
+    pub(crate) fn over(mut self, ended: Ended) -> Self {
+        self.ended = Some(ended);
+        self.journal.note(Happening::Ended);
+        self
+    }
 }
 
 /// What a later run needs to be found by the providers of this one, and to log in.
@@ -93,7 +124,7 @@ pub(crate) struct Figures {
 /// A handle on the store; clones share it.
 #[derive(Clone)]
 pub(crate) struct Store {
-    database: Arc<Database>,
+    database: Arc<Durable>,
 }
 
 /// Makes the data folder, which nobody else may enter.
@@ -120,67 +151,76 @@ impl Store {
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let path = path(dir);
         let failed = || format!("cannot open the store {}", path.display());
-        let database = Database::create(&path).with_context(failed)?;
+        let database = Durable::open(&path).with_context(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).with_context(failed)?;
-        let write = database.begin_write().with_context(failed)?;
-        write.open_table(LEASES).with_context(failed)?;
-        write.open_table(NUMBERS).with_context(failed)?;
-        write.open_table(RUNS).with_context(failed)?;
-        write.commit().with_context(failed)?;
+        let made = database.write(|write| {
+            write.open_table(LEASES)?;
+            write.open_table(NUMBERS)?;
+            write.open_table(RUNS)?;
+            Ok(())
+        });
+        made.with_context(failed)?;
         Ok(Store { database: Arc::new(database) })
     }
 
     /// The number of a new lease; no number is ever given twice.
     pub(crate) fn next_lease(&self) -> Result<u64> {
-        let write = self.database.begin_write()?;
-        let number = {
+        let next = self.database.write(|write| {
             let mut numbers = write.open_table(NUMBERS)?;
             let number = numbers.get(NEXT_LEASE)?.map_or(1, |n| n.value());
             numbers.insert(NEXT_LEASE, number.saturating_add(1))?;
-            number
-        };
-        write.commit()?;
-        Ok(number)
+            Ok(number)
+        });
+        Ok(next?)
     }
 
     /// The nonce that the next channel of this account has at least.
     pub(crate) fn least_nonce(&self) -> Result<u64> {
-        let read = self.database.begin_read()?;
-        Ok(read.open_table(NUMBERS)?.get(NEXT_NONCE)?.map_or(0, |n| n.value()))
+        let least = self
+            .database
+            .read(|read| Ok(read.open_table(NUMBERS)?.get(NEXT_NONCE)?.map_or(0, |n| n.value())));
+        Ok(least?)
     }
 
     /// Remembers that a nonce is used.
     pub(crate) fn used_nonce(&self, nonce: u64) -> Result<()> {
-        let write = self.database.begin_write()?;
-        {
+        let noted = self.database.write(|write| {
             let mut numbers = write.open_table(NUMBERS)?;
             let least = numbers.get(NEXT_NONCE)?.map_or(0, |n| n.value());
             numbers.insert(NEXT_NONCE, least.max(nonce.saturating_add(1)))?;
-        }
-        Ok(write.commit()?)
+            Ok(())
+        });
+        Ok(noted?)
     }
 
     /// Remembers the run durably.
     pub(crate) fn put_run(&self, run: &Run) -> Result<()> {
-        let write = self.database.begin_write()?;
-        write.open_table(RUNS)?.insert(LAST_RUN, run.encode().as_slice())?;
-        Ok(write.commit()?)
+        let bytes = run.encode();
+        let put = self.database.write(|write| {
+            write.open_table(RUNS)?.insert(LAST_RUN, bytes.as_slice())?;
+            Ok(())
+        });
+        Ok(put?)
     }
 
     /// The last run, if there was one.
     pub(crate) fn run(&self) -> Result<Option<Run>> {
-        let read = self.database.begin_read()?;
-        let bytes = read.open_table(RUNS)?.get(LAST_RUN)?.map(|run| run.value().to_vec());
-        bytes
+        let bytes = self
+            .database
+            .read(|read| Ok(read.open_table(RUNS)?.get(LAST_RUN)?.map(|run| run.value().to_vec())));
+        bytes?
             .map(|bytes| Run::decode(&mut &bytes[..]).context("the last run cannot be read"))
             .transpose()
     }
 
     /// Writes a lease durably.
     pub(crate) fn put(&self, lease: &StoredLease) -> Result<()> {
-        let write = self.database.begin_write()?;
-        write.open_table(LEASES)?.insert(lease.id, lease.encode().as_slice())?;
-        Ok(write.commit()?)
+        let bytes = lease.to_row();
+        let put = self.database.write(|write| {
+            write.open_table(LEASES)?.insert(lease.id, bytes.as_slice())?;
+            Ok(())
+        });
+        Ok(put?)
     }
 
     /// One lease.
@@ -191,18 +231,59 @@ impl Store {
 
     /// Every lease, the oldest first.
     pub(crate) fn leases(&self) -> Result<Vec<StoredLease>> {
-        let read = self.database.begin_read()?;
-        let table = read.open_table(LEASES)?;
-        let mut leases = Vec::new();
-        for entry in table.iter()? {
-            let (id, bytes) = entry?;
-            match StoredLease::decode(&mut bytes.value()) {
-                Ok(lease) => leases.push(lease),
-                Err(error) => {
-                    tracing::warn!(lease = id.value(), %error, "cannot read a stored lease");
+        let leases = self.database.read(|read| {
+            let table = read.open_table(LEASES)?;
+            let mut leases = Vec::new();
+            for entry in table.iter()? {
+                let (id, bytes) = entry?;
+                match StoredLease::from_row(bytes.value()) {
+                    Ok(lease) => leases.push(lease),
+                    Err(error) => {
+                        tracing::warn!(lease = id.value(), %error, "cannot read a stored lease");
+                    }
                 }
             }
-        }
+            Ok(leases)
+        });
+        Ok(leases?)
+    }
+
+    /// The newest leases of those that are wanted, `most` of them, the newest first.
+    pub(crate) fn newest(
+        &self,
+        most: usize,
+        wanted: impl Fn(&StoredLease) -> bool,
+    ) -> Result<Vec<StoredLease>> {
+        let found = self.database.read(|read| {
+            let table = read.open_table(LEASES)?;
+            let mut found = Vec::new();
+            for entry in table.iter()?.rev() {
+                if found.len() >= most {
+                    break;
+                }
+                let (id, bytes) = entry?;
+                match StoredLease::from_row(bytes.value()) {
+                    Ok(lease) if wanted(&lease) => found.push(lease),
+                    Ok(_) => (),
+                    Err(error) => {
+                        tracing::warn!(lease = id.value(), %error, "cannot read a stored lease");
+                    }
+                }
+            }
+            Ok(found)
+        });
+        Ok(found?)
+    }
+
+    /// What `list` shows, the newest first: every unfinished lease and the latest others.
+    pub(crate) fn listed(&self) -> Result<Vec<StoredLease>> {
+        let mut leases = self.leases()?;
+        leases.reverse();
+        let mut ended = 0;
+        leases.retain(|lease| {
+            ended += usize::from(lease.ended.is_some());
+            lease.ended.is_none() || ended <= LISTED
+        });
         Ok(leases)
     }
 
@@ -211,22 +292,37 @@ impl Store {
         Ok(self.leases()?.into_iter().filter(|lease| lease.ended.is_none()).collect())
     }
 
-    /// Forgets the oldest ended leases.
+    /// Forgets the oldest ended leases, where there are too many.
     pub(crate) fn prune(&self) -> Result<()> {
-        let ended: Vec<u64> =
-            self.leases()?.iter().filter(|l| l.ended.is_some()).map(|l| l.id).collect();
-        let surplus = ended.len().saturating_sub(KEPT);
+        self.prune_to(KEPT)
+    }
+
+    /// The table knows its length, so that only what is forgotten, and what is unfinished before
+    /// it, is read.
+    fn prune_to(&self, kept: u64) -> Result<()> {
+        let length = self.database.read(|read| Ok(read.open_table(LEASES)?.len()?))?;
+        let surplus = usize::try_from(length.saturating_sub(kept)).unwrap_or(usize::MAX);
         if surplus == 0 {
             return Ok(());
         }
-        let write = self.database.begin_write()?;
-        {
+        let pruned = self.database.write(|write| {
             let mut table = write.open_table(LEASES)?;
-            for id in &ended[..surplus] {
+            let mut oldest = Vec::new();
+            for entry in table.iter()? {
+                if oldest.len() >= surplus {
+                    break;
+                }
+                let (id, bytes) = entry?;
+                if StoredLease::from_row(bytes.value()).is_ok_and(|lease| lease.ended.is_some()) {
+                    oldest.push(id.value());
+                }
+            }
+            for id in oldest {
                 table.remove(id)?;
             }
-        }
-        Ok(write.commit()?)
+            Ok(())
+        });
+        Ok(pruned?)
     }
 }
 
@@ -266,7 +362,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn lease(id: u64, ended: bool) -> StoredLease {
+    pub(crate) fn lease(id: u64, ended: bool) -> StoredLease {
         StoredLease {
             id,
             name: format!("zn-{id}"),
@@ -278,6 +374,7 @@ pub(crate) mod tests {
             port: None,
             ended: ended.then_some(Ended { reason: CloseReason::Finished, settled: Some(5) }),
             figures: Figures::default(),
+            journal: Journal::default(),
         }
     }
 
@@ -315,12 +412,38 @@ pub(crate) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(dir.path()).unwrap();
         store.put(&lease(1, false)).unwrap();
-        for id in 2..2 + KEPT as u64 + 3 {
+        for id in 2..9 {
             store.put(&lease(id, true)).unwrap();
         }
-        store.prune().unwrap();
-        let kept = store.leases().unwrap();
-        assert_eq!(kept.len(), KEPT + 1);
-        assert_eq!((kept[0].id, kept[1].id), (1, 5));
+        let ids = || store.leases().unwrap().iter().map(|lease| lease.id).collect::<Vec<_>>();
+        store.prune_to(8).unwrap();
+        assert_eq!(ids(), [1, 2, 3, 4, 5, 6, 7, 8]);
+        store.prune_to(5).unwrap();
+        assert_eq!(ids(), [1, 5, 6, 7, 8]);
+    }
+
+    #[test]
+    fn a_row_of_an_earlier_version_is_still_read() {
+        let mut kept = lease(7, true);
+        kept.journal.note(Happening::Ready);
+        assert_eq!(StoredLease::from_row(&kept.to_row()).unwrap(), kept);
+        let old = StoredLease::from_row(&kept.encode()).unwrap();
+        assert_eq!(old, lease(7, true));
+        assert!(StoredLease::from_row(&kept.encode()[1..]).is_err());
+    }
+
+    #[test]
+    fn the_list_has_every_unfinished_lease_but_not_every_ended_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.put(&lease(1, false)).unwrap();
+        for id in 2..LISTED as u64 + 4 {
+            store.put(&lease(id, true)).unwrap();
+        }
+        let listed = store.listed().unwrap();
+        assert_eq!(listed.len(), LISTED + 1);
+        assert_eq!((listed[0].id, listed[LISTED].id), (LISTED as u64 + 3, 1));
+        let newest = store.newest(2, |lease| lease.ended.is_none()).unwrap();
+        assert_eq!(newest.iter().map(|lease| lease.id).collect::<Vec<_>>(), [1]);
     }
 }

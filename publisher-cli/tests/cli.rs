@@ -47,6 +47,7 @@ fn help_names_every_command_and_every_exit_code() {
         "submit",
         "list",
         "usage",
+        "history",
         "cancel",
         "recover",
         "completions",
@@ -85,6 +86,7 @@ fn the_options_of_submit_are_these() {
         "--asks",
         "--info-url",
         "--timeout",
+        "--max-faults",
         "--ssh-config",
         "--cpus",
     ] {
@@ -171,6 +173,10 @@ fn without_a_running_submit_there_is_nothing_to_list_or_cancel() {
     let dir = initialised();
     let list = run(dir.path(), &["list", "--json"]);
     assert_eq!((code(&list), text(&list.stdout).trim()), (0, "{\"machines\":[]}"));
+    let history = run(dir.path(), &["history", "--json"]);
+    let nothing = "{\"leases\":[],\"record\":null}";
+    assert_eq!((code(&history), text(&history.stdout).trim()), (0, nothing));
+    assert_eq!(code(&run(dir.path(), &["history", "--lease", "7"])), 1);
     let cancel = run(dir.path(), &["cancel", "--all"]);
     assert_eq!(code(&cancel), 1);
     assert!(text(&cancel.stderr).contains("nothing to cancel"), "{}", text(&cancel.stderr));

@@ -9,6 +9,8 @@ mod error;
 mod events;
 mod heads;
 mod key;
+mod reputation;
+mod settlements;
 mod storage;
 mod submit;
 
@@ -17,4 +19,9 @@ pub use error::ChainError;
 pub use events::SettledEvent;
 pub use heads::{Head, HeadStream};
 pub use key::{AccountKey, KeyError};
+pub use reputation::{
+    is_fault, Answer, Deed, PublicHistory, PublicRecord, PublicReputation, Record, Reputation,
+    ReputationError, Sums,
+};
+pub use settlements::Settlements;
 pub use submit::{Included, Opened};

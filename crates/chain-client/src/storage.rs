@@ -75,6 +75,11 @@ impl Storage {
 pub(crate) struct Key(Vec<u8>);
 
 impl Key {
+    /// The key as it is asked for.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Key of a plain value, or prefix of a map.
     pub(crate) fn of(pallet: &str, item: &str) -> Self {
         Self([twox_128(pallet.as_bytes()), twox_128(item.as_bytes())].concat())

@@ -1,6 +1,7 @@
 //! The command line. Data goes to stdout, everything said to a person to stderr.
 
 mod completions;
+mod history;
 mod init;
 mod run;
 mod status;
@@ -24,6 +25,7 @@ Examples:
   provider-agent init                    write a configuration and a key
   provider-agent run                     serve until Ctrl-C
   provider-agent status --json | jq .leases
+  provider-agent history --since 7d      past leases and what they paid
 
 Exit codes:
   0  done
@@ -40,6 +42,7 @@ enum Command {
     Init(init::Opts),
     Run(run::Opts),
     Status(status::Opts),
+    History(Box<history::Opts>),
     Completions(completions::Opts),
 }
 
@@ -51,6 +54,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Init(opts) => init::run(opts, &mut out),
         Command::Run(opts) => run::run(opts),
         Command::Status(opts) => status::run(opts, &mut out),
+        Command::History(opts) => history::run(*opts, &mut out),
         Command::Completions(opts) => completions::run(opts, &mut out),
     };
     let outcome = outcome.and_then(|code| Ok(out.flush().map(|()| code)?));

@@ -20,6 +20,8 @@ pub(crate) struct Isolation {
     pub(crate) seccomp: Seccomp,
     /// Processors of the host on which machines run; absent means all.
     pub(crate) pin_cpus: Option<String>,
+    /// Whether a machine keeps to as many of those as its part fills.
+    pub(crate) spread_cpus: bool,
     /// How far machines stand back behind the host's own work, as by nice(1).
     pub(crate) nice: u32,
     /// Rate of one machine's network, each way; absent means none.
@@ -40,6 +42,7 @@ impl Default for Isolation {
             runtime: None,
             seccomp: Seccomp::Own,
             pin_cpus: None,
+            spread_cpus: true,
             nice: 0,
             bandwidth_kbit_per_sec: None,
             disk_quota: true,

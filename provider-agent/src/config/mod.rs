@@ -112,6 +112,12 @@ pub(crate) struct Filter {
     pub(crate) publishers_allow: Vec<String>,
     #[serde(default)]
     pub(crate) publishers_deny: Vec<String>,
+    #[serde(default = "max_faults")]
+    pub(crate) max_faults: u32,
+    #[serde(default = "fault_days")]
+    pub(crate) fault_days: u32,
+    #[serde(default)]
+    pub(crate) min_settled_xen: Xen,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -152,6 +158,14 @@ impl Default for Docker {
 
 fn yes() -> bool {
     true
+}
+
+fn max_faults() -> u32 {
+    3
+}
+
+fn fault_days() -> u32 {
+    30
 }
 
 fn network() -> String {
@@ -216,6 +230,8 @@ impl Config {
         let range = f.max_lease_secs >= f.min_lease_secs;
         let at_least = "at least filter.min_lease_secs";
         ensure(range, "filter.max_lease_secs", &f.max_lease_secs, at_least)?;
+        let days = (1..=3650).contains(&f.fault_days);
+        ensure(days, "filter.fault_days", &f.fault_days, "from 1 to 3650")?;
         let image = f.admits_image(&f.default_image);
         ensure(image, "filter.default_image", &f.default_image, "one of filter.images")?;
         let grace = (1..=3_600_000).contains(&l.grace_ms);

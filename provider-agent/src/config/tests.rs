@@ -42,6 +42,16 @@ fn values_out_of_range_are_named() {
 }
 
 #[test]
+fn a_file_without_the_keys_of_records_has_their_defaults() {
+    let lines = DEFAULT.lines();
+    let without = |line: &&str| !["max_faults", "fault_days"].iter().any(|k| line.starts_with(k));
+    let text: Vec<&str> = lines.filter(without).collect();
+    let filter = parse(&text.join("\n")).unwrap().filter;
+    assert_eq!((filter.max_faults, filter.fault_days, filter.min_settled_xen), (3, 30, Xen(0)));
+    assert!(changed("fault_days = 30", "fault_days = 0").contains("filter.fault_days"));
+}
+
+#[test]
 fn a_missing_section_is_named() {
     let error = changed("[capacity]", "[capacities]");
     assert!(error.contains("capacities") || error.contains("capacity"), "{error}");

@@ -1,7 +1,5 @@
 //! The interface of a running machine: kept from its neighbours, and no faster than was agreed on.
 
-use std::{fs, path::Path};
-
 use super::program::{self, ProgramError};
 
 /// Name of a machine's only interface, as the engine gives it.
@@ -46,7 +44,9 @@ async fn inside(pid: u32, command: &[&str]) -> Result<String, ProgramError> {
 /// Name of the other end of a machine's interface.
 async fn host_end(pid: u32) -> Result<String, ProgramError> {
     let said = inside(pid, &["ip", "-o", "link", "show", "dev", INTERFACE]).await?;
-    let found = peer(&said).and_then(|index| named(Path::new("/sys/class/net"), index));
+    // Not in /sys, which shows the network that it was mounted in.
+    let all = program::run("ip", &["-o", "link", "show"]).await?;
+    let found = peer(&said).and_then(|index| named(&all, index));
     found.ok_or_else(|| ProgramError::Failed {
         program: "ip",
         arguments: format!("link show dev {INTERFACE}"),
@@ -60,11 +60,12 @@ fn peer(line: &str) -> Option<u32> {
     rest.split(':').next()?.parse().ok()
 }
 
-/// The interface that has a number.
-fn named(folder: &Path, index: u32) -> Option<String> {
-    fs::read_dir(folder).ok()?.flatten().find_map(|entry| {
-        let found = fs::read_to_string(entry.path().join("ifindex")).ok()?;
-        (found.trim().parse() == Ok(index)).then(|| entry.file_name().into_string().ok())?
+/// The interface that has a number, in lines like `18: veth12@if7: <BROADCAST,…`.
+fn named(lines: &str, index: u32) -> Option<String> {
+    lines.lines().find_map(|line| {
+        let (number, rest) = line.split_once(": ")?;
+        let name = rest.split(['@', ':']).next()?;
+        (number.parse() == Ok(index)).then(|| name.into())
     })
 }
 
@@ -76,8 +77,10 @@ mod tests {
     fn the_other_end_is_found_by_its_number() {
         assert_eq!(peer("7: eth0@if18: <BROADCAST,UP> mtu 1500"), Some(18));
         assert_eq!(peer("7: eth0: <BROADCAST,UP> mtu 1500"), None);
-        assert_eq!(named(Path::new("/sys/class/net"), 1).as_deref(), Some("lo"));
-        assert_eq!(named(Path::new("/sys/class/net"), u32::MAX), None);
+        let all = "1: lo: <LOOPBACK>\n18: veth1@if7: <BROADCAST>\n118: veth2@if9: <BROADCAST>\n";
+        assert_eq!(named(all, 18).as_deref(), Some("veth1"));
+        assert_eq!(named(all, 1).as_deref(), Some("lo"));
+        assert_eq!(named(all, 8), None);
     }
 
     #[test]

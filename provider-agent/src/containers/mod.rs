@@ -5,6 +5,7 @@ mod disk;
 mod firewall;
 mod host;
 mod link;
+mod processors;
 mod program;
 mod seccomp;
 mod spec;
@@ -24,7 +25,7 @@ use std::{
 
 use bollard::{
     errors::Error as ApiError,
-    models::{NetworkCreateRequest, NetworkInspect},
+    models::{ContainerSummary, NetworkCreateRequest, NetworkInspect},
     query_parameters::{
         CreateContainerOptions, CreateImageOptions, InspectContainerOptions, InspectNetworkOptions,
         ListContainersOptions,
@@ -209,7 +210,9 @@ impl Engine {
                 disk = Some(self.disk(spec, volumes.len()).await?);
             }
             let quota = disk.is_none() && self.quota.load(Ordering::Relaxed);
-            let body = spec.body(self, quota, disk.as_ref(), volumes);
+            let _turn = processors::turn().await;
+            let processors = self.processors(spec.resources.cpu_millis).await?;
+            let body = spec.body(self, quota, disk.as_ref(), volumes, processors);
             let options =
                 CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
             match self.docker.create_container(Some(options), body).await {
@@ -238,6 +241,42 @@ impl Engine {
             }
         }
         Err(last)
+    }
+
+    /// Processors for a machine, besides those that machines of all providers here keep to.
+    async fn processors(&self, millis: u32) -> Result<Option<String>, EngineError> {
+        let isolation = &self.host.isolation;
+        let allowed = match &isolation.pin_cpus {
+            Some(list) => processors::parse(list),
+            None => processors::online(),
+        };
+        if !isolation.spread_cpus {
+            return Ok(isolation.pin_cpus.clone());
+        }
+        let mut taken = Vec::new();
+        for container in self.labelled(RUN.into()).await? {
+            let id = container.id.unwrap_or_default();
+            let found = self.docker.inspect_container(&id, None::<InspectContainerOptions>).await;
+            // One that is gone by now takes nothing.
+            let Ok(Some(config)) = found.map(|found| found.host_config) else { continue };
+            let quota = config.cpu_quota.unwrap_or_default();
+            let period = config.cpu_period.filter(|period| *period > 0).unwrap_or(1);
+            taken.push(processors::Taken {
+                processors: processors::parse(&config.cpuset_cpus.unwrap_or_default()),
+                millis: u32::try_from(quota.saturating_mul(1000) / period).unwrap_or_default(),
+            });
+        }
+        let chosen = processors::choose(&allowed, &taken, millis);
+        Ok(chosen.or_else(|| isolation.pin_cpus.clone()))
+    }
+
+    /// Containers with a label, running or not.
+    async fn labelled(&self, label: String) -> Result<Vec<ContainerSummary>, EngineError> {
+        let filters = HashMap::from([("label".to_owned(), vec![label])]);
+        let options =
+            ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
+        let found = self.docker.list_containers(Some(options)).await;
+        found.map_err(EngineError::refused("list containers"))
     }
 
     async fn disk(&self, spec: &Spec, volumes: usize) -> Result<disk::Disk, EngineError> {
@@ -323,12 +362,7 @@ impl Engine {
     /// Removes this provider's containers, of earlier runs too, but those of the names that are
     /// kept; gives their number.
     pub(crate) async fn sweep(&self, kept: &HashSet<String>) -> Result<usize, EngineError> {
-        let label = format!("{PROVIDER}={}", self.owner);
-        let filters = HashMap::from([("label".to_owned(), vec![label])]);
-        let options =
-            ListContainersOptions { all: true, filters: Some(filters), ..Default::default() };
-        let found = self.docker.list_containers(Some(options)).await;
-        let found = found.map_err(EngineError::refused("list containers"))?;
+        let found = self.labelled(format!("{PROVIDER}={}", self.owner)).await?;
         let mut removed = 0;
         for container in found {
             let Some(id) = container.id else { continue };

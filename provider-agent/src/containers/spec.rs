@@ -80,6 +80,7 @@ impl Spec {
         quota: bool,
         disk: Option<&Disk>,
         volumes: &[String],
+        processors: Option<String>,
     ) -> ContainerCreateBody {
         let labels = [(PROVIDER, &engine.owner), (LEASE, &self.lease), (RUN, &engine.run)];
         ContainerCreateBody {
@@ -96,7 +97,10 @@ impl Spec {
                 ..Default::default()
             }),
             stop_signal: Some("SIGTERM".into()),
-            host_config: Some(self.host_config(engine, quota, disk, volumes)),
+            host_config: Some(HostConfig {
+                cpuset_cpus: processors,
+                ..self.host_config(engine, quota, disk, volumes)
+            }),
             ..Default::default()
         }
     }
@@ -132,7 +136,6 @@ impl Spec {
             cpu_period: Some(period),
             cpu_quota: Some(quota),
             cpu_shares: Some(shares(cpu_millis, isolation.nice)),
-            cpuset_cpus: isolation.pin_cpus.clone(),
             memory: Some(memory),
             // The same number means no swap.
             memory_swap: Some(memory),

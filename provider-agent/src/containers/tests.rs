@@ -73,7 +73,7 @@ impl Drop for TestEngine {
         let (mut docker, mut isolation) =
             (self.config.docker.clone(), self.config.isolation.clone());
         docker.host = None;
-        isolation.disk_quota = false;
+        (isolation.disk_quota, isolation.require_firewall) = (false, false);
         let owner = self.owner.clone();
         let clean = async move {
             let engine = Engine::connect(&docker, &isolation, owner).await.unwrap();
@@ -341,6 +341,30 @@ async fn an_engine_elsewhere_is_used_only_where_no_firewall_is_asked_for() {
     assert!(matches!(refused, EngineError::NoFirewall(_)), "{refused}");
     let used = TestEngine::changed(host, |isolation| isolation.require_firewall = false).await;
     assert!(!used.unwrap().engine.host.disks.usable);
+}
+
+#[tokio::test]
+async fn a_machine_keeps_to_the_processors_that_are_left_for_it() {
+    let pinned = |list: &str, spread: bool| {
+        let list = list.to_owned();
+        TestEngine::changed(default_host(), move |isolation| {
+            isolation.pin_cpus = Some(list);
+            isolation.spread_cpus = spread;
+        })
+    };
+    let count = processors::online().len();
+    let all = format!("0-{}", count - 1);
+    let test = pinned(&all, true).await.unwrap();
+    let spread = Running::of(test, IMAGE).await;
+    // Half a processor was agreed on.
+    assert!(allowed(spread.pid).parse::<u16>().is_ok(), "{}", allowed(spread.pid));
+    let every = Running::of(pinned(&all, false).await.unwrap(), IMAGE).await;
+    assert_eq!(allowed(every.pid), if count > 1 { all } else { "0".into() });
+}
+
+/// Processors that a process may run on.
+fn allowed(pid: u32) -> String {
+    status_of(pid, "Cpus_allowed_list")
 }
 
 #[tokio::test]

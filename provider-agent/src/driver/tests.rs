@@ -3,8 +3,10 @@ mod scene;
 use tokio::time::timeout;
 
 use self::scene::{cpu, Scene, ID, WAIT};
+use zennet_primitives::pow::Role;
+
 use super::*;
-use crate::meet::Old;
+use crate::{history::journal::Happening, meet::Old};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -50,7 +52,35 @@ async fn a_paid_lease_runs_ends_and_is_filed_with_what_was_paid() {
     let past = store.past(9).unwrap();
     assert_eq!((past.len(), past[0].paid, past[0].settled), (1, 3000, Some(3000)));
     assert_eq!((past[0].vouchers, past[0].reason), (3, CloseReason::Finished));
+    assert_eq!(past[0].closed_by, Some(Role::Publisher));
+    let proof = past[0].voucher.clone().unwrap();
+    assert_eq!((proof.cumulative, proof.signature), (3000, hex::encode(voucher.signature.0)));
+    let terms = past[0].terms.clone().unwrap();
+    assert_eq!((terms.deposit, terms.tick_ms), (1_000_000_000, 500));
+    use Happening::{Closing, Ended as Over, Final, Negotiated, Ready, Settling};
+    assert_eq!(happenings(&past[0]), [Negotiated, Final, Ready, Closing, Settling, Over]);
+    assert!(past[0].events.iter().all(|entry| entry.at_ms >= 1_600_000_000_000));
     assert!(board.is_empty());
+}
+
+fn happenings(past: &PastLease) -> Vec<Happening> {
+    past.events.iter().map(|entry| entry.event).collect()
+}
+
+#[test]
+fn a_lease_that_an_earlier_version_stored_is_still_read() {
+    let kept = Kept {
+        began_at: 7,
+        endpoint: "/ip4/127.0.0.1/tcp/1".into(),
+        banked: Banked::default(),
+        provider: scene::provider(),
+        journal: Journal { left_out: 3, ..Default::default() },
+    };
+    assert_eq!(Kept::read(&kept.to_row()).unwrap().journal, kept.journal);
+    let old = Kept::read(&kept.encode()).unwrap();
+    assert_eq!((old.began_at, old.journal), (7, Journal::default()));
+    let garbage = [kept.to_row(), vec![0]].concat();
+    assert!(Kept::read(&garbage).is_none());
 }
 
 #[tokio::test]
@@ -96,6 +126,10 @@ async fn whoever_stops_paying_is_frozen_and_then_settled_with_the_last_voucher()
     let settled = scene.settle().await.expect("the last voucher is settled");
     assert_eq!(settled.payload.cumulative, 1000);
     assert_eq!(scene.ended().await.reason, CloseReason::NotPaid);
+    let past = store.past(1).unwrap().remove(0);
+    assert_eq!(past.closed_by, Some(Role::Provider));
+    assert!(happenings(&past).contains(&Happening::Frozen), "{:?}", past.events);
+    assert_eq!(store.record(&past.publisher.parse().unwrap(), 0).faults, Some(1));
 }
 
 #[tokio::test]
@@ -137,6 +171,9 @@ async fn a_connection_that_is_built_again_goes_on_with_the_next_tick() {
     let settled = scene.settle_after_last_usage(2500).await;
     assert_eq!(settled, 2500);
     assert_eq!(scene.ended().await.reason, CloseReason::Finished);
+    let told = happenings(&store.past(1).unwrap()[0]);
+    let at = |wanted| told.iter().position(|event| *event == wanted);
+    assert!(at(Happening::Lost).is_some() && at(Happening::Lost) < at(Happening::Back), "{told:?}");
 }
 
 #[tokio::test]
@@ -260,5 +297,12 @@ async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     events.send(ProviderEvent::Settled { paid: 1000 }).await.unwrap();
     timeout(WAIT, driver).await.unwrap().unwrap();
     assert!(store.leases().unwrap().is_empty());
-    assert_eq!(store.past(1).unwrap()[0].settled, Some(1000));
+    let past = store.past(1).unwrap().remove(0);
+    assert_eq!(
+        (past.settled, past.voucher.as_ref().map(|v| v.cumulative)),
+        (Some(1000), Some(1000))
+    );
+    let told = happenings(&past);
+    assert_eq!(told[..3], [Happening::Negotiated, Happening::Final, Happening::Ready]);
+    assert!(told.contains(&Happening::Restarted), "{told:?}");
 }

@@ -47,11 +47,33 @@ async fn a_running_daemon_answers_with_its_leases_and_the_past() {
     let report = ask(dir.path()).await.unwrap().unwrap();
     assert!(report.running);
     assert_eq!(report.leases, vec![lease]);
-    assert_eq!(report.past, vec![past]);
+    assert_eq!(report.past, vec![past.clone()]);
+    let query = Query { limit: 9, ..Query::default() };
+    let history = ask_history(dir.path(), query).await.unwrap().unwrap();
+    assert_eq!(history, History { leases: report.past, record: None });
     let daemon = report.daemon.unwrap();
     assert_eq!((daemon.best, daemon.finalized, daemon.capacity.leases), (7, 5, 8));
     drop(socket);
     assert!(ask(dir.path()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_tool_that_only_reads_gets_the_status_and_a_bad_request_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let _socket = listen(dir.path(), source(Store::open(dir.path()).unwrap())).unwrap();
+    let said = |words: &'static [u8]| {
+        let dir = dir.path();
+        async move {
+            let mut stream = connect(dir).await.unwrap();
+            stream.write_all(words).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).await.unwrap();
+            text
+        }
+    };
+    assert!(said(b"").await.starts_with("{\"Ok\":{\"running\":true"));
+    assert!(said(b"\"shutdown\"\n").await.contains("bad request"));
 }
 
 #[tokio::test]

@@ -13,6 +13,11 @@ pub(crate) fn past(reason: CloseReason) -> PastLease {
         settled: Some(3),
         vouchers: 4,
         usage: PastLease::usage_of(None),
+        closed_by: None,
+        terms: None,
+        voucher: None,
+        events: Vec::new(),
+        events_left_out: 0,
     }
 }
 
@@ -32,7 +37,7 @@ async fn saved_leases_are_there_after_reopening() {
 }
 
 /// The writer's thread lets go of the file a moment after the last handle.
-fn reopen(dir: &Path) -> Store {
+pub(crate) fn reopen(dir: &Path) -> Store {
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         match Store::open(dir) {
@@ -73,6 +78,52 @@ async fn past_leases_come_newest_first() {
     store.finish(Hash::zero(), Some(&new)).await.unwrap();
     assert_eq!(store.past(1).unwrap(), vec![new.clone()]);
     assert_eq!(store.past(9).unwrap(), vec![new, old]);
+}
+
+#[tokio::test]
+async fn all_of_a_past_lease_is_there_after_reopening() {
+    use crate::history::journal::Happening;
+    let dir = tempfile::tempdir().unwrap();
+    let lease = PastLease {
+        closed_by: Some(Role::Publisher),
+        terms: Some(crate::history::terms::tests::record()),
+        voucher: Some(VoucherRecord {
+            cumulative: u128::MAX,
+            usage_hash: "0x00".into(),
+            signature: "ff".into(),
+        }),
+        events: vec![Entry { at_ms: 5, event: Happening::Lost }],
+        events_left_out: 7,
+        ..past(CloseReason::Finished)
+    };
+    let store = Store::open(dir.path()).unwrap();
+    store.finish(Hash::zero(), Some(&lease)).await.unwrap();
+    drop(store);
+    assert_eq!(reopen(dir.path()).past(1).unwrap(), vec![lease]);
+}
+
+#[tokio::test]
+async fn a_past_lease_of_an_earlier_version_is_still_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let old = br#"{"announcement":"0x01","publisher":"5x","channel":null,"began_at":1,"ended_at":2,
+        "reason":"finished","due":340282366920938463463374607431768211455,"paid":3,"settled":3,
+        "vouchers":4,"usage":null}"#;
+    store.write(Write::Finish(Hash::zero(), Some(old.to_vec()))).await.unwrap();
+    assert_eq!(store.past(1).unwrap(), vec![past(CloseReason::Finished)]);
+}
+
+#[tokio::test]
+async fn a_past_lease_that_cannot_be_read_is_named_and_loses_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    store.write(Write::Finish(Hash::zero(), Some(b"{}".to_vec()))).await.unwrap();
+    let publisher = AccountId::new([1; 32]);
+    let good = PastLease { publisher: publisher.to_string(), ..past(CloseReason::NotPaid) };
+    store.finish(Hash::zero(), Some(&good)).await.unwrap();
+    assert!(matches!(store.past(9), Err(StoreError::Corrupt(_))));
+    drop(store);
+    assert_eq!(reopen(dir.path()).record(&publisher, 0).faults, Some(1));
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     let machines = match ask(&data_dir, &request).await? {
         Some(answer) => answer.machines,
         None if store::exists(&data_dir) => {
-            let leases = Store::open(&data_dir)?.leases()?;
+            let leases = Store::open(&data_dir)?.listed()?;
             let open = leases.iter().filter(|lease| lease.ended.is_none()).count();
             if open > 0 {
                 eprintln!(
@@ -33,7 +33,7 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
                      on with those whose machines are live, `publisher-cli recover` settles all"
                 );
             }
-            leases.iter().rev().map(|lease| stored_machine(lease, |a| a.to_ss58check())).collect()
+            leases.iter().map(|lease| stored_machine(lease, |a| a.to_ss58check())).collect()
         }
         None => Vec::new(),
     };

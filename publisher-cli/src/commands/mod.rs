@@ -3,6 +3,7 @@
 mod account;
 mod cancel;
 mod completions;
+mod history;
 mod identity;
 mod init;
 mod list;
@@ -56,6 +57,7 @@ enum Command {
     Submit(Box<submit::Opts>),
     List(list::Opts),
     Usage(usage::Opts),
+    History(history::Opts),
     Cancel(cancel::Opts),
     Resume(resume::Opts),
     Recover(recover::Opts),
@@ -96,6 +98,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Submit(opts) => submit::run(*opts, &context).await,
         Command::List(opts) => list::run(&opts, &context).await,
         Command::Usage(opts) => usage::run(opts, &context).await,
+        Command::History(opts) => history::run(&opts, &context).await,
         Command::Cancel(opts) => cancel::run(opts, &context).await,
         Command::Resume(opts) => resume::run(&opts, &context).await,
         Command::Recover(opts) => recover::run(&opts, &context).await,

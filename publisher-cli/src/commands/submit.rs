@@ -18,6 +18,7 @@ use crate::{
     context::{addresses, check_coin, node_failure, Context, Lock},
     control::{registry::Registry, server, socket},
     events::Event,
+    history::screen::Screen,
     lease::{recover::Recovery, seats::Seats},
     mining,
     order::{
@@ -96,6 +97,9 @@ pub(crate) struct Opts {
     /// How long a provider whose connection is lost is waited for; its machine is frozen meanwhile
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::time)]
     patience: Duration,
+    /// Leases that a provider's fault may have ended in the last 30 days; one with more is turned away
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    max_faults: u32,
     /// Where to write the configuration for ssh [default: ssh_config in --dir]
     #[arg(long, value_name = "PATH")]
     ssh_config: Option<PathBuf>,
@@ -147,6 +151,7 @@ impl Opts {
             info_url: self.info_url.clone(),
             timeout: self.timeout,
             patience: self.patience,
+            max_faults: self.max_faults,
         })
     }
 
@@ -170,6 +175,7 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let lock = Lock::take(&config.data_dir)?;
     let store = Store::open(&config.data_dir)?;
     store.prune()?;
+    let screen = Screen::new(&store, spec.max_faults)?;
     let chain = context.chain(&config).await?;
     let policy = spec.policy(chain.constants())?;
     let account = key.account();
@@ -220,8 +226,8 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         secs,
     });
 
-    let wanted =
-        Wanted { announcement, body, policy, limits: spec.limits(), timeout: spec.timeout };
+    let (limits, timeout) = (spec.limits(), spec.timeout);
+    let wanted = Wanted { announcement, body, policy, limits, screen, timeout };
     let order = Order {
         chain,
         key,
@@ -349,7 +355,7 @@ mod tests {
         assert_eq!(spec.images, ["a", "b"]);
         assert_eq!(spec.lease, LeaseRange { min_secs: 60, max_secs: 7200 });
         assert_eq!((spec.tick_ms, spec.prepaid), (500, false));
-        assert_eq!((spec.max_price, spec.max_rates), (None, None));
+        assert_eq!((spec.max_price, spec.max_rates, spec.max_faults), (None, None, 3));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The side of the socket that `list`, `usage` and `cancel` have.
+//! The side of the socket that `list`, `usage`, `history` and `cancel` have.
 
 use std::{io, path::Path, time::Duration};
 

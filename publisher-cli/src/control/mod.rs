@@ -1,4 +1,4 @@
-//! The socket on which a running `submit` answers `list`, `usage` and `cancel`.
+//! The socket on which a running `submit` answers `list`, `usage`, `history` and `cancel`.
 //!
 //! One request and one answer for each connection, each a line of JSON.
 
@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::output::{Machine, MachineUsage};
+use crate::{
+    history::{History, Query},
+    output::{Machine, MachineUsage},
+};
 
 /// Longest request, bytes.
 const MAX_REQUEST: u64 = 4096;
 
 /// Longest answer, bytes.
-const MAX_ANSWER: u64 = 4 << 20;
+const MAX_ANSWER: u64 = 128 << 20;
 
 /// What is asked.
 #[derive(Clone, Serialize, Deserialize, PartialEq, Eq, Debug)]
@@ -38,6 +41,8 @@ pub(crate) enum Verb {
     Usage,
     /// End leases.
     Cancel,
+    /// Terms, figures and events of leases.
+    History(Query),
 }
 
 /// What is answered.
@@ -49,6 +54,9 @@ pub(crate) struct Answer {
     pub(crate) machines: Vec<Machine>,
     /// Their usage.
     pub(crate) usage: Vec<MachineUsage>,
+    /// What is kept of leases.
+    #[serde(default)]
+    pub(crate) history: History,
 }
 
 /// Where the socket of a data folder is.

@@ -11,6 +11,7 @@ use zennet_transport::Connection;
 
 use super::{Answer, Request, Verb};
 use crate::{
+    history,
     lease::{
         status::{stored_machine, stored_usage, Status},
         wire::LinkWire,
@@ -99,6 +100,13 @@ impl Registry {
         let answer = match request.verb {
             Verb::List => Answer { machines: self.machines(wanted), ..Answer::default() },
             Verb::Usage => Answer { usage: self.usage(wanted), ..Answer::default() },
+            Verb::History(query) => {
+                let address = &self.address;
+                match history::of_store(&self.store, &query, |account| address(account)) {
+                    Ok(history) => Answer { history, ..Answer::default() },
+                    Err(error) => Answer { error: Some(format!("{error:#}")), ..Answer::default() },
+                }
+            }
             Verb::Cancel => {
                 let live = self.live(wanted);
                 let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
@@ -127,12 +135,12 @@ impl Registry {
     fn machines(&self, wanted: impl Fn(&str) -> bool) -> Vec<Machine> {
         let mut machines = self.live(&wanted);
         let live: Vec<u64> = machines.iter().map(|machine| machine.lease).collect();
-        let stored = self.store.leases().unwrap_or_else(|error| {
+        let stored = self.store.listed().unwrap_or_else(|error| {
             tracing::warn!(%error, "cannot read the store");
             Vec::new()
         });
         let address = &self.address;
-        let past = stored.iter().rev().filter(|lease| !live.contains(&lease.id));
+        let past = stored.iter().filter(|lease| !live.contains(&lease.id));
         machines.extend(past.map(|lease| stored_machine(lease, |a| address(a))));
         machines.retain(|machine| wanted(&machine.machine));
         machines
@@ -203,6 +211,18 @@ mod tests {
         let twice = ask(&registry, Verb::Cancel, None);
         assert_eq!(twice.machines.len(), 2);
         assert_eq!(one_stopped.try_recv(), Ok(CloseReason::Finished));
+    }
+
+    #[test]
+    fn the_history_comes_from_the_store_with_the_chains_addresses() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        registry.store.put(&crate::store::tests::lease(7, true)).unwrap();
+        let query = history::Query { provider: None, lease: Some(7), limit: 5 };
+        let answer = ask(&registry, Verb::History(query), None);
+        let leases: Vec<_> =
+            answer.history.leases.iter().map(|l| (l.lease, &*l.provider)).collect();
+        assert_eq!((answer.error, leases), (None, vec![(7, "5F")]));
     }
 
     #[test]

@@ -10,7 +10,9 @@ use tokio::{
 };
 use zennet_chain_client::AccountKey;
 use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
-use zennet_primitives::{channel::ChannelId, close::CloseReason, usage::Usage};
+use zennet_primitives::{
+    channel::ChannelId, close::CloseReason, frame::Frame, pow::Role, usage::Usage,
+};
 
 use super::{
     clock::Clock,
@@ -22,7 +24,13 @@ use super::{
         ChannelChange, LeaseChain, OpenError, OpenedChannel, Rejoined, Shell, Wire, WireError,
     },
 };
-use crate::store::{Ended, Store, StoredLease};
+use crate::{
+    history::{
+        journal::{Happening, Journal},
+        screen::Screen,
+    },
+    store::{Ended, Store, StoredLease},
+};
 
 /// Results of tasks that may wait for the driver.
 const INBOX: usize = 32;
@@ -47,6 +55,8 @@ pub(crate) struct Parts<W, C, S> {
     pub(crate) seats: Seats,
     /// Where leases are kept.
     pub(crate) store: Store,
+    /// Which providers are dealt with.
+    pub(crate) screen: Screen,
 }
 
 /// How others reach a lease's driver and hear of it.
@@ -73,7 +83,11 @@ pub(crate) struct Earlier {
 
 /// What comes back from a lease's own tasks.
 pub(super) enum Input {
-    Identity { mined: bool },
+    Identity {
+        mined: bool,
+    },
+    /// The provider's past speaks against it.
+    Unwelcome,
     Open(Result<OpenedChannel, OpenError>),
 }
 
@@ -97,6 +111,7 @@ pub(crate) struct Lease<W, C, S: Shell> {
     parked: Option<Parked>,
     pub(super) seat: Option<usize>,
     pub(super) stored: Option<StoredLease>,
+    pub(super) journal: Journal,
     /// The transaction that opens the channel is out and nothing is known of it.
     open_unknown: bool,
     pub(super) reclaiming: bool,
@@ -119,6 +134,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             parked: None,
             seat: None,
             stored: None,
+            journal: Journal::default(),
             open_unknown: false,
             reclaiming: false,
             timer_denied: false,
@@ -158,6 +174,8 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             status.opened = true;
             status.follow(&self.parts.machine);
         });
+        self.journal = lease.journal.clone();
+        self.journal.note(Happening::Restarted);
         self.stored = Some(lease);
         self.watch(channel, 0);
         self.queue.extend(nonce.map(|nonce| PublisherEvent::ChannelOpened { nonce }));
@@ -237,6 +255,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     async fn input(&mut self, input: Input) -> Option<PublisherEvent> {
         match input {
             Input::Identity { mined } => Some(PublisherEvent::IdentityChecked { mined }),
+            Input::Unwelcome => Some(PublisherEvent::Stop(CloseReason::RequirementsNotMet)),
             Input::Open(Ok(opened)) => {
                 if let Err(error) = self.parts.store.used_nonce(opened.nonce) {
                     tracing::warn!(%error, "cannot store the channel's nonce");
@@ -284,8 +303,18 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
 
     async fn step(&mut self, event: PublisherEvent) {
         let timer = matches!(event, PublisherEvent::Timer);
+        let who = match event {
+            PublisherEvent::Received(Frame::Close(_)) => Role::Provider,
+            _ => Role::Publisher,
+        };
+        let open = self.parts.machine.close_reason().is_none();
         match self.parts.machine.step(event, self.clock.now()) {
-            Ok(step) => self.adopt(step).await,
+            Ok(step) => {
+                if open && step.next.close_reason().is_some() {
+                    self.journal.closed_by = Some(who);
+                }
+                self.adopt(step).await;
+            }
             Err(denied) => {
                 tracing::debug!(lease = self.parts.id, %denied, "dropped an event");
                 self.timer_denied |= timer;
@@ -347,6 +376,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     }
 
     pub(super) async fn tell(&mut self, what: What) {
+        self.journal.hear(&what);
         let news = News { lease: self.parts.id, at: Instant::now(), what };
         let _ = self.lines.news.send(news).await;
     }
@@ -384,9 +414,11 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         let done = settled.is_some() || !(opened || self.open_unknown);
         if self.stored.is_some() {
             let machine = self.parts.machine.clone();
-            let ended = done.then_some(Ended { reason, settled });
-            if let Some(Err(error)) = self.record(&machine, ended).map(|l| self.parts.store.put(&l))
-            {
+            let last = self.record(&machine).map(|lease| match done {
+                true => lease.over(Ended { reason, settled }),
+                false => lease,
+            });
+            if let Some(Err(error)) = last.map(|lease| self.parts.store.put(&lease)) {
                 tracing::error!(lease = self.parts.id, %error, "cannot store the end of the lease");
             }
         }

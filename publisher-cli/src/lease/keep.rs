@@ -10,7 +10,7 @@ use super::{
     driver::Lease,
     world::{LeaseChain, Shell, Wire},
 };
-use crate::store::{Ended, StoredLease};
+use crate::store::StoredLease;
 
 /// How often the store is tried before a promise is given up.
 const STORE_ATTEMPTS: u32 = 3;
@@ -21,7 +21,7 @@ const STORE_PAUSE: Duration = Duration::from_millis(200);
 impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     /// Writes the lease durably; whether that worked.
     pub(super) async fn persist(&mut self, machine: &Publisher) -> bool {
-        let Some(lease) = self.record(machine, None) else { return true };
+        let Some(lease) = self.record(machine) else { return true };
         for attempt in 1..=STORE_ATTEMPTS {
             let (store, record) = (self.parts.store.clone(), lease.clone());
             let written = tokio::task::spawn_blocking(move || store.put(&record)).await;
@@ -42,7 +42,8 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         false
     }
 
-    pub(super) fn record(&self, machine: &Publisher, ended: Option<Ended>) -> Option<StoredLease> {
+    /// The lease as it stands, without an end.
+    pub(super) fn record(&self, machine: &Publisher) -> Option<StoredLease> {
         let earlier = self.stored.as_ref();
         let terms: Option<&Terms> = machine.terms().or(earlier.map(|lease| &lease.terms));
         let status = self.lines.status.borrow();
@@ -55,8 +56,9 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             since: earlier.map_or_else(unix_secs, |lease| lease.since),
             transactions: status.transactions,
             port: status.port.or(earlier.and_then(|lease| lease.port)),
-            ended,
+            ended: None,
             figures: super::status::figures(machine),
+            journal: self.journal.clone(),
         })
     }
 }

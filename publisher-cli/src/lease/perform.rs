@@ -23,7 +23,13 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             }
             PublisherAction::CheckIdentity(account) => {
                 let (chain, inbox) = (self.parts.chain.clone(), self.inbox.0.clone());
+                let screen = self.parts.screen.clone();
                 self.tasks.spawn(async move {
+                    if let Err(why) = screen.admit(&account).await {
+                        tracing::warn!(provider = %account, %why, "a provider is turned away");
+                        let _ = inbox.send(Input::Unwelcome).await;
+                        return;
+                    }
                     let mined = chain.is_mined_provider(account).await.unwrap_or_else(|error| {
                         tracing::warn!(%error, "cannot check the provider's identity");
                         false

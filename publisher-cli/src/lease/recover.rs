@@ -19,7 +19,10 @@ use super::{
     wire::LinkWire,
     world::{Rejoined, Shell},
 };
-use crate::store::{Ended, Store, StoredLease};
+use crate::{
+    history::screen::Screen,
+    store::{Ended, Store, StoredLease},
+};
 
 /// Time after which a transaction that opens a channel can no longer get into a block, seconds.
 const OPEN_SECS: u64 = 240;
@@ -68,8 +71,7 @@ impl Recovery {
             match self.look(&lease).await? {
                 Found::Open(channel, nonce) => open.push(Earlier { lease, channel, nonce }),
                 Found::Over(reason) => {
-                    let ended = Some(Ended { reason, settled: None });
-                    self.store.put(&StoredLease { ended, ..lease })?;
+                    self.store.put(&lease.over(Ended { reason, settled: None }))?;
                 }
                 Found::Unclear => {
                     tracing::warn!(lease = lease.id, "its channel may still be opened: try later");
@@ -122,6 +124,7 @@ impl Recovery {
             session: Session::from_seed(earlier.lease.session_seed),
             seats: Seats::new(0),
             store: self.store,
+            screen: Screen::default(),
         };
         let lines = Lines { stops, status, news, links };
         Ok(Box::pin(Lease::new(parts, lines).settle(earlier)).await)

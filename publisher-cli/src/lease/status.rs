@@ -232,6 +232,7 @@ mod tests {
             port: None,
             ended: None,
             figures: Figures { paid: 9, ..Figures::default() },
+            journal: Default::default(),
         };
         let open = stored_machine(&lease, |_| "5F".into());
         assert_eq!((open.phase.as_str(), open.paid), ("unsettled", 9));

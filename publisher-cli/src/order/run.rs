@@ -21,6 +21,7 @@ use super::report::{status, Report};
 use crate::{
     control::registry::{Entry, Registry},
     failure::Failure,
+    history::screen::Screen,
     lease::{
         chain::NodeChain,
         driver::{Earlier, Lease, Lines, Parts},
@@ -82,6 +83,8 @@ pub(crate) struct Wanted {
     pub(crate) policy: PublisherPolicy,
     /// How long is waited.
     pub(crate) limits: PublisherLimits,
+    /// Which providers are dealt with.
+    pub(crate) screen: Screen,
     /// Time in which all machines must be ready.
     pub(crate) timeout: Duration,
 }
@@ -294,6 +297,7 @@ impl Running {
             session,
             seats: self.order.seats.clone(),
             store: self.order.store.clone(),
+            screen: wanted.screen,
         };
         let (rejoined, links) = mpsc::channel(1);
         let lines = Lines { stops, status: told, news: self.news.clone(), links };
@@ -415,6 +419,7 @@ impl Running {
             session: Session::from_seed(earlier.lease.session_seed),
             seats: self.order.seats.clone(),
             store: self.order.store.clone(),
+            screen: Screen::default(),
         };
         self.live += 1;
         self.leases.spawn(async move {

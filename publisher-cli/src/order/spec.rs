@@ -51,6 +51,8 @@ pub(crate) struct Spec {
     pub(crate) timeout: Duration,
     /// How long a provider whose connection is lost is waited for.
     pub(crate) patience: Duration,
+    /// Leases that a provider's fault may have ended lately.
+    pub(crate) max_faults: u32,
 }
 
 impl Spec {
@@ -205,6 +207,7 @@ pub(crate) mod tests {
             info_url: String::new(),
             timeout: Duration::from_secs(120),
             patience: Duration::from_secs(600),
+            max_faults: 3,
         }
     }
 

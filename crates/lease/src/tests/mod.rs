@@ -1,9 +1,11 @@
 //! Claims about both machines together. What one of them does with hostile input is in
-//! [`hostile`]; what holds whatever happens is in [`properties`].
+//! [`hostile`]; what holds whatever happens is in [`properties`], and in [`model`] for every
+//! order in which it can happen.
 
 mod hostile;
 mod lease;
 mod meeting;
+mod model;
 mod pair;
 mod properties;
 mod setups;

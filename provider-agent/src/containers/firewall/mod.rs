@@ -16,7 +16,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::{sync::Mutex, task::JoinHandle, time::interval};
@@ -103,7 +103,10 @@ impl Firewall {
 
     /// Whether the bridge stands where the rules are; only then they mean anything.
     pub(crate) fn covers_bridge(&self) -> Result<(), FirewallError> {
-        if Path::new("/sys/class/net").join(&self.names.bridge).exists() {
+        // Not in /sys, which shows the network that it was mounted in.
+        let interfaces = fs::read_to_string("/proc/net/dev").unwrap_or_default();
+        let bridge = format!("{}:", self.names.bridge);
+        if interfaces.lines().any(|line| line.trim_start().starts_with(&bridge)) {
             Ok(())
         } else {
             Err(FirewallError::Elsewhere(self.names.bridge.clone()))

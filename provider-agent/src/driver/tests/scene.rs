@@ -63,27 +63,36 @@ pub(super) fn quote() -> Quote {
     }
 }
 
+fn setup(publisher: AccountId, account: AccountId) -> ProviderSetup {
+    ProviderSetup {
+        genesis: GENESIS,
+        announcement: ID,
+        publisher,
+        account,
+        capabilities: Capabilities {
+            cores: 2,
+            clock_mhz: None,
+            memory_mib: 1024,
+            disk_mib: 0,
+            bandwidth_kbit_per_sec: None,
+            benchmarks: Default::default(),
+        },
+        stamp: 0,
+        quote: quote(),
+        floor: quote().rates,
+        limits: ProviderLimits { stop_after_ms: 700, reconnect_ms: 700, ..Default::default() },
+    }
+}
+
+/// A provider that has met nobody.
+pub(super) fn provider() -> Provider {
+    Provider::new(setup(AccountId::new([1; 32]), AccountId::new([2; 32])))
+}
+
 impl Scene {
     pub(super) fn begin(store: Store) -> Scene {
         let (provider_key, key) = (AccountKey::generate(), AccountKey::generate());
-        let setup = ProviderSetup {
-            genesis: GENESIS,
-            announcement: ID,
-            publisher: key.account(),
-            account: provider_key.account(),
-            capabilities: Capabilities {
-                cores: 2,
-                clock_mhz: None,
-                memory_mib: 1024,
-                disk_mib: 0,
-                bandwidth_kbit_per_sec: None,
-                benchmarks: Default::default(),
-            },
-            stamp: 0,
-            quote: quote(),
-            floor: quote().rates,
-            limits: ProviderLimits { stop_after_ms: 700, reconnect_ms: 700, ..Default::default() },
-        };
+        let setup = setup(key.account(), provider_key.account());
         let shared =
             Shared { store, board: Board::default(), key: provider_key, clock: Clock::start() };
         let (to_wire, from_driver) = mpsc::channel(32);
@@ -101,6 +110,7 @@ impl Scene {
             endpoint: "/ip4/127.0.0.1/tcp/1".into(),
             banked: Banked::default(),
             provider: Provider::new(setup),
+            journal: Default::default(),
         };
         let books = Books::default();
         let driver = Driver::new(shared.clone(), ID, key.account(), lease, ports, books);

@@ -15,10 +15,12 @@ use zennet_primitives::{
     amount::Balance,
     announcement::{Announcement, LeaseRange, Needs},
     close::CloseReason,
+    pow::Role,
 };
 
 use self::stand_ins::{provide, Chain, Counterparty, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS};
 use crate::{
+    history::{journal::Happening, screen::Screen},
     lease::{
         driver::{Lease, Lines, Parts},
         seats::Seats,
@@ -36,6 +38,7 @@ struct Bench {
     chain: Chain,
     seats: Seats,
     store: Store,
+    screen: Screen,
     _dir: tempfile::TempDir,
 }
 
@@ -58,6 +61,7 @@ impl Bench {
             chain,
             seats: Seats::new(machines),
             store: Store::open(dir.path()).unwrap(),
+            screen: Screen::default(),
             _dir: dir,
         }
     }
@@ -90,6 +94,7 @@ impl Bench {
             session,
             seats: self.seats.clone(),
             store: self.store.clone(),
+            screen: self.screen.clone(),
         };
         let (rejoined, links) = mpsc::channel(1);
         let lines = Lines { stops, status, news, links };
@@ -154,6 +159,11 @@ async fn a_lease_is_paid_by_the_tick_and_settled_with_the_last_voucher() {
     assert!(*lease.port_stopped.lock().unwrap());
     let ended = bench.store.lease(1).unwrap().unwrap().ended.unwrap();
     assert_eq!((ended.reason, ended.settled), (CloseReason::Finished, Some(paid)));
+    let journal = bench.store.lease(1).unwrap().unwrap().journal;
+    assert_eq!(journal.closed_by, Some(Role::Publisher));
+    let events: Vec<Happening> = journal.entries.iter().map(|entry| entry.event).collect();
+    use Happening::{Ended, Final, Negotiated, Opened, Ready};
+    assert_eq!(events, [Negotiated, Opened, Final, Ready, Ended]);
     let mut order = Vec::new();
     while let Ok(news) = lease.news.try_recv() {
         order.push(news.what);
@@ -207,6 +217,30 @@ async fn a_channel_that_cannot_be_opened_ends_the_lease_and_frees_its_seat() {
     assert!(!end.opened && end.settled.is_none());
     assert!(bench.store.unfinished().unwrap().is_empty());
     assert_eq!(bench.seats.take(&AccountKey::generate().account()), super::seats::Take::Seat(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_whose_past_speaks_against_it_is_told_so_and_gets_no_contract() {
+    let mut bench = Bench::new(1, Chain::default());
+    let provider = AccountKey::generate();
+    let mut past = crate::history::tests::ended(
+        9,
+        4,
+        CloseReason::MachineFailed,
+        crate::history::time::unix_secs(),
+    );
+    past.terms.provider = provider.account();
+    bench.store.put(&past).unwrap();
+    bench.screen = Screen::new(&bench.store, 0).unwrap();
+    let failing = bench.meet(1, provider, Manner::Honest);
+    let end = timeout(PATIENCE, failing.publisher).await.unwrap().unwrap();
+    let (reason, _) = timeout(PATIENCE, failing.provider).await.unwrap().unwrap().unwrap();
+    assert_eq!(end.close_reason, Some(CloseReason::RequirementsNotMet));
+    assert_eq!((reason, bench.chain.opened()), (CloseReason::RequirementsNotMet, 0));
+    let mut other = bench.meet(2, AccountKey::generate(), Manner::Honest);
+    other.until(|s| s.port.is_some()).await;
+    other.stop.send(CloseReason::Finished).await.unwrap();
+    timeout(PATIENCE, other.publisher).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

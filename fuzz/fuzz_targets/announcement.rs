@@ -1,0 +1,3 @@
+#![no_main]
+
+zennet_fuzz::target!(zennet_fuzz::announcement::run, zennet_fuzz::announcement::seeds);

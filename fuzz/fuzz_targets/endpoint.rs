@@ -1,0 +1,3 @@
+#![no_main]
+
+zennet_fuzz::target!(zennet_fuzz::endpoint::run, zennet_fuzz::endpoint::seeds);
