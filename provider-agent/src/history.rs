@@ -16,7 +16,7 @@ pub(crate) mod terms;
 pub(crate) mod time;
 
 use serde::{Deserialize, Serialize};
-use zennet_chain_client::{is_fault, Answer, Chain, Deed, Record, Reputation};
+use zennet_chain_client::{is_fault, Answer, Chain, Deed, Ending, Record, Reputation};
 use zennet_primitives::{amount::Balance, pow::Role, AccountId};
 
 use self::journal::{Entry, Happening};
@@ -108,14 +108,25 @@ impl PastLease {
         began.map_or(0, |began| self.ended_at.saturating_sub(began))
     }
 
+    /// Whether this daemon was away, and the publisher never came back to it.
+    fn own_absence(&self) -> bool {
+        let mut told = self.events.iter().rev().map(|entry| entry.event);
+        let last = told.find(|e| matches!(e, Happening::Restarted | Happening::Back));
+        last == Some(Happening::Restarted)
+    }
+
     /// What the publisher's record gets from this lease.
     pub(crate) fn deed(&self) -> Deed {
-        let said_by_it = self.closed_by == Some(Role::Publisher);
+        let ending = Ending {
+            reason: self.reason,
+            said_by_it: self.closed_by == Some(Role::Publisher),
+            own_absence: self.own_absence(),
+        };
         Deed {
             ended_at: self.ended_at,
             secs: self.secs(),
             paid: self.settled.unwrap_or(self.paid),
-            fault: is_fault(Role::Publisher, self.reason, said_by_it),
+            fault: is_fault(Role::Publisher, ending),
         }
     }
 }
@@ -223,6 +234,19 @@ mod tests {
         assert_eq!(lease.secs(), 0, "the machine was never ready");
         lease.events = vec![Entry { at_ms: 40_500, event: Happening::Ready }];
         assert_eq!((lease.secs(), lease.deed().secs), (60, 60));
+    }
+
+    #[test]
+    fn a_publisher_that_left_while_this_daemon_was_away_gets_no_fault_for_it() {
+        let mut lease = lease(ONE, 1, CloseReason::ConnectionLost);
+        let after = |events: &[Happening]| {
+            let entries = events.iter().map(|event| Entry { at_ms: 1, event: *event });
+            entries.collect::<Vec<_>>()
+        };
+        lease.events = after(&[Happening::Ready, Happening::Restarted, Happening::Lost]);
+        assert!(!lease.deed().fault);
+        lease.events = after(&[Happening::Restarted, Happening::Back, Happening::Lost]);
+        assert!(lease.deed().fault);
     }
 
     #[test]

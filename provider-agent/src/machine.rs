@@ -15,7 +15,7 @@ use thiserror::Error;
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout, MissedTickBehavior},
 };
 use tracing::{debug, error, info, warn, Instrument, Span};
 use zennet_lease::ProviderEvent;
@@ -34,6 +34,9 @@ use crate::{
 const GUEST_START: Duration = Duration::from_secs(20);
 /// Pause before an engine that is away is asked again.
 const ENGINE_PAUSE: Duration = Duration::from_secs(1);
+/// Time between two readings of a machine. Memory is integrated over them, here as in the machine:
+/// both must see a short burst alike.
+const SAMPLING: Duration = Duration::from_millis(250);
 /// How often a machine of one lease is started again.
 const RESTARTS: u32 = 16;
 
@@ -114,6 +117,11 @@ pub(crate) async fn serve(
 ) {
     let mut machine = Machine::default();
     let (died, mut deaths) = mpsc::channel(1);
+    let mut sampling = interval(SAMPLING);
+    let mut retry = interval(ENGINE_PAUSE);
+    for timer in [&mut sampling, &mut retry] {
+        timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    }
     loop {
         let event = tokio::select! {
             biased;
@@ -125,7 +133,11 @@ pub(crate) async fn serve(
                 Some(command) => machine.obey(&workshop, &died, command).await,
                 None => break,
             },
-            () = sleep(ENGINE_PAUSE), if machine.untold => {
+            _ = sampling.tick(), if machine.meter.is_some() => {
+                machine.sample(&workshop);
+                None
+            }
+            _ = retry.tick(), if machine.untold => {
                 machine.follow().await;
                 None
             }
@@ -293,6 +305,13 @@ impl Machine {
         };
         *books(&workshop.books) = meter.banked().clone();
         Ok(usage)
+    }
+
+    /// Reads in between, for what is integrated over time.
+    fn sample(&mut self, workshop: &Workshop) {
+        if let Err(error) = self.read(workshop) {
+            debug!(%error, "a reading between two ticks failed");
+        }
     }
 
     async fn set_frozen(&mut self, frozen: bool) -> Option<ProviderEvent> {

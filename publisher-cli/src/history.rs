@@ -16,7 +16,7 @@ pub(crate) mod time;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use zennet_chain_client::{is_fault, Answer, Deed, Record, Reputation};
+use zennet_chain_client::{is_fault, Answer, Deed, Ending, Record, Reputation};
 use zennet_primitives::{amount::Balance, pow::Role, AccountId};
 
 use self::{lease::PastLease, time::unix_secs};
@@ -97,13 +97,17 @@ pub(crate) fn of_store(
 /// What a provider's record gets from a lease, once that has ended.
 pub(crate) fn deed(lease: &StoredLease) -> Option<Deed> {
     let ended = lease.ended?;
-    let said_by_it = lease.journal.closed_by == Some(Role::Provider);
+    let ending = Ending {
+        reason: ended.reason,
+        said_by_it: lease.journal.closed_by == Some(Role::Provider),
+        own_absence: lease.journal.own_absence(),
+    };
     Some(Deed {
         // Rows of before events were kept tell only when the lease began.
         ended_at: lease.journal.ended_at().unwrap_or(lease.since),
         secs: lease.journal.secs(),
         paid: ended.settled.unwrap_or(lease.figures.paid),
-        fault: is_fault(Role::Provider, ended.reason, said_by_it),
+        fault: is_fault(Role::Provider, ending),
     })
 }
 

@@ -13,7 +13,10 @@ use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
 use zennet_store::Durable;
 
-use crate::history::journal::{Happening, Journal};
+use crate::{
+    history::journal::{Happening, Journal},
+    ssh::readings::Totals,
+};
 
 const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
 /// The run that leases go on with; one row.
@@ -58,6 +61,8 @@ pub(crate) struct StoredLease {
     pub(crate) ended: Option<Ended>,
     /// Figures of both sides, as of the last writing.
     pub(crate) figures: Figures,
+    /// What was read inside its machine.
+    pub(crate) readings: Totals,
     /// What happened to it.
     #[codec(skip)]
     pub(crate) journal: Journal,
@@ -374,6 +379,7 @@ pub(crate) mod tests {
             port: None,
             ended: ended.then_some(Ended { reason: CloseReason::Finished, settled: Some(5) }),
             figures: Figures::default(),
+            readings: Totals::default(),
             journal: Journal::default(),
         }
     }

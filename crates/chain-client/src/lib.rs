@@ -20,8 +20,8 @@ pub use events::SettledEvent;
 pub use heads::{Head, HeadStream};
 pub use key::{AccountKey, KeyError};
 pub use reputation::{
-    is_fault, Answer, Deed, PublicHistory, PublicRecord, PublicReputation, Record, Reputation,
-    ReputationError, Sums,
+    is_fault, Answer, Deed, Ending, PublicHistory, PublicRecord, PublicReputation, Record,
+    Reputation, ReputationError, Sums,
 };
 pub use settlements::Settlements;
 pub use submit::{Included, Opened};

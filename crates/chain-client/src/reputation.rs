@@ -93,23 +93,37 @@ impl Record {
     }
 }
 
-/// Whether a lease that ended for this reason counts against the counterparty, whose role is
-/// `whose`; `said_by_it` tells that the reason came from the counterparty.
+/// How a lease ended, as far as it matters whose fault that was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ending {
+    /// Why.
+    pub reason: CloseReason,
+    /// Whether the reason came from the counterparty.
+    pub said_by_it: bool,
+    /// Whether this side went away itself, for a crash or an update, and the counterparty never
+    /// came back to it.
+    pub own_absence: bool,
+}
+
+/// Whether a lease that ended like this counts against the counterparty, whose role is `whose`.
 ///
 /// Each side counts what it has seen for itself. So a broken protocol, a failed proof and silence
 /// count when this side found them, not when the other side claims them. Payment and the deposit
 /// are the publisher's part, the machine is the provider's. Of a lost connection and of readings
 /// that do not agree nobody can say whose doing it was: each side counts it against the other, and
-/// honest pairs stay below any sensible limit. Who ends a lease in order, at any time and for
-/// whatever reason, has done nothing wrong.
-pub fn is_fault(whose: Role, reason: CloseReason, said_by_it: bool) -> bool {
+/// honest pairs stay below any sensible limit. But whoever was away itself does not blame the other
+/// for having left. Who ends a lease in order, at any time and for whatever reason, has done nothing
+/// wrong.
+pub fn is_fault(whose: Role, ending: Ending) -> bool {
+    let Ending { reason, said_by_it, own_absence } = ending;
     match reason {
-        CloseReason::NotPaid | CloseReason::ChannelNotOpened => whose == Role::Publisher,
+        CloseReason::NotPaid => whose == Role::Publisher && !own_absence,
+        CloseReason::ChannelNotOpened => whose == Role::Publisher,
         CloseReason::MachineFailed => whose == Role::Provider,
-        CloseReason::UsageDisagreement | CloseReason::ConnectionLost => true,
-        CloseReason::ProtocolViolation | CloseReason::NotAuthentic | CloseReason::TimedOut => {
-            !said_by_it
-        }
+        CloseReason::UsageDisagreement => true,
+        CloseReason::ConnectionLost => !own_absence,
+        CloseReason::ProtocolViolation | CloseReason::NotAuthentic => !said_by_it,
+        CloseReason::TimedOut => !said_by_it && !own_absence,
         CloseReason::Finished
         | CloseReason::LeaseTimeOver
         | CloseReason::ProviderLeaves
@@ -318,8 +332,9 @@ mod tests {
             (CloseReason::ProviderLeaves, false, false),
             (CloseReason::DepositSpent, false, false),
         ] {
-            assert_eq!(is_fault(Publisher, reason, false), publishers, "{reason:?}");
-            assert_eq!(is_fault(Provider, reason, false), providers, "{reason:?}");
+            let ending = Ending { reason, said_by_it: false, own_absence: false };
+            assert_eq!(is_fault(Publisher, ending), publishers, "{reason:?}");
+            assert_eq!(is_fault(Provider, ending), providers, "{reason:?}");
         }
     }
 
@@ -328,11 +343,23 @@ mod tests {
         for reason in
             [CloseReason::ProtocolViolation, CloseReason::NotAuthentic, CloseReason::TimedOut]
         {
-            assert!(!is_fault(Role::Publisher, reason, true), "{reason:?}");
+            let ending = Ending { reason, said_by_it: true, own_absence: false };
+            assert!(!is_fault(Role::Publisher, ending), "{reason:?}");
         }
         // Saying it first does not wash it off.
-        assert!(is_fault(Role::Publisher, CloseReason::NotPaid, true));
-        assert!(is_fault(Role::Provider, CloseReason::MachineFailed, true));
+        let said = |reason| Ending { reason, said_by_it: true, own_absence: false };
+        assert!(is_fault(Role::Publisher, said(CloseReason::NotPaid)));
+        assert!(is_fault(Role::Provider, said(CloseReason::MachineFailed)));
+    }
+
+    #[test]
+    fn whoever_was_away_itself_blames_nobody_for_having_left() {
+        let away = |reason| Ending { reason, said_by_it: false, own_absence: true };
+        for reason in [CloseReason::ConnectionLost, CloseReason::NotPaid, CloseReason::TimedOut] {
+            assert!(!is_fault(Role::Publisher, away(reason)), "{reason:?}");
+            assert!(!is_fault(Role::Provider, away(reason)), "{reason:?}");
+        }
+        assert!(is_fault(Role::Provider, away(CloseReason::MachineFailed)));
     }
 
     #[test]

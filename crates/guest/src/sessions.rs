@@ -70,11 +70,17 @@ impl Sessions {
         let session = Session { id: leader.pid, leader_started: leader.started };
         match self.live.get_mut(&above) {
             Some(known) if known.contains(&session) => true,
-            Some(known) if known.len() < MAX_SESSIONS => {
-                known.push(session);
-                true
+            Some(known) => {
+                if known.len() >= MAX_SESSIONS {
+                    forget_ended(known);
+                }
+                let room = known.len() < MAX_SESSIONS;
+                if room {
+                    known.push(session);
+                }
+                room
             }
-            _ => false,
+            None => false,
         }
     }
 
@@ -119,6 +125,12 @@ impl Sessions {
     }
 }
 
+/// Makes room: a session of which no process is left has ended.
+fn forget_ended(known: &mut Vec<Session>) {
+    let all = Proc::all();
+    known.retain(|session| all.iter().any(|process| process.session == session.id));
+}
+
 /// The processes of the sessions: those that are attached, and those that detached.
 fn split(sessions: &[Session], spared: &[(i32, u64)]) -> (Vec<Proc>, Vec<Proc>) {
     let all = Proc::all();
@@ -143,5 +155,19 @@ fn send(process: &Proc, signal: Signal) {
     if Proc::of(process.pid).is_some_and(|now| now.started == process.started) {
         // It may have ended by itself, which is what is wanted.
         let _ = kill(Pid::from_raw(process.pid), signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_sessions_that_have_ended_are_forgotten() {
+        let own = Proc::of(i32::try_from(std::process::id()).unwrap()).unwrap().session;
+        let session = |id| Session { id, leader_started: 0 };
+        let mut known = vec![session(i32::MAX), session(own), session(i32::MAX - 1)];
+        forget_ended(&mut known);
+        assert_eq!(known, [session(own)]);
     }
 }

@@ -118,6 +118,8 @@ pub struct Agreement {
     first_own: Option<Usage>,
     own: Option<Reading>,
     anchor: Option<Anchor>,
+    /// The provider's latest figures, as far as they were believed.
+    theirs: Option<Reading>,
     agreed: bool,
     disagreements: u8,
 }
@@ -125,7 +127,23 @@ pub struct Agreement {
 impl Agreement {
     /// Nothing has been read yet; the machine became ready at `started`.
     pub fn new(started: Millis) -> Self {
-        Self { started, first_own: None, own: None, anchor: None, agreed: false, disagreements: 0 }
+        Self {
+            started,
+            first_own: None,
+            own: None,
+            anchor: None,
+            theirs: None,
+            agreed: false,
+            disagreements: 0,
+        }
+    }
+
+    /// The same, where the provider's counters at the start are known: they are what the first own
+    /// reading is compared with.
+    #[must_use]
+    pub fn since(mut self, baseline: Usage, started: Millis) -> Self {
+        self.theirs = Some(Reading { usage: baseline, at: started });
+        self
     }
 
     /// Takes note of counters that were read inside the machine.
@@ -133,8 +151,12 @@ impl Agreement {
     /// Counters that fall belong to a new beginning, from which the comparison starts again.
     pub fn read(&mut self, usage: Usage, now: Millis) {
         if self.own.is_some_and(|own| usage.first_fallen(&own.usage).is_some()) {
-            self.anchor = None;
+            let own = Reading { usage, at: now };
+            self.anchor = self.theirs.map(|theirs| Anchor { theirs, own });
             self.first_own = None;
+        }
+        if let (None, None, Some(theirs)) = (self.own, self.anchor, self.theirs) {
+            self.anchor = Some(Anchor { theirs, own: Reading { usage, at: now } });
         }
         self.first_own.get_or_insert(usage);
         self.own = Some(Reading { usage, at: now });
@@ -149,6 +171,12 @@ impl Agreement {
         now: Millis,
     ) -> Comparison {
         let comparison = self.comparison(theirs, rates, resources, now);
+        let usage = match &comparison {
+            Comparison::Disagreed { bound } => bounded(theirs, bound),
+            Comparison::Unchecked | Comparison::Agreed => *theirs,
+            Comparison::Overdue => self.theirs.map_or(*theirs, |before| before.usage),
+        };
+        self.theirs = Some(Reading { usage, at: now });
         match comparison {
             Comparison::Unchecked => {}
             Comparison::Agreed => (self.agreed, self.disagreements) = (true, 0),
@@ -330,12 +358,14 @@ mod tests {
     }
 
     #[test]
-    fn own_counters_that_fall_start_a_new_comparison() {
+    fn own_counters_that_fall_go_on_where_the_last_comparison_ended() {
         let mut agreement = paired();
         agreement.read(cpu(5), 3_900);
-        let now = agreement.compare(&cpu(1_900_000), &rates(), &RESOURCES, 4_000);
-        assert_eq!(now, UNCHECKED);
+        let honest = agreement.clone().compare(&cpu(1_900_000), &rates(), &RESOURCES, 4_000);
+        assert_eq!(honest, Comparison::Agreed);
         assert_eq!(agreement.own_usage(), Some(cpu(0)));
+        let now = agreement.compare(&cpu(60_000_000), &rates(), &RESOURCES, 4_000);
+        assert!(matches!(now, Comparison::Disagreed { .. }), "{now:?}");
     }
 
     #[test]

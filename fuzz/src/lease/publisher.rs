@@ -63,7 +63,7 @@ impl Client {
             _ => self.tick.saturating_add(1),
         };
         self.tick = tick;
-        let last = input.u8().is_multiple_of(4) && tick > 0; // TEMPORARY
+        let last = input.u8().is_multiple_of(4);
         Frame::Usage { tick, usage: counters(input, &mut self.told), last }
     }
 

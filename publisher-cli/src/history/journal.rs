@@ -127,6 +127,13 @@ impl Journal {
         self.entries.push(Entry { at_ms, event });
     }
 
+    /// Whether this program was away, and the provider never came back to it.
+    pub(crate) fn own_absence(&self) -> bool {
+        let mut told = self.entries.iter().rev().map(|entry| entry.event);
+        let last = told.find(|e| matches!(e, Happening::Restarted | Happening::Back));
+        last == Some(Happening::Restarted)
+    }
+
     /// When the machine could first be used, Unix time in seconds.
     pub(crate) fn ready_at(&self) -> Option<u64> {
         let ready = self.entries.iter().find(|entry| entry.event == Happening::Ready);
@@ -161,6 +168,18 @@ mod tests {
         assert_eq!((times.len(), journal.left_out), (MOST_EVENTS, 10));
         assert_eq!((times[0], times[MOST_EVENTS / 2 - 1]), (0, most / 2 - 1));
         assert_eq!((times[MOST_EVENTS / 2], times[MOST_EVENTS - 1]), (most / 2 + 10, most + 9));
+    }
+
+    #[test]
+    fn a_run_that_died_was_away_until_the_provider_is_back() {
+        let mut journal = Journal::default();
+        journal.note(Happening::Lost);
+        assert!(!journal.own_absence());
+        journal.note(Happening::Restarted);
+        journal.note(Happening::Lost);
+        assert!(journal.own_absence());
+        journal.note(Happening::Back);
+        assert!(!journal.own_absence());
     }
 
     #[test]

@@ -58,6 +58,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             port: status.port.or(earlier.and_then(|lease| lease.port)),
             ended: None,
             figures: super::status::figures(machine),
+            readings: self.parts.shell.totals(),
             journal: self.journal.clone(),
         })
     }

@@ -20,7 +20,8 @@ use super::{
     world::{Rejoined, Shell},
 };
 use crate::{
-    history::screen::Screen,
+    history::{journal::Happening, screen::Screen},
+    ssh::readings::Totals,
     store::{Ended, Store, StoredLease},
 };
 
@@ -47,6 +48,10 @@ impl Shell for NoShell {
         bail!("the connection to the machine ended with an earlier run")
     }
 
+    fn totals(&self) -> Totals {
+        Totals::default()
+    }
+
     fn stop(&mut self) {}
 }
 
@@ -71,6 +76,8 @@ impl Recovery {
             match self.look(&lease).await? {
                 Found::Open(channel, nonce) => open.push(Earlier { lease, channel, nonce }),
                 Found::Over(reason) => {
+                    let mut lease = lease;
+                    lease.journal.note(Happening::Restarted);
                     self.store.put(&lease.over(Ended { reason, settled: None }))?;
                 }
                 Found::Unclear => {

@@ -232,6 +232,7 @@ mod tests {
             port: None,
             ended: None,
             figures: Figures { paid: 9, ..Figures::default() },
+            readings: Default::default(),
             journal: Default::default(),
         };
         let open = stored_machine(&lease, |_| "5F".into());

@@ -10,6 +10,8 @@ use zennet_primitives::{
     usage::Usage, AccountId,
 };
 
+use crate::ssh::readings::Totals;
+
 /// Why no frame came or went.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
 pub(crate) enum WireError {
@@ -126,6 +128,9 @@ pub(crate) trait Shell: Send {
         terms: &Terms,
         readings: mpsc::Sender<Usage>,
     ) -> impl Future<Output = Result<u16>> + Send;
+
+    /// What was read so far, for a later run to go on with.
+    fn totals(&self) -> Totals;
 
     /// Closes the port and stops reading.
     fn stop(&mut self);

@@ -33,7 +33,7 @@ use crate::{
         wire::LinkWire,
         world::Wire,
     },
-    ssh::{keys::ClientKey, ports::Ports, shell::ConnectionShell},
+    ssh::{keys::ClientKey, ports::Ports, readings::Totals, shell::ConnectionShell},
     store::Store,
 };
 
@@ -291,7 +291,7 @@ impl Running {
             id,
             machine: Publisher::new(setup),
             chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
-            shell: self.order.shell(Some(wire.connection().clone()), None),
+            shell: self.order.shell(Some(wire.connection().clone()), None, Totals::default()),
             wire: Some(wire),
             account: self.order.key.clone(),
             session,
@@ -414,7 +414,7 @@ impl Running {
             machine,
             wire: None,
             chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
-            shell: self.order.shell(None, earlier.lease.port),
+            shell: self.order.shell(None, earlier.lease.port, earlier.lease.readings),
             account: self.order.key.clone(),
             session: Session::from_seed(earlier.lease.session_seed),
             seats: self.order.seats.clone(),
@@ -429,8 +429,14 @@ impl Running {
 }
 
 impl Order {
-    fn shell(&self, connection: Option<Connection>, port: Option<u16>) -> ConnectionShell {
-        ConnectionShell::new(connection, self.ports.clone(), self.client_key.clone(), port)
+    fn shell(
+        &self,
+        connection: Option<Connection>,
+        port: Option<u16>,
+        readings: Totals,
+    ) -> ConnectionShell {
+        let (ports, key) = (self.ports.clone(), self.client_key.clone());
+        ConnectionShell::new(connection, ports, key, port, readings)
     }
 }
 

@@ -1,8 +1,12 @@
 //! The machine's own counters, read inside it over an ssh session of our own.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use anyhow::{anyhow, bail, Context, Result};
+use codec::{Decode, Encode};
 use russh::{
     client,
     keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate},
@@ -45,10 +49,11 @@ pub(crate) async fn follow(
     key: ClientKey,
     host_key: SshKey,
     tick_ms: u64,
+    carried: Carried,
     readings: mpsc::Sender<Usage>,
 ) {
     let every = interval(tick_ms);
-    let mut totals = Totals::default();
+    lock(&carried).interrupt();
     let mut pause = FIRST_PAUSE;
     loop {
         let connection = match lines.wait_for(Option::is_some).await {
@@ -61,10 +66,10 @@ pub(crate) async fn follow(
             let _ = readings.try_send(usage);
         };
         let ended = tokio::select! {
-            ended = session(&connection, &key, &host_key, every, &mut totals, tell) => ended,
+            ended = session(&connection, &key, &host_key, every, &carried, tell) => ended,
             reason = connection.closed() => {
                 tracing::debug!(%reason, "no own readings until the provider connects again");
-                totals.interrupt();
+                lock(&carried).interrupt();
                 if lines.changed().await.is_err() {
                     return;
                 }
@@ -78,7 +83,7 @@ pub(crate) async fn follow(
             }
             Err(error) => tracing::warn!(error = format!("{error:#}"), "cannot read own usage"),
         }
-        totals.interrupt();
+        lock(&carried).interrupt();
         sleep(pause).await;
         pause = LAST_PAUSE.min(pause * 2);
     }
@@ -88,13 +93,21 @@ fn interval(tick_ms: u64) -> Duration {
     Duration::from_millis((tick_ms / 4).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
 }
 
+/// What was read so far; a later run goes on with it.
+pub(crate) type Carried = Arc<Mutex<Totals>>;
+
+/// Looks at what was read so far.
+pub(crate) fn lock(carried: &Carried) -> MutexGuard<'_, Totals> {
+    carried.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// One session; gives the number of lines that it brought.
 async fn session(
     connection: &Connection,
     key: &ClientKey,
     host_key: &SshKey,
     every: Duration,
-    totals: &mut Totals,
+    carried: &Carried,
     mut tell: impl FnMut(Usage),
 ) -> Result<u64> {
     let stream = connection.open_ssh(SETUP).await?;
@@ -127,7 +140,7 @@ async fn session(
             Some(ChannelMsg::Data { data }) => lines.push(&data, |line| {
                 let reading = Reading::parse(line)?;
                 count += 1;
-                tell(totals.add(&reading));
+                tell(lock(carried).add(&reading));
                 Ok(())
             })?,
             Some(ChannelMsg::ExtendedData { data, .. }) => {
@@ -185,7 +198,7 @@ impl Lines {
 }
 
 /// A line as the guest writes it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 struct Reading {
     at_ms: u64,
     usage: Usage,
@@ -214,8 +227,8 @@ impl Reading {
 ///
 /// The guest integrates memory from its first line on, so a new session starts again at zero; the
 /// time in between counts with the last rate that was seen.
-#[derive(Default)]
-struct Totals {
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Encode, Decode)]
+pub(crate) struct Totals {
     memory: u64,
     /// Memory of the present session that `memory` includes.
     counted: u64,

@@ -9,7 +9,11 @@ use zennet_lease::Millis;
 use zennet_primitives::{contract::Terms, usage::Usage};
 use zennet_transport::Connection;
 
-use super::{keys::ClientKey, ports::Ports, readings};
+use super::{
+    keys::ClientKey,
+    ports::Ports,
+    readings::{self, lock, Carried, Totals},
+};
 use crate::lease::world::Shell;
 
 /// What makes the machine at the other end of a connection usable.
@@ -19,6 +23,7 @@ pub(crate) struct ConnectionShell {
     key: ClientKey,
     /// The port that the machine has, or had in an earlier run.
     port: Option<u16>,
+    carried: Carried,
     tasks: JoinSet<()>,
 }
 
@@ -29,9 +34,11 @@ impl ConnectionShell {
         ports: Ports,
         key: ClientKey,
         port: Option<u16>,
+        totals: Totals,
     ) -> Self {
         let lines = watch::Sender::new(connection);
-        ConnectionShell { lines, ports, key, port, tasks: JoinSet::new() }
+        let carried = Carried::new(totals.into());
+        ConnectionShell { lines, ports, key, port, carried, tasks: JoinSet::new() }
     }
 }
 
@@ -56,9 +63,14 @@ impl Shell for ConnectionShell {
             self.key.clone(),
             terms.quote.host_key,
             every_ms,
+            self.carried.clone(),
             readings,
         ));
         Ok(port)
+    }
+
+    fn totals(&self) -> Totals {
+        *lock(&self.carried)
     }
 
     fn stop(&mut self) {

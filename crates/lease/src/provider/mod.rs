@@ -106,7 +106,7 @@ impl Provider {
                 opening::start(ledger.clone(), *link, *until, event, now)
             }
             State::Resuming { ledger, serving, until } => {
-                resuming::resume(ledger.clone(), serving.clone(), *until, event, now)
+                resuming::resume(setup, ledger.clone(), serving.clone(), *until, event, now)
             }
             State::Serving { ledger, serving } => {
                 serving::serve(setup, ledger.clone(), serving.clone(), event, now)

@@ -36,6 +36,7 @@ pub(super) fn begin(
 
 /// An event until the machine is found.
 pub(super) fn resume(
+    setup: &ProviderSetup,
     ledger: Ledger,
     mut serving: Serving,
     until: Millis,
@@ -61,6 +62,8 @@ pub(super) fn resume(
         Event::ChannelClosing => cut_short(ledger, CloseReason::ChannelClosing, link.tell(), now),
         Event::ChannelMissing => lost_on_chain(ledger, None, link, now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), link, now),
+        // It crashed before it could ask for the machine.
+        Event::Restarted => begin(setup, ledger, serving, now),
         // The connection is asked for only when the machine is there.
         Event::Connected { .. }
         | Event::Reconnected
@@ -71,7 +74,6 @@ pub(super) fn resume(
         | Event::MachineReady { .. }
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
-        | Event::Restarted
         | Event::SettleFailed => Outcome::Denied,
     }
 }

@@ -137,7 +137,7 @@ fn receive(
     serving.unpaid.retain(|unpaid| unpaid.due > ledger.paid);
     let mut actions = Vec::new();
     serving.settle_state(&ledger, now, &mut actions);
-    let unclaimed = ledger.paid - ledger.claimed;
+    let unclaimed = ledger.paid.saturating_sub(ledger.claimed);
     if setup.limits.claim_threshold > 0 && unclaimed >= setup.limits.claim_threshold {
         ledger.claimed = ledger.paid;
         actions.extend(ledger.final_voucher().map(Action::Claim));
@@ -157,9 +157,10 @@ fn metered(
     }
     serving.reading = None;
     ledger.read(usage);
-    ledger.tick = tick;
     let mut actions = Vec::new();
+    // A number that nobody was told is used again, so that numbers never run ahead of the clock.
     if serving.lost.is_none() {
+        ledger.tick = tick;
         actions.push(Action::Send(Frame::Usage { tick, usage: ledger.latest, last: false }));
     }
     if ledger.price() >= ledger.terms.deposit {

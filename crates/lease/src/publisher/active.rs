@@ -37,7 +37,7 @@ pub(super) fn open(
                 Link::Up => vec![Action::Send(Frame::Opened { nonce })],
                 Link::Down => Vec::new(),
             };
-            Outcome::Next(State::Preparing { ledger, link, until }, actions)
+            Outcome::Next(State::Preparing { ledger, link, until, deaf: None }, actions)
         }
         Event::OpenFailed => {
             let reason = CloseReason::ChannelNotOpened;
@@ -71,14 +71,19 @@ pub(super) fn open(
 /// An event while the provider waits for finality and starts the machine.
 pub(super) fn prepare(
     setup: &PublisherSetup,
-    ledger: Ledger,
+    mut ledger: Ledger,
     link: Link,
     until: Millis,
+    deaf: Option<Millis>,
     event: Event,
     now: Millis,
 ) -> Outcome {
+    // Until the connection is known to break, nothing has moved the end of the wait.
+    let opened = until.saturating_sub(setup.limits.ready_ms.into()).min(now);
     match event {
-        Event::Received(Frame::Ready { baseline }) => ready(setup, ledger, baseline, now),
+        Event::Received(Frame::Ready { baseline }) => {
+            ready(setup, ledger, baseline, deaf.unwrap_or(now), now)
+        }
         Event::Received(Frame::Close(reason)) => {
             hand_over(setup, ledger, reason, Tell::Nobody, now)
         }
@@ -95,15 +100,20 @@ pub(super) fn prepare(
         Event::Timer => Outcome::Same,
         Event::Disconnected => {
             let until = until.min(now.saturating_add(REJOIN_MS));
-            Outcome::Next(State::Preparing { ledger, link: Link::Down, until }, Vec::new())
+            let deaf = deaf.or(Some(now));
+            Outcome::Next(State::Preparing { ledger, link: Link::Down, until, deaf }, Vec::new())
         }
         Event::Restarted => {
+            let deaf = deaf.or(Some(opened));
             let until = now.saturating_add(setup.limits.ready_ms.into());
-            Outcome::Next(State::Preparing { ledger, link: Link::Down, until }, Vec::new())
+            Outcome::Next(State::Preparing { ledger, link: Link::Down, until, deaf }, Vec::new())
         }
         Event::Reconnected => {
-            let opened = Action::Send(Frame::Opened { nonce: ledger.nonce });
-            Outcome::Next(State::Preparing { ledger, link: Link::Up, until }, vec![opened])
+            ledger.reunite();
+            // Its break went by unnoticed where this side has not waited for it.
+            let deaf = deaf.or(Some(opened));
+            let again = Action::Send(Frame::Opened { nonce: ledger.nonce });
+            Outcome::Next(State::Preparing { ledger, link: Link::Up, until, deaf }, vec![again])
         }
         Event::Stop(reason) => hand_over(setup, ledger, reason, link.tell(), now),
         Event::GiveUp => forsake(setup, ledger, CloseReason::ConnectionLost, link.tell(), now),
@@ -119,8 +129,14 @@ pub(super) fn prepare(
     }
 }
 
-fn ready(setup: &PublisherSetup, mut ledger: Ledger, baseline: Usage, now: Millis) -> Outcome {
-    let Ok(ahead) = ledger.begin(baseline, now) else {
+fn ready(
+    setup: &PublisherSetup,
+    mut ledger: Ledger,
+    baseline: Usage,
+    since: Millis,
+    now: Millis,
+) -> Outcome {
+    let Ok(ahead) = ledger.begin(baseline, since, now) else {
         return forsake(setup, ledger, CloseReason::ProtocolViolation, Tell::Peer, now);
     };
     let mut actions = vec![Action::MachineReady];
@@ -200,6 +216,7 @@ pub(super) fn attend(
         Event::Reconnected => {
             watch.lost = None;
             watch.heard = now;
+            ledger.reunite();
             Outcome::Next(State::Active { ledger, watch }, vec![Action::MachineReady])
         }
         Event::Stop(reason) => hand_over(setup, ledger, reason, tell, now),

@@ -184,6 +184,7 @@ pub(super) fn closing(
             Outcome::Next(State::Closing { ledger, reason, link: Link::Down, until }, Vec::new())
         }
         Event::Reconnected => {
+            ledger.reunite();
             let again = Action::Send(Frame::Close(reason));
             Outcome::Next(State::Closing { ledger, reason, link: Link::Up, until }, vec![again])
         }

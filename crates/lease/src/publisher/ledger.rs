@@ -40,8 +40,14 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(baseline: Usage, now: Millis) -> Self {
-        Self { baseline, latest: baseline, tick: 0, started: now, agreement: Agreement::new(now) }
+    pub(super) fn new(baseline: Usage, started: Millis, now: Millis) -> Self {
+        Self {
+            baseline,
+            latest: baseline,
+            tick: 0,
+            started,
+            agreement: Agreement::new(now).since(baseline, started),
+        }
     }
 }
 
@@ -53,6 +59,8 @@ pub(super) struct Ledger {
     /// Nonce of the channel, where there is one.
     pub(super) nonce: u64,
     pub(super) meter: Option<Meter>,
+    /// Connections after the first: on each the provider reports once out of turn.
+    pub(super) reunions: u32,
     /// Amount of the highest voucher.
     pub(super) signed: Balance,
     /// Usage since the baseline that this amount was computed from.
@@ -69,6 +77,7 @@ impl Ledger {
             channel: None,
             nonce: 0,
             meter: None,
+            reunions: 0,
             signed: 0,
             paid_for: Usage::default(),
             vouchers: 0,
@@ -81,11 +90,12 @@ impl Ledger {
     pub(super) fn begin(
         &mut self,
         baseline: Usage,
+        started: Millis,
         now: Millis,
     ) -> Result<Option<Voucher>, Refused> {
         let quote = &self.terms.quote;
         quote.rates.price(&baseline, &baseline).map_err(|_| Refused)?;
-        self.meter = Some(Meter::new(baseline, now));
+        self.meter = Some(Meter::new(baseline, started, now));
         if quote.prepay == 0 {
             return Ok(None);
         }
@@ -104,9 +114,10 @@ impl Ledger {
         // Ticks of a time without connection are never reported: the next one covers them.
         let is_later = report.tick > meter.tick;
         // The last report comes when the machine has stopped, which is at no fixed time.
-        let reported = if report.last { report.tick - 1 } else { report.tick };
+        let reported = report.tick.saturating_sub(report.last.into());
+        let in_turn = reported.saturating_sub(self.reunions);
         let is_due =
-            u64::from(reported).saturating_mul(quote.tick_ms.into()) <= elapsed_ms + EARLY_MS;
+            u64::from(in_turn).saturating_mul(quote.tick_ms.into()) <= elapsed_ms + EARLY_MS;
         let is_plausible = report.usage.first_fallen(&meter.latest).is_none();
         if !is_later || !is_due || !is_plausible {
             return Err(Refused);
@@ -138,6 +149,11 @@ impl Ledger {
         self.signed = amount.min(self.terms.deposit).max(self.signed);
         self.vouchers = self.vouchers.saturating_add(1);
         Voucher { cumulative: self.signed, usage_hash: self.paid_for.hash() }
+    }
+
+    /// The provider is there again, and reports at once.
+    pub(super) fn reunite(&mut self) {
+        self.reunions = self.reunions.saturating_add(1);
     }
 
     /// Whether the machine has been ready with these counters.

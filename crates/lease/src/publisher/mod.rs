@@ -103,8 +103,8 @@ impl Publisher {
             State::Opening { ledger, link, until } => {
                 active::open(setup, ledger.clone(), *link, *until, event, now)
             }
-            State::Preparing { ledger, link, until } => {
-                active::prepare(setup, ledger.clone(), *link, *until, event, now)
+            State::Preparing { ledger, link, until, deaf } => {
+                active::prepare(setup, ledger.clone(), *link, *until, *deaf, event, now)
             }
             State::Active { ledger, watch } => {
                 active::attend(setup, ledger.clone(), *watch, event, now)

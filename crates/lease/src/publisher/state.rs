@@ -66,6 +66,8 @@ pub(super) enum State {
         ledger: Ledger,
         link: Link,
         until: Millis,
+        /// Since when the machine may be ready without this side having heard of it.
+        deaf: Option<Millis>,
     },
     Active {
         ledger: Ledger,

@@ -150,6 +150,17 @@ fn usage_that_cannot_be_true_is_not_paid_for() {
 }
 
 #[test]
+fn a_last_report_of_no_tick_is_refused() {
+    let mut pair = serving(false);
+    pair.tell_publisher(PublisherEvent::Stop(CloseReason::Finished));
+    assert_eq!(pair.publisher.phase(), Phase::Closing);
+    let step = report(&pair, 0, pair.reading_now(), true);
+    assert_eq!(step.next.phase(), Phase::Settling);
+    let channel = pair.publisher.channel().unwrap();
+    assert!(step.actions.contains(&PublisherAction::RequestClose(channel)));
+}
+
+#[test]
 fn ticks_that_come_faster_than_agreed_are_refused() {
     let mut pair = serving(false);
     let usage = pair.reading_now();

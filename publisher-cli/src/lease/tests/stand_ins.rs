@@ -26,6 +26,7 @@ use zennet_primitives::{
 use crate::lease::world::{
     ChannelChange, LeaseChain, OpenError, OpenedChannel, Shell, Wire, WireError,
 };
+use crate::ssh::readings::Totals;
 
 pub(super) const GENESIS: Hash = Hash::repeat_byte(1);
 pub(super) const ANNOUNCEMENT: Hash = Hash::repeat_byte(2);
@@ -186,6 +187,10 @@ impl Shell for Port {
             }
         });
         Ok(20001)
+    }
+
+    fn totals(&self) -> Totals {
+        Totals::default()
     }
 
     fn stop(&mut self) {

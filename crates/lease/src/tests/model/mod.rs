@@ -35,13 +35,11 @@
 //! - What a publisher signed is at most the price of what was used, the prepayment, and full use
 //!   of two ticks.
 //!
-//! What is found not to hold yet stands in [`known`], with the reasons.
-//!
 //! That every run ends well is a claim about the whole graph: it has no cycle, so that every run is
 //! finite, and in each state that nothing follows the deposit is paid out and returned, unless the
 //! publisher never came back, and the provider did not either or never heard of the channel. Then
-//! it is locked until it expires. All that it assumes is that time does not pass a transaction by: the
-//! chain takes it within 30 s, unless it fails.
+//! it is locked until it expires. All that it assumes is that time does not pass a transaction by:
+//! the chain takes it within 30 s, unless it fails.
 //!
 //! # What is left out
 //!
@@ -207,28 +205,12 @@ fn violated(report: &Report) -> Vec<&'static str> {
     report.violations.iter().map(|violation| violation.property).collect()
 }
 
-/// What does not hold yet, found by this check. Whoever mends one of them takes it off the list.
-///
-/// - [`SIGNED`]: a provider that lies, and sets the counters inside the machine back, has all that
-///   was physically possible taken for true, since the comparison starts anew without a limit.
-/// - [`CLAIMED`]: a provider that crashes right after it stored that it looks for its machine does
-///   not look when it is started again, and does not watch its channel.
-/// - [`PEACE`]: after a new connection the provider's reading comes before its tick is due, and use
-///   from before the publisher heard of the machine is more than it believes to be possible.
-fn known(dishonest: Dishonest) -> &'static [&'static str] {
-    match dishonest {
-        Dishonest::Nobody => &[PEACE, CLAIMED],
-        Dishonest::Provider => &[SIGNED],
-        Dishonest::Publisher => &[CLAIMED],
-    }
-}
-
 #[test]
 fn no_reachable_state_costs_an_honest_side_more_than_two_ticks() {
     let mut states = 0;
     for dishonest in [Dishonest::Nobody, Dishonest::Provider, Dishonest::Publisher] {
         let report = run(Rules { dishonest, faults: 2, ..Rules::default() });
-        assert_eq!(violated(&report), known(dishonest), "{dishonest:?}");
+        assert!(report.violations.is_empty(), "{:?}", violated(&report));
         states += report.states;
     }
     println!("model: {states} states in all");
@@ -238,8 +220,7 @@ fn no_reachable_state_costs_an_honest_side_more_than_two_ticks() {
 fn the_same_holds_for_a_lease_that_is_paid_ahead() {
     for dishonest in [Dishonest::Nobody, Dishonest::Provider, Dishonest::Publisher] {
         let report = run(Rules { dishonest, prepaid: true, ..Rules::default() });
-        let alone = known(dishonest).iter().copied().filter(|name| *name == PEACE);
-        assert_eq!(violated(&report), alone.collect::<Vec<_>>(), "{dishonest:?}");
+        assert!(report.violations.is_empty(), "{:?}", violated(&report));
     }
 }
 
