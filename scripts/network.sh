@@ -133,7 +133,9 @@ start_providers() {
 	for i in $(seq 1 "$1"); do
 		PROVIDER_ADDRESS[$i]=$("$AGENT_BIN" init --dir "$NET/provider-$i" --node "$NODE_URL" --dev 2>>"$NET/provider-$i.log") ||
 			fail_with_log "provider $i cannot be initialised" "$NET/provider-$i.log"
-		sed -i "s/^reconnect_secs = [0-9]*/reconnect_secs = ${RECONNECT_SECS:-600}/" "$NET/provider-$i/provider.toml"
+		# What is broken here on purpose is nobody's fault.
+		sed -i -e "s/^reconnect_secs = [0-9]*/reconnect_secs = ${RECONNECT_SECS:-600}/" \
+			-e 's/^max_faults = [0-9]*/max_faults = 1000000/' "$NET/provider-$i/provider.toml"
 		fund "${PROVIDER_ADDRESS[$i]}" 10
 		if [ -n "${2:-}" ]; then "$2" "$i"; fi
 		start_agent "$i"

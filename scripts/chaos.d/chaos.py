@@ -141,7 +141,7 @@ class Lane:
     async def order(self, patience):
         await self.start(
             "submit", "-n", "1", "-m", "64M", "--cpus", "0.2", "--disk", "64M", "--for", "10m",
-            "--timeout", "60s", "--patience", f"{patience}s", "--ssh-config", self.ssh_config,
+            "--timeout", "60s", "--patience", f"{patience}s", "--max-faults", "1000000", "--ssh-config", self.ssh_config,
         )  # fmt: skip
 
         async def complete():
