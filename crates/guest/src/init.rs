@@ -11,7 +11,6 @@ use nix::{
     errno::Errno,
     poll::{poll, PollFd, PollFlags, PollTimeout},
     sys::{
-        prctl,
         signal::{kill, SigSet, Signal},
         signalfd::{SfdFlags, SignalFd},
         socket::{getsockopt, sockopt::PeerCredentials},
@@ -47,8 +46,6 @@ pub(crate) fn run(max_connections: usize) -> Result<(), String> {
     if std::process::id() != 1 {
         return Err("`run` is for process 1 of a container; found another id".to_owned());
     }
-    // A tenant who traces this process could stop it for good.
-    prctl::set_dumpable(false).map_err(|e| format!("closing process 1 to tracers failed: {e}"))?;
     let mut mask = SigSet::empty();
     for signal in [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT] {
         mask.add(signal);
