@@ -19,7 +19,6 @@ use crate::{
     answers::{short, Answers},
     bench,
     capacity::Capacity,
-    clock::Clock,
     config::{Config, ConfigError},
     containers::{Engine, EngineError},
     driver::Shared,
@@ -85,7 +84,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         store: store.clone(),
         board: Board::default(),
         key: key.clone(),
-        clock: Clock::start(),
+        clock: zennet_time::Clock::start(),
     };
     let capacity = Capacity::new(&config.capacity);
     let source = status::Source {
@@ -101,6 +100,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let watch = WatchPolicy {
         wait_for_finality: config.lease.wait_for_finality,
         expiry_margin: config.lease.min_challenge_blocks,
+        settle_loss: config.lease.settle_loss_xen.0,
     };
     let ledger = Account { chain: chain.clone(), key };
     let old = earlier(&store)?;

@@ -103,6 +103,10 @@ impl Answers {
             mined = mining::ensure_identity(&grounds.chain, &grounds.policy.account) => mined?,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         }
+        let balance = grounds.balance().await?;
+        if let Err(refusal) = grounds.policy.check_coin(balance, self.meetings.len()) {
+            warn!("no announcement can be answered: {refusal}");
+        }
         info!("waiting for announcements");
         let mut best = grounds.heads.best.clone();
         best.mark_changed();
@@ -162,6 +166,11 @@ impl Answers {
             }
         }
         if let Err(refusal) = self.screen.admit(&record.publisher).await {
+            self.pass_over(id, &refusal);
+            return Ok(());
+        }
+        let balance = grounds.balance().await?;
+        if let Err(refusal) = grounds.policy.check_coin(balance, self.meetings.len()) {
             self.pass_over(id, &refusal);
             return Ok(());
         }

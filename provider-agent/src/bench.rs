@@ -13,7 +13,9 @@ use sp_crypto_hashing::blake2_256;
 use tracing::{info, warn};
 use zennet_primitives::contract::{Benchmark, BenchmarkResult, Capabilities};
 
-use crate::{clock::unix_time, config::Config, store::Store};
+use zennet_time::unix_secs;
+
+use crate::{config::Config, store::Store};
 
 /// How long one measurement goes on.
 const SPAN: Duration = Duration::from_millis(400);
@@ -44,7 +46,7 @@ pub(crate) async fn capabilities(config: &Config, store: &Store) -> Capabilities
 
 fn recent(store: &Store) -> Option<Vec<BenchmarkResult>> {
     let (at, encoded): (u64, Vec<u8>) = store.fact(FACT).ok()??;
-    let age = unix_time().as_secs().checked_sub(at)?;
+    let age = unix_secs().checked_sub(at)?;
     let results = Vec::<BenchmarkResult>::decode(&mut &encoded[..]).ok()?;
     (age < HOLD_SECS).then_some(results)
 }
@@ -52,7 +54,7 @@ fn recent(store: &Store) -> Option<Vec<BenchmarkResult>> {
 async fn measure(config: &Config, store: &Store) -> Vec<BenchmarkResult> {
     let folder = config.data_dir.clone();
     let measured = tokio::task::spawn_blocking(move || run(&folder)).await.unwrap_or_default();
-    let value = (unix_time().as_secs(), measured.encode());
+    let value = (unix_secs(), measured.encode());
     if let Err(error) = store.put_fact(FACT, &value).await {
         warn!(%error, "the measurements could not be stored");
     }

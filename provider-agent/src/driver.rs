@@ -39,9 +39,9 @@ use zennet_primitives::{
     signed::Unverified,
     AccountId,
 };
+use zennet_time::{unix_ms, unix_secs, Clock};
 
 use crate::{
-    clock::{unix_time, Clock},
     history::journal::Journal,
     status::{Board, LeaseStatus},
     store::{PastLease, Store},
@@ -207,7 +207,7 @@ impl Driver {
             if let Some(reason) = finished {
                 return self.finish(reason).await;
             }
-            let deadline = self.provider.deadline().map(|at| self.shared.clock.instant(at));
+            let deadline = self.provider.deadline().map(|at| self.shared.clock.instant(at).into());
             let wake = deadline.unwrap_or_else(Instant::now).max(timer_not_before);
             // In this order, so that no flood of frames holds up a stop, a timer or a report.
             finished = tokio::select! {
@@ -256,7 +256,7 @@ impl Driver {
                     continue;
                 }
             };
-            let now = unix_time().as_millis().try_into().unwrap_or(u64::MAX);
+            let now = unix_ms();
             let journal = self.journal.after(&self.provider, &step.next, &event, now);
             if let Err(error) = self.persist(&step.next, &journal).await {
                 error!(%error, "the lease ends because its state cannot be stored");
@@ -427,7 +427,7 @@ impl Driver {
             publisher: self.publisher.to_string(),
             channel: provider.channel().map(|c| format!("{:?}", c.channel)),
             began_at: self.began_at,
-            ended_at: unix_time().as_secs(),
+            ended_at: unix_secs(),
             reason,
             due: provider.due(),
             paid: provider.paid(),

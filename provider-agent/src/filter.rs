@@ -89,6 +89,12 @@ pub(crate) enum Refusal {
         format_xen(*.least)
     )]
     SettledTooLittle { found: Balance, least: Balance },
+    #[error(
+        "the account has {} XEN free, {} are kept for the fees of its leases: send it some",
+        format_xen(*.found),
+        format_xen(*.least)
+    )]
+    NoCoin { found: Balance, least: Balance },
     #[error("the publisher's record cannot be had: {0}")]
     NoRecord(String),
 }
@@ -155,6 +161,16 @@ impl Policy {
             return Err(Refusal::TickTooDear { price: quote.max_exposure, most });
         }
         Ok(Admitted { endpoint, quote })
+    }
+
+    /// Whether the account's own coin pays the fees of one more lease beside those under way.
+    pub(crate) fn check_coin(&self, free: Balance, under_way: usize) -> Result<(), Refusal> {
+        let leases = Balance::try_from(under_way).unwrap_or(Balance::MAX).saturating_add(1);
+        let least = self.lease.fee_reserve_xen.0.saturating_mul(leases);
+        if free < least {
+            return Err(Refusal::NoCoin { found: free, least });
+        }
+        Ok(())
     }
 
     fn check_publisher(&self, publisher: &AccountId) -> Result<(), Refusal> {

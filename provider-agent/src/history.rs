@@ -13,17 +13,13 @@ pub(crate) mod public;
 pub(crate) mod screen;
 pub(crate) mod show;
 pub(crate) mod terms;
-pub(crate) mod time;
 
 use serde::{Deserialize, Serialize};
 use zennet_chain_client::{is_fault, Answer, Chain, Deed, Ending, Record, Reputation};
 use zennet_primitives::{amount::Balance, pow::Role, AccountId};
 
 use self::journal::{Entry, Happening};
-use crate::{
-    clock::unix_time,
-    store::{PastLease, Store, StoreError},
-};
+use crate::store::{PastLease, Store, StoreError};
 
 /// Most leases of one answer.
 pub(crate) const MOST: usize = 10_000;
@@ -133,7 +129,7 @@ impl PastLease {
 
 /// The first Unix time, in seconds, of the last `days` days.
 pub(crate) fn days_ago(days: u32) -> u64 {
-    unix_time().as_secs().saturating_sub(u64::from(days) * 24 * 3600)
+    zennet_time::unix_secs().saturating_sub(u64::from(days) * 24 * 3600)
 }
 
 /// The own store as a source of records of publishers.

@@ -38,6 +38,20 @@ pub(crate) trait Ledger: Clone + Send + Sync + 'static {
         at: Hash,
     ) -> impl Future<Output = Result<Option<ChannelRecord<u32>>, ChainError>> + Send;
 
+    /// What claiming a voucher would cost.
+    fn claim_fee(
+        &self,
+        id: ChannelId,
+        voucher: &Unverified<Voucher>,
+    ) -> impl Future<Output = Result<Balance, ChainError>> + Send;
+
+    /// What closing a channel would cost.
+    fn close_fee(
+        &self,
+        id: ChannelId,
+        voucher: Option<&Unverified<Voucher>>,
+    ) -> impl Future<Output = Result<Balance, ChainError>> + Send;
+
     /// Claims a voucher.
     fn claim(
         &self,
@@ -69,6 +83,22 @@ impl Ledger for Account {
         self.chain.channel(id, at).await
     }
 
+    async fn claim_fee(
+        &self,
+        id: ChannelId,
+        voucher: &Unverified<Voucher>,
+    ) -> Result<Balance, ChainError> {
+        self.chain.claim_fee(&self.key, id, voucher).await
+    }
+
+    async fn close_fee(
+        &self,
+        id: ChannelId,
+        voucher: Option<&Unverified<Voucher>>,
+    ) -> Result<Balance, ChainError> {
+        self.chain.close_fee(&self.key, id, voucher).await
+    }
+
     async fn claim(&self, id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
         self.chain.claim(&self.key, id, voucher).await.map(drop)
     }
@@ -93,6 +123,8 @@ pub(crate) struct WatchPolicy {
     pub(crate) wait_for_finality: bool,
     /// Blocks before a channel's expiry at which the lease ends.
     pub(crate) expiry_margin: u32,
+    /// Most that closing a channel may cost beyond what it brings.
+    pub(crate) settle_loss: Balance,
 }
 
 /// Serves one lease's commands until its driver is gone.
@@ -121,17 +153,15 @@ pub(crate) async fn serve<L: Ledger>(
             }
             ChainCommand::Claim(context, voucher) => {
                 let amount = voucher.payload.cumulative;
-                match ledger.claim(context.channel, voucher).await {
-                    Ok(()) => {
-                        known_paid = known_paid.max(amount);
-                        info!(amount, "voucher claimed");
-                    }
-                    Err(error) => warn!(%error, amount, "claiming failed; it is claimed later"),
+                let claimed = claim(&ledger, &heads, &context, voucher, &mut known_paid).await;
+                if let Err(error) = claimed {
+                    warn!(%error, amount, "claiming failed; it is claimed later");
                 }
             }
             ChainCommand::Settle(context, voucher) => {
                 watching = Watching(None);
-                let outcome = settle(&ledger, &heads, &context, voucher, &mut known_paid).await;
+                let outcome =
+                    settle(&ledger, &heads, policy, &context, voucher, &mut known_paid).await;
                 let event = outcome.unwrap_or_else(|error| {
                     warn!(%error, "settling failed; it is tried again");
                     ProviderEvent::SettleFailed
@@ -156,10 +186,36 @@ impl Drop for Watching {
     }
 }
 
-/// Closes a channel with the voucher, if that still gains anything.
+/// Claims a voucher, if that brings more than it costs.
+async fn claim<L: Ledger>(
+    ledger: &L,
+    heads: &Heads,
+    context: &ChannelContext,
+    voucher: Unverified<Voucher>,
+    known_paid: &mut Balance,
+) -> Result<(), ChainError> {
+    let (amount, best) = (voucher.payload.cumulative, *heads.best.borrow());
+    if let Some(record) = ledger.channel(context.channel, best.hash).await? {
+        *known_paid = record.paid.max(*known_paid);
+    }
+    let gain = amount.saturating_sub(*known_paid);
+    let fee = ledger.claim_fee(context.channel, &voucher).await?;
+    if gain <= fee {
+        info!(gain, fee, "a claim would cost more than it brings; it waits for a later one");
+        return Ok(());
+    }
+    ledger.claim(context.channel, voucher).await?;
+    *known_paid = amount;
+    info!(amount, "voucher claimed");
+    Ok(())
+}
+
+/// Closes a channel with the voucher, if that still gains anything. A channel that would cost too
+/// much to close is left to the publisher, who can take its deposit back by itself.
 async fn settle<L: Ledger>(
     ledger: &L,
     heads: &Heads,
+    policy: WatchPolicy,
     context: &ChannelContext,
     voucher: Option<Unverified<Voucher>>,
     known_paid: &mut Balance,
@@ -177,6 +233,12 @@ async fn settle<L: Ledger>(
     let gain = voucher.filter(|v| v.payload.cumulative > record.paid);
     let nothing_to_gain = gain.is_none();
     let promised = gain.as_ref().map_or(record.paid, |v| v.payload.cumulative);
+    let brings = promised.saturating_sub(record.paid);
+    let fee = ledger.close_fee(context.channel, gain.as_ref()).await?;
+    if fee.saturating_sub(brings) > policy.settle_loss {
+        warn!(fee, brings, "closing the channel would cost too much; the publisher may do it");
+        return Ok(ProviderEvent::Settled { paid: record.paid });
+    }
     // Should the answer get lost and the channel be gone next time, then by this transaction.
     *known_paid = promised;
     match ledger.close(context.channel, gain).await {

@@ -12,7 +12,6 @@ mod agent;
 mod answers;
 mod bench;
 mod capacity;
-mod clock;
 mod commands;
 mod config;
 mod containers;

@@ -5,15 +5,16 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tracing::{info, Instrument, Span};
-use zennet_chain_client::Chain;
+use zennet_chain_client::{Chain, ChainError};
 use zennet_lease::{Provider, ProviderEvent, ProviderLimits, ProviderSetup};
 use zennet_metering::Banked;
-use zennet_primitives::{announcement::AnnouncementId, record::AnnouncementRecord, AccountId};
+use zennet_primitives::{
+    amount::Balance, announcement::AnnouncementId, record::AnnouncementRecord, AccountId,
+};
 use zennet_transport::{DialError, Endpoint, Multiaddr};
 
 use crate::{
     capacity::Reservation,
-    clock::unix_time,
     containers::{Engine, EngineError},
     driver::{Books, ChainCommand, Driver, Ended, Inputs, Kept, MachineCommand, Ports, Shared},
     filter::{Admitted, Policy},
@@ -59,6 +60,12 @@ pub(crate) enum MeetError {
 }
 
 impl Grounds {
+    /// Own coin that can be spent.
+    pub(crate) async fn balance(&self) -> Result<Balance, ChainError> {
+        let at = self.heads.best.borrow().hash;
+        Ok(self.chain.balance(&self.policy.account, at).await?.spendable)
+    }
+
     /// Meets the publisher of an announcement and serves the lease that comes of it.
     pub(crate) async fn meet(
         &self,
@@ -101,7 +108,7 @@ impl Grounds {
             challenge: rand::random(),
         };
         let lease = Kept {
-            began_at: unix_time().as_secs(),
+            began_at: zennet_time::unix_secs(),
             endpoint: admitted.endpoint.to_string(),
             banked: Banked::default(),
             provider: Provider::new(setup),

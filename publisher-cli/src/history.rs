@@ -12,15 +12,15 @@ pub(crate) mod lease;
 pub(crate) mod public;
 pub(crate) mod screen;
 pub(crate) mod show;
-pub(crate) mod time;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use zennet_chain_client::{is_fault, Answer, Deed, Ending, Record, Reputation};
 use zennet_primitives::{amount::Balance, pow::Role, AccountId};
 
-use self::{lease::PastLease, time::unix_secs};
+use self::lease::PastLease;
 use crate::store::{Store, StoredLease};
+use zennet_time::unix_secs;
 
 /// Days that the faults of a provider count for.
 pub(crate) const FAULT_DAYS: u64 = 30;

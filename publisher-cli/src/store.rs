@@ -341,6 +341,17 @@ pub(crate) mod tests {
         AccountId, Hash, SessionKey,
     };
 
+    /// From now on no lease can be written, as on a full disk.
+    pub(crate) fn fill(store: &Store) {
+        const OTHER: TableDefinition<u64, u64> = TableDefinition::new("leases/1");
+        let filled = store.database.write(|write| {
+            write.delete_table(LEASES)?;
+            write.open_table(OTHER)?;
+            Ok(())
+        });
+        filled.unwrap();
+    }
+
     pub(crate) fn terms() -> Terms {
         Terms {
             genesis: Hash::repeat_byte(1),

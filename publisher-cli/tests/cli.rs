@@ -49,6 +49,7 @@ fn help_names_every_command_and_every_exit_code() {
         "usage",
         "history",
         "cancel",
+        "resume",
         "recover",
         "completions",
     ] {

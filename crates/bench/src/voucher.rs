@@ -9,7 +9,7 @@ use std::{
 };
 
 use codec::Encode;
-use redb::{Database, Durability, TableDefinition};
+use redb::TableDefinition;
 use sp_core::{sr25519, Pair};
 use zennet_chain_client::AccountKey;
 use zennet_primitives::{
@@ -19,6 +19,7 @@ use zennet_primitives::{
     usage::{Counter, Usage},
     Hash,
 };
+use zennet_store::Durable;
 
 const TABLE: TableDefinition<&[u8], &[u8]> = TableDefinition::new("vouchers");
 
@@ -38,7 +39,7 @@ fn main() -> Result<(), Failure> {
     let baseline = Usage::default().with(Counter::CpuMicros, 0);
 
     let dir = tempfile::tempdir()?;
-    let store = Database::create(dir.path().join("vouchers.redb"))?;
+    let store = Durable::open(&dir.path().join("vouchers.redb"))?;
 
     let pair = sr25519::Pair::generate().0;
     let mut message = [0u8; VOUCHER_BYTES];
@@ -53,10 +54,10 @@ fn main() -> Result<(), Failure> {
         Ok::<_, Failure>(signed.into_unverified())
     };
     let persist = |bytes: &[u8]| -> Result<(), Failure> {
-        let mut transaction = store.begin_write()?;
-        transaction.set_durability(Durability::Immediate)?;
-        transaction.open_table(TABLE)?.insert(context.channel.as_bytes(), bytes)?;
-        transaction.commit()?;
+        store.write(|write| {
+            write.open_table(TABLE)?.insert(context.channel.as_bytes(), bytes)?;
+            Ok(())
+        })?;
         Ok(())
     };
 

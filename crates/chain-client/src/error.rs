@@ -48,8 +48,8 @@ pub enum ChainError {
         /// Name of the error, with its pallet.
         reason: String,
     },
-    /// The account cannot pay the fee.
-    #[error("account {account} has no coin for {call}: send some XEN to it first")]
+    /// The account cannot pay the fee, or what the call locks or sends.
+    #[error("account {account} has not enough coin for {call}: send some XEN to it first")]
     NoCoin {
         /// The account's address.
         account: String,

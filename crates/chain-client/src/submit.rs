@@ -5,6 +5,7 @@ use std::time::Duration;
 use codec::{Compact, Decode, Encode};
 use subxt::{
     config::{DefaultExtrinsicParamsBuilder, SubstrateConfig},
+    error::{DispatchError, TokenError, TransactionEventsError},
     tx::{Signer, TransactionStatus},
     utils::{AccountId32, MultiSignature},
 };
@@ -153,6 +154,26 @@ impl Chain {
         self.send(key, RawCall::new("Channels", "close", (channel, voucher))).await
     }
 
+    /// What that claim would cost now, in the smallest coin unit.
+    pub async fn claim_fee(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        voucher: &Unverified<Voucher>,
+    ) -> Result<Balance, ChainError> {
+        self.fee(key, RawCall::new("Channels", "claim", (channel, voucher))).await
+    }
+
+    /// What closing the channel so would cost now, in the smallest coin unit.
+    pub async fn close_fee(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        voucher: Option<&Unverified<Voucher>>,
+    ) -> Result<Balance, ChainError> {
+        self.fee(key, RawCall::new("Channels", "close", (channel, voucher))).await
+    }
+
     /// Settles a channel by a split that both parties signed.
     pub async fn close_together(
         &self,
@@ -197,6 +218,17 @@ impl Chain {
 
     async fn send(&self, key: &AccountKey, call: RawCall) -> Result<Included, ChainError> {
         self.submit(&call, Some(key)).await.map(|(included, _)| included)
+    }
+
+    async fn fee(&self, key: &AccountKey, call: RawCall) -> Result<Balance, ChainError> {
+        let failed =
+            |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
+        let block = self.client.at_current_block().await.map_err(|e| failed(&e))?;
+        let params = DefaultExtrinsicParamsBuilder::new().mortal(MORTALITY).build();
+        let mut transactions = block.transactions();
+        let signed = transactions.create_signed(&call, key, params).await;
+        let fee = signed.map_err(|e| failed(&e))?.partial_fee_estimate().await;
+        fee.map_err(|e| failed(&e))
     }
 
     async fn submit(
@@ -249,10 +281,7 @@ impl Chain {
                 | TransactionStatus::Broadcasted
                 | TransactionStatus::NoLongerInBestBlock => continue,
             };
-            let rejected = |error: subxt::error::TransactionEventsError| ChainError::Rejected {
-                call: call.title(),
-                reason: reason_of(error),
-            };
+            let rejected = |error| self.rejected(call, key, error);
             let events = in_block.wait_for_success().await.map_err(rejected)?;
             let block = self.head(Some(in_block.block_hash())).await?;
             let events = TransactionEvents::of(&events)?;
@@ -264,6 +293,25 @@ impl Chain {
     /// The lock that lets one transaction of an account at a time choose its nonce.
     async fn turn(&self, account: AccountId) -> std::sync::Arc<tokio::sync::Mutex<()>> {
         self.senders.lock().await.entry(account).or_default().clone()
+    }
+
+    fn rejected(
+        &self,
+        call: &RawCall,
+        key: Option<&AccountKey>,
+        error: TransactionEventsError,
+    ) -> ChainError {
+        use TransactionEventsError::ExtrinsicFailed;
+        match (&error, key) {
+            (ExtrinsicFailed(DispatchError::Token(TokenError::FundsUnavailable)), Some(key)) => {
+                ChainError::NoCoin { account: self.address(&key.account()), call: call.title() }
+            }
+            // Its own text has the name of the error and its pallet.
+            (ExtrinsicFailed(dispatch), _) => {
+                ChainError::Rejected { call: call.title(), reason: dispatch.to_string() }
+            }
+            (other, _) => ChainError::Rejected { call: call.title(), reason: other.to_string() },
+        }
     }
 
     fn not_taken(&self, call: &RawCall, key: Option<&AccountKey>, reason: String) -> ChainError {
@@ -315,13 +363,5 @@ impl TransactionEvents {
             }
         }
         Ok(found)
-    }
-}
-
-/// The name of a dispatch error where there is one.
-fn reason_of(error: subxt::error::TransactionEventsError) -> String {
-    match error {
-        subxt::error::TransactionEventsError::ExtrinsicFailed(dispatch) => dispatch.to_string(),
-        other => other.to_string(),
     }
 }

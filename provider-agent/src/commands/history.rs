@@ -5,14 +5,12 @@ use zennet_chain_client::{Chain, PublicHistory};
 
 use crate::{
     agent::{parse_hash, RunError},
-    clock::unix_time,
     config::{self, Config},
     history::{
         self, days_ago,
         public::PublicReport,
         screen::PUBLIC_BLOCKS,
         show::{details, table},
-        time::since,
         History, Query, MOST,
     },
     status,
@@ -114,10 +112,10 @@ pub(super) fn run(opts: Opts, out: &mut impl Write) -> anyhow::Result<u8> {
 impl Opts {
     fn query(&self, config: &Config) -> anyhow::Result<Query> {
         let publisher = self.publisher.as_deref().map(Chain::parse_address).transpose()?;
-        let now = unix_time().as_secs();
+        let now = zennet_time::unix_secs();
         Ok(Query {
             publisher: publisher.map(|account| account.to_string()),
-            since: self.since.as_deref().map(|text| since(text, now)).transpose()?,
+            since: self.since.as_deref().map(|text| zennet_time::since(text, now)).transpose()?,
             lease: self.lease.clone(),
             limit: self.limit as usize,
             faults_since: days_ago(config.filter.fault_days),
@@ -172,7 +170,7 @@ mod tests {
         let lease = PastLease {
             announcement: format!("{:?}", Hash::repeat_byte(0xab)),
             publisher: AccountId::new([1; 32]).to_string(),
-            ended_at: unix_time().as_secs(),
+            ended_at: zennet_time::unix_secs(),
             ..past(CloseReason::NotPaid)
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -13,7 +13,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 use zennet_pricing::RateConfig;
-use zennet_primitives::pow::Difficulty;
+use zennet_primitives::{amount::XEN, pow::Difficulty};
 
 pub(crate) use self::{
     amount::Xen,
@@ -129,6 +129,10 @@ pub(crate) struct Lease {
     pub(crate) reconnect_secs: u32,
     #[serde(default)]
     pub(crate) claim_threshold_xen: Xen,
+    #[serde(default = "tenth")]
+    pub(crate) settle_loss_xen: Xen,
+    #[serde(default = "tenth")]
+    pub(crate) fee_reserve_xen: Xen,
     pub(crate) min_challenge_blocks: u32,
     #[serde(default = "yes")]
     pub(crate) wait_for_finality: bool,
@@ -158,6 +162,10 @@ impl Default for Docker {
 
 fn yes() -> bool {
     true
+}
+
+fn tenth() -> Xen {
+    Xen(XEN / 10)
 }
 
 fn max_faults() -> u32 {

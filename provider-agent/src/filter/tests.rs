@@ -179,3 +179,16 @@ fn the_quote_carries_digest_and_host_key() {
     let quote = admit(|_| (), |_| ()).unwrap().quote([1; 32], [2; 32]);
     assert_eq!((quote.image_digest, quote.host_key), ([1; 32], [2; 32]));
 }
+
+#[test]
+fn an_account_that_cannot_pay_the_fees_of_one_more_lease_answers_nothing() {
+    let policy = policy();
+    let least = XEN / 10;
+    assert_eq!(policy.check_coin(least, 0), Ok(()));
+    assert_eq!(policy.check_coin(0, 0), Err(Refusal::NoCoin { found: 0, least }));
+    let found = 3 * least - 1;
+    let refusal = policy.check_coin(found, 2).unwrap_err();
+    assert_eq!(refusal, Refusal::NoCoin { found, least: 3 * least });
+    assert!(refusal.to_string().contains("0.3 are kept"), "{refusal}");
+    assert_eq!(policy.check_coin(3 * least, 2), Ok(()));
+}

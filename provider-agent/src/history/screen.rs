@@ -115,7 +115,7 @@ mod tests {
         let own = OwnHistory { store: store.clone(), fault_days: 30 };
         let screen =
             Screen { sources: vec![Arc::new(own)], max_faults: 1, fault_days: 30, min_settled: 0 };
-        let now = crate::clock::unix_time().as_secs();
+        let now = zennet_time::unix_secs();
         let ended_at = [now - 31 * 24 * 3600, now - 60];
         for ended_at in ended_at {
             let publisher = account.to_string();

@@ -3,11 +3,9 @@
 use std::io::{self, Write};
 
 use zennet_pricing::format_xen;
+use zennet_time::{length, utc};
 
-use super::{
-    time::{length, utc},
-    History,
-};
+use super::History;
 use crate::store::PastLease;
 
 /// A table, and the record of the publisher where one was asked for.

@@ -10,7 +10,8 @@ use zennet_primitives::{AccountId, SessionKey, Signature};
 use super::*;
 
 const WAIT: Duration = Duration::from_secs(10);
-const POLICY: WatchPolicy = WatchPolicy { wait_for_finality: true, expiry_margin: 10 };
+const POLICY: WatchPolicy =
+    WatchPolicy { wait_for_finality: true, expiry_margin: 10, settle_loss: 50 };
 
 type Closing = Result<Option<Balance>, ChainError>;
 
@@ -26,6 +27,8 @@ struct FakeState {
     closings: VecDeque<Closing>,
     closed_with: Vec<Option<Balance>>,
     claimed: Vec<Balance>,
+    /// What each transaction costs.
+    fee: Balance,
 }
 
 impl Ledger for Fake {
@@ -37,6 +40,22 @@ impl Ledger for Fake {
         let state = self.0.lock().unwrap();
         let open = state.opened_at.is_some_and(|opened| at.to_low_u64_be() >= opened);
         Ok(state.record.clone().filter(|_| open))
+    }
+
+    async fn claim_fee(
+        &self,
+        _id: ChannelId,
+        _voucher: &Unverified<Voucher>,
+    ) -> Result<Balance, ChainError> {
+        Ok(self.0.lock().unwrap().fee)
+    }
+
+    async fn close_fee(
+        &self,
+        _id: ChannelId,
+        _voucher: Option<&Unverified<Voucher>>,
+    ) -> Result<Balance, ChainError> {
+        Ok(self.0.lock().unwrap().fee)
     }
 
     async fn claim(&self, _id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
@@ -206,4 +225,29 @@ async fn a_claim_goes_to_the_chain_while_the_lease_goes_on() {
     // The channel is gone; what was claimed is known.
     assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 200 });
     assert_eq!(scene.fake.0.lock().unwrap().claimed, [200]);
+}
+
+#[tokio::test]
+async fn a_claim_that_costs_what_it_brings_is_not_made() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().fee = 100;
+    // The record has paid 100 already.
+    for amount in [150, 200, 201] {
+        scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(amount))).await.unwrap();
+    }
+    scene.settle(Some(voucher(300)), Ok(Some(300))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });
+    assert_eq!(scene.fake.0.lock().unwrap().claimed, [201]);
+}
+
+#[tokio::test]
+async fn a_channel_that_costs_too_much_to_close_is_left_to_its_publisher() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().fee = 150;
+    // A loss of 51, where 50 are borne.
+    scene.commands.send(ChainCommand::Settle(CONTEXT, Some(voucher(199)))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+    assert!(scene.closed_with().is_empty());
+    scene.settle(Some(voucher(200)), Ok(Some(200))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 200 });
 }

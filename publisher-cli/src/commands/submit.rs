@@ -63,6 +63,18 @@ pub(crate) struct Opts {
     /// Disk of each, such as 1G
     #[arg(long, value_name = "SIZE", value_parser = units::size_mib)]
     disk: Option<u32>,
+    /// Least clock of its cores, in MHz
+    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..))]
+    clock_mhz: Option<u32>,
+    /// Least speed of its memory, in MiB/s
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    memory_mib_per_sec: Option<u32>,
+    /// Least speed of its disk, in MiB/s
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    disk_mib_per_sec: Option<u32>,
+    /// Least bandwidth of its network, in kbit/s
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    bandwidth_kbit_per_sec: Option<u32>,
     /// Image that will do, up to four; the provider chooses without it
     #[arg(long = "image", value_name = "REF")]
     images: Vec<String>,
@@ -88,6 +100,9 @@ pub(crate) struct Opts {
     /// Work asked of each provider's answer, in hashes
     #[arg(long, value_name = "HASHES", default_value_t = 1)]
     asks: Difficulty,
+    /// Work done on the announcement, in hashes, for providers who ask for more than the chain does
+    #[arg(long, value_name = "HASHES", default_value_t = 0)]
+    stamp: Difficulty,
     /// Where providers can read more
     #[arg(long, value_name = "URL", default_value = "")]
     info_url: String,
@@ -139,7 +154,10 @@ impl Opts {
                 cpu_millis: self.cpus,
                 memory_mib: self.memory,
                 disk_mib: self.disk,
-                ..Needs::default()
+                clock_mhz: self.clock_mhz,
+                memory_mib_per_sec: self.memory_mib_per_sec,
+                disk_mib_per_sec: self.disk_mib_per_sec,
+                bandwidth_kbit_per_sec: self.bandwidth_kbit_per_sec,
             },
             images: self.images.clone(),
             lease: LeaseRange { min_secs, max_secs },
@@ -148,6 +166,7 @@ impl Opts {
             max_rates: units::max_rates(&self.rates),
             max_price: self.max_price,
             asks: self.asks,
+            stamp: self.stamp,
             info_url: self.info_url.clone(),
             timeout: self.timeout,
             patience: self.patience,
@@ -213,7 +232,8 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let dialed = announced(&config, &endpoint)?;
     let body = spec.announcement(&dialed)?;
     let announcement = body.id(chain.genesis(), &account);
-    let stamp = mining::stamp(announcement, chain.constants().min_stamp).await?;
+    let work = spec.stamp.max(chain.constants().min_stamp);
+    let stamp = mining::stamp(announcement, work).await?;
     let blocks = spec.announcement_blocks(chain.constants());
     let included = chain.announce(&key, &body, blocks, stamp).await.map_err(node_failure)?;
     let secs = report.secs();
@@ -353,9 +373,27 @@ mod tests {
         assert_eq!(spec.needs.cpu_millis, Some(500));
         assert_eq!(spec.needs.disk_mib, Some(1024));
         assert_eq!(spec.images, ["a", "b"]);
+        assert_eq!(spec.stamp, 0);
         assert_eq!(spec.lease, LeaseRange { min_secs: 60, max_secs: 7200 });
         assert_eq!((spec.tick_ms, spec.prepaid), (500, false));
         assert_eq!((spec.max_price, spec.max_rates, spec.max_faults), (None, None, 3));
+    }
+
+    #[test]
+    fn speeds_and_work_are_asked_for_by_name() {
+        let spec = spec(
+            "--clock-mhz 2000 --memory-mib-per-sec 3000 --disk-mib-per-sec 100 \
+             --bandwidth-kbit-per-sec 50000 --stamp 4096",
+        )
+        .unwrap();
+        let needs = Needs {
+            clock_mhz: Some(2000),
+            memory_mib_per_sec: Some(3000),
+            disk_mib_per_sec: Some(100),
+            bandwidth_kbit_per_sec: Some(50_000),
+            ..Needs::default()
+        };
+        assert_eq!((spec.needs, spec.stamp), (needs, 4096));
     }
 
     #[test]
@@ -373,6 +411,7 @@ mod tests {
             ("--cpus 0", "--cpus"),
             ("--cpus 2000", "--cpus"),
             ("--disk 1K", "--disk"),
+            ("--clock-mhz 0", "--clock-mhz"),
             ("--for 0s", "--for"),
             ("--for 500ms", "--for"),
             ("--for 1m --min-for 2m", "--min-for"),

@@ -4,7 +4,6 @@ use codec::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use zennet_primitives::{frame::Notice, pow::Role};
 
-use super::time::unix_ms;
 use crate::lease::status::What;
 
 /// Most events of one lease. Beyond that those in the middle are left out: how a lease began and
@@ -72,7 +71,7 @@ impl Happening {
     fn of(what: &What) -> Option<Happening> {
         match what {
             // The end is noted when it is stored.
-            What::Waiting | What::Ended => None,
+            What::Waiting | What::NoCoin(_) | What::Ended => None,
             What::Negotiated => Some(Happening::Negotiated),
             What::Opened(_) => Some(Happening::Opened),
             What::Final => Some(Happening::Final),
@@ -116,7 +115,7 @@ impl Journal {
 
     /// Notes an event that happens now.
     pub(crate) fn note(&mut self, event: Happening) {
-        self.note_at(event, unix_ms());
+        self.note_at(event, zennet_time::unix_ms());
     }
 
     pub(super) fn note_at(&mut self, event: Happening, at_ms: u64) {

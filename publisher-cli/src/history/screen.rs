@@ -51,8 +51,9 @@ impl Screen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::{tests::ended, time::unix_secs};
+    use crate::history::tests::ended;
     use zennet_primitives::close::CloseReason;
+    use zennet_time::unix_secs;
 
     #[tokio::test]
     async fn a_provider_that_failed_too_often_lately_is_turned_away() {

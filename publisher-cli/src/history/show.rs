@@ -3,12 +3,9 @@
 use std::fmt::{self, Display};
 
 use serde::Serialize;
+use zennet_time::{length, utc};
 
-use super::{
-    lease::PastLease,
-    time::{length, utc},
-    History,
-};
+use super::{lease::PastLease, History};
 use crate::units::xen;
 
 /// The history as it is printed.

@@ -10,6 +10,7 @@ use zennet_primitives::{
 };
 
 use super::world::{ChannelChange, LeaseChain, OpenError, OpenedChannel};
+use crate::units::xen;
 
 /// Pause before the node is asked again after an error.
 const RETRY: Duration = Duration::from_secs(2);
@@ -72,9 +73,12 @@ impl NodeChain {
                 block: opened.block.number,
                 fee: opened.fee,
             }),
-            Err(error @ (ChainError::Rejected { .. } | ChainError::NoCoin { .. })) => {
-                Err(OpenError::Refused(error.to_string()))
-            }
+            Err(ChainError::NoCoin { account, .. }) => Err(OpenError::NoCoin(format!(
+                "account {account} has not enough coin for a deposit of {}: send it some, or \
+                 lower the deposit with --max-price or a shorter --for",
+                xen(terms.deposit)
+            ))),
+            Err(error @ ChainError::Rejected { .. }) => Err(OpenError::Refused(error.to_string())),
             Err(error) => Err(OpenError::Unknown(error.to_string())),
         }
     }

@@ -13,9 +13,9 @@ use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
 use zennet_primitives::{
     channel::ChannelId, close::CloseReason, frame::Frame, pow::Role, usage::Usage,
 };
+use zennet_time::Clock;
 
 use super::{
-    clock::Clock,
     keep::promises,
     seats::{Seats, Take},
     session::Session,
@@ -271,6 +271,9 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             Input::Open(Err(error)) => {
                 tracing::warn!(lease = self.parts.id, %error, "cannot open the channel");
                 self.open_unknown = matches!(error, OpenError::Unknown(_));
+                if let OpenError::NoCoin(why) = error {
+                    self.tell(What::NoCoin(why)).await;
+                }
                 Some(PublisherEvent::OpenFailed)
             }
         }

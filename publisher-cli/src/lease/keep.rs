@@ -1,6 +1,6 @@
 //! How a driver keeps its lease in the store.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use codec::Encode;
 use zennet_lease::{Publisher, PublisherAction};
@@ -53,7 +53,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             session_seed: self.parts.session.seed(),
             machine: machine.encode(),
             terms: terms?.clone(),
-            since: earlier.map_or_else(unix_secs, |lease| lease.since),
+            since: earlier.map_or_else(zennet_time::unix_secs, |lease| lease.since),
             transactions: status.transactions,
             port: status.port.or(earlier.and_then(|lease| lease.port)),
             ended: None,
@@ -74,8 +74,4 @@ pub(super) fn promises(actions: &[PublisherAction]) -> bool {
                 | PublisherAction::SendVoucher { .. }
         )
     })
-}
-
-fn unix_secs() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -10,7 +10,6 @@
 //! ```
 
 pub(crate) mod chain;
-mod clock;
 pub(crate) mod driver;
 mod keep;
 mod perform;

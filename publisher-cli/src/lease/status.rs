@@ -7,7 +7,7 @@ use zennet_primitives::{
     amount::Balance, close::CloseReason, contract::Terms, frame::Notice, usage::Usage, AccountId,
 };
 
-use super::{clock::Clock, world::OpenedChannel};
+use super::world::OpenedChannel;
 use crate::{
     output::{counters, rates, Machine, MachineUsage},
     store::{Figures, StoredLease},
@@ -79,7 +79,7 @@ impl Status {
     /// As `list` prints it, once there is a contract.
     pub(crate) fn machine(&self, address: impl Fn(&AccountId) -> String) -> Option<Machine> {
         let terms = self.terms.as_ref()?;
-        let left = |ends: Millis| ends.saturating_sub(Clock::unix_ms()) / 1000;
+        let left = |ends: Millis| ends.saturating_sub(zennet_time::unix_ms()) / 1000;
         Some(Machine {
             machine: self.name.clone()?,
             lease: self.lease,
@@ -175,6 +175,8 @@ pub(crate) enum What {
     Waiting,
     /// Both have signed; the channel is about to be opened.
     Negotiated,
+    /// The account's coin does not suffice for the deposit; why is in words.
+    NoCoin(String),
     /// The channel is in a block.
     Opened(OpenedChannel),
     /// That block is final.

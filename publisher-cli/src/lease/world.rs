@@ -65,6 +65,9 @@ pub(crate) enum OpenError {
     /// It will not be.
     #[error("{0}")]
     Refused(String),
+    /// It will not be: the account cannot pay the deposit and the fee.
+    #[error("{0}")]
+    NoCoin(String),
     /// It may still be: the transaction is out and nothing is known of it.
     #[error("{0}")]
     Unknown(String),

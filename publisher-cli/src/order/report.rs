@@ -152,7 +152,8 @@ impl Report {
                 let blocks = status.terms.as_ref().map_or(0, |terms| terms.challenge_blocks);
                 Event::Reclaiming { machine, challenge_blocks: blocks }
             }
-            What::Ended => return,
+            // Told as the order's failure.
+            What::NoCoin(_) | What::Ended => return,
         };
         self.tell(&event);
     }

@@ -314,6 +314,11 @@ impl Running {
         }
         // Counted as they are told, so that all are told before the order is called complete.
         self.ready += u32::from(matches!(news.what, What::Ready));
+        if let (What::NoCoin(why), Stage::Gathering) = (&news.what, self.stage) {
+            // No other provider's deposit would be paid either.
+            self.failure = Some(Failure::NoCoin(why.clone()));
+            self.end();
+        }
         if self.stage == Stage::Gathering && self.ready as usize >= self.order.machines() {
             self.stage = Stage::Complete;
             report.complete();

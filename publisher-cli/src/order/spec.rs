@@ -45,6 +45,8 @@ pub(crate) struct Spec {
     pub(crate) max_price: Option<Balance>,
     /// Work asked of each acceptance.
     pub(crate) asks: Difficulty,
+    /// Work done on the announcement; the chain may ask for more.
+    pub(crate) stamp: Difficulty,
     /// Where to read more.
     pub(crate) info_url: String,
     /// Time in which all machines must be ready.
@@ -204,6 +206,7 @@ pub(crate) mod tests {
             max_rates: None,
             max_price: None,
             asks: 1,
+            stamp: 0,
             info_url: String::new(),
             timeout: Duration::from_secs(120),
             patience: Duration::from_secs(600),

@@ -28,7 +28,7 @@ use crate::{
         status::{News, Status, What},
         world::Rejoined,
     },
-    store::Store,
+    store::{tests::fill, Store},
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -209,13 +209,18 @@ async fn a_provider_that_dials_again_is_paid_for_all_of_its_usage() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_channel_that_cannot_be_opened_ends_the_lease_and_frees_its_seat() {
+async fn a_channel_that_cannot_be_paid_ends_the_lease_frees_its_seat_and_is_told() {
     let bench = Bench::new(1, Chain::refusing());
-    let lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    let mut lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
     let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
     assert_eq!(end.close_reason, Some(CloseReason::ChannelNotOpened));
     assert!(!end.opened && end.settled.is_none());
     assert!(bench.store.unfinished().unwrap().is_empty());
+    let mut heard = Vec::new();
+    while let Ok(news) = lease.news.try_recv() {
+        heard.push(news.what);
+    }
+    assert!(matches!(&heard[..], [What::Negotiated, What::NoCoin(_), What::Ended]), "{heard:?}");
     assert_eq!(bench.seats.take(&AccountKey::generate().account()), super::seats::Take::Seat(1));
 }
 
@@ -223,12 +228,8 @@ async fn a_channel_that_cannot_be_opened_ends_the_lease_and_frees_its_seat() {
 async fn a_provider_whose_past_speaks_against_it_is_told_so_and_gets_no_contract() {
     let mut bench = Bench::new(1, Chain::default());
     let provider = AccountKey::generate();
-    let mut past = crate::history::tests::ended(
-        9,
-        4,
-        CloseReason::MachineFailed,
-        crate::history::time::unix_secs(),
-    );
+    let mut past =
+        crate::history::tests::ended(9, 4, CloseReason::MachineFailed, zennet_time::unix_secs());
     past.terms.provider = provider.account();
     bench.store.put(&past).unwrap();
     bench.screen = Screen::new(&bench.store, 0).unwrap();
@@ -276,4 +277,26 @@ async fn whoever_comes_too_late_waits_for_a_seat_and_leaves_when_none_can_come()
     assert_eq!(end.close_reason, Some(CloseReason::EnoughMachines));
     late.stop.send(CloseReason::Finished).await.unwrap();
     timeout(PATIENCE, late.publisher).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_cannot_be_stored_opens_no_channel() {
+    let bench = Bench::new(1, Chain::default());
+    fill(&bench.store);
+    let lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    assert!(!end.opened && end.settled.is_none() && bench.chain.is_unused(), "{end:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_voucher_that_cannot_be_stored_is_not_sent() {
+    let bench = Bench::new(1, Chain::default());
+    let mut lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    lease.until(|s| s.figures.vouchers >= 2).await;
+    fill(&bench.store);
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    let (_, paid) = timeout(PATIENCE, lease.provider).await.unwrap().unwrap().unwrap();
+    // The lease ends at the last one that was stored.
+    assert_eq!((end.settled, paid), (Some(end.figures.paid), end.figures.paid));
+    assert!(paid > 0);
 }

@@ -85,6 +85,12 @@ struct ChainState {
 }
 
 impl Chain {
+    /// Whether no channel was ever opened.
+    pub(super) fn is_unused(&self) -> bool {
+        let state = self.state.lock().unwrap();
+        state.channels.is_empty() && state.settled.is_empty()
+    }
+
     pub(super) fn refusing() -> Self {
         let chain = Chain::default();
         chain.state.lock().unwrap().refuses_to_open = true;
@@ -125,7 +131,7 @@ impl LeaseChain for Chain {
     async fn open(&self, terms: Terms) -> Result<OpenedChannel, OpenError> {
         let mut state = self.state.lock().unwrap();
         if state.refuses_to_open {
-            return Err(OpenError::Refused("no coin".into()));
+            return Err(OpenError::NoCoin("the account is empty".into()));
         }
         let nonce = state.channels.len() as u64 + state.settled.len() as u64;
         let channel = terms.channel(nonce).channel;

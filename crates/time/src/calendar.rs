@@ -10,17 +10,17 @@ const DAY: u64 = 24 * 3600;
     "{0:?} is no time: write a date such as 2026-01-31, a time ago such as 30d, 12h or 15m, or \
      seconds since 1970"
 )]
-pub(crate) struct NoTime(String);
+pub struct NoTime(String);
 
 /// A Unix time as date and time of day.
-pub(crate) fn utc(secs: u64) -> String {
+pub fn utc(secs: u64) -> String {
     let (year, month, day) = date(secs / DAY);
     let (hour, minute, second) = (secs % DAY / 3600, secs % 3600 / 60, secs % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
 }
 
 /// A length of time in its two largest units.
-pub(crate) fn length(secs: u64) -> String {
+pub fn length(secs: u64) -> String {
     match (secs / DAY, secs % DAY / 3600, secs % 3600 / 60) {
         (0, 0, 0) => format!("{secs}s"),
         (0, 0, minutes) => format!("{minutes}m {:02}s", secs % 60),
@@ -30,7 +30,7 @@ pub(crate) fn length(secs: u64) -> String {
 }
 
 /// Reads a date, a time ago or a Unix time; gives a Unix time.
-pub(crate) fn since(text: &str, now: u64) -> Result<u64, NoTime> {
+pub fn since(text: &str, now: u64) -> Result<u64, NoTime> {
     let bad = || NoTime(text.into());
     if let Ok(secs) = text.parse() {
         return Ok(secs);
@@ -104,6 +104,7 @@ mod tests {
         assert_eq!(utc(951_782_400), "2000-02-29 00:00:00");
         assert_eq!(utc(1_795_257_195), "2026-11-21 10:33:15");
         assert_eq!(utc(4_107_542_400), "2100-03-01 00:00:00");
+        assert_eq!(utc(1_798_761_599), "2026-12-31 23:59:59");
     }
 
     #[test]
