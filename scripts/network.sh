@@ -8,17 +8,25 @@
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
 #   resume                   goes on with the machines of an order that was killed
 #   end_order                Ctrl-C to the order; waits until it is settled
+#   traces [KIND]...         what networks of this system have on it at the moment
 
 NODE_BIN="$CARGO_TARGET_DIR/release/zennet-node"
 AGENT_BIN="$CARGO_TARGET_DIR/release/provider-agent"
 CLI_BIN="$CARGO_TARGET_DIR/release/publisher-cli"
 NET='' NODE_PID='' SUBMIT_PID='' AGENT_PIDS=() PROVIDERS=0 PROVIDER_ADDRESS=()
 
+# Longer than the daemon's own FAREWELL, which is for the settlement of its leases.
+AGENT_PATIENCE=95
+
 network_begin() {
-	NET=$(mktemp -d "${TMPDIR:-/tmp}/zennet-XXXXXX")
+	# Named before it is made, so that no moment is left in which a signal would leave it.
+	NET=$(mktemp -u -d "${TMPDIR:-/tmp}/zennet-XXXXXX")
+	# A signal may come while a command's output goes nowhere; the end is told all the same.
+	exec {NET_STDERR}>&2
 	trap network_end EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
+	mkdir -m 700 "$NET"
 }
 
 # Runs a program in a session of its own, so that Ctrl-C reaches this script alone, which then ends
@@ -26,7 +34,7 @@ network_begin() {
 start() {
 	local log=$1
 	shift
-	setsid "$@" </dev/null >>"$log" 2>&1 &
+	setsid "$@" </dev/null >>"$log" 2>&1 {NET_STDERR}>&- &
 	started=$!
 }
 
@@ -52,30 +60,87 @@ stop() {
 	wait "$pid" 2>/dev/null || true
 }
 
-none_runs() { ! pgrep -f "$NET/p"; }
+# Processes whose command line names something below the folder, whoever started them. $1 narrows it.
+working() { pgrep -f "$NET/${1:-}"; }
+none_works() { ! working "${1:-}"; }
+# All but the node: its folder is the only one with this letter.
+NOT_NODE='[^n]'
+# Ends what works there, within $1 seconds in order.
+end_all() {
+	pkill -TERM -f "$NET/${2:-}" || return 0
+	within "$1" none_works "${2:-}" && return
+	pkill -KILL -f "$NET/${2:-}"
+	within 10 none_works "${2:-}"
+}
 
 network_end() {
-	local status=$? pid
+	local status=$? pid i
 	trap - EXIT
 	set +e
 	trap '' INT TERM HUP
+	exec 2>&"$NET_STDERR"
+	# A chain that was halted on purpose: what follows needs it.
+	alive "$NODE_PID" && kill -CONT "$NODE_PID"
 	if alive "$SUBMIT_PID"; then
 		step "ending the leases"
 		# A deposit that waits for its time lock is not waited for: the chain ends too.
 		stop "$SUBMIT_PID" INT 20
 	fi
 	for pid in "${AGENT_PIDS[@]}"; do alive "$pid" && kill -TERM "$pid"; done
-	for pid in "${AGENT_PIDS[@]}"; do stop "$pid" TERM 30; done
-	# What was started in a shell of its own.
-	if pkill -TERM -f "$NET/p"; then within 30 none_runs || pkill -KILL -f "$NET/p"; fi
+	# Together with what was started in a shell of its own. The chain lives on meanwhile.
+	end_all "$AGENT_PATIENCE" "$NOT_NODE"
 	stop "$NODE_PID" TERM 10
+	# What a signal left between its start and the note of it: in this shell, and elsewhere.
+	for pid in $(jobs -p); do stop "$pid" TERM 10; done
+	end_all 10
+	for i in "${!PROVIDER_ADDRESS[@]}"; do remove_rests "$i"; done
 	if [ "$status" -ne 0 ] && [ "$status" -lt 128 ] && [ -n "${ZENNET_KEEP_LOGS:-}" ]; then
 		say "logs are kept in $NET"
 	else
-		rm -rf "$NET"
+		rm -rf --one-file-system "$NET"
 	fi
 	exit "$status"
 }
+
+# Removes what an agent left that was not let end in order.
+remove_rests() {
+	local found
+	found=$(agent "$1" sweep --force --json 2>/dev/null) || return 0
+	jq -e '.machines > 0 or .network' <<<"$found" >/dev/null && warn "provider $1 did not remove: $found"
+}
+
+# ---- what can be seen of networks ----
+
+KINDS=(process container network mount loop rule folder)
+# One line for each thing of these kinds, or of all kinds, that a network on this system has.
+traces() {
+	local kind
+	[ $# -gt 0 ] || set -- "${KINDS[@]}"
+	for kind in "$@"; do { "list_$kind" || true; } | sed "s/^/$kind /"; done | sort
+}
+list_process() {
+	pgrep -fa "^($NODE_BIN|$AGENT_BIN|$CLI_BIN) |/zennet-[[:alnum:]]{6}/|scripts/demo|/programs/primes" | cut -d ' ' -f 2-
+}
+list_container() { docker ps -a --no-trunc --filter label=zennet.run --format '{{.ID}} {{.Names}}'; }
+list_network() { docker network ls --no-trunc --filter label=zennet.network --format '{{.ID}} {{.Name}}'; }
+list_mount() { findmnt -rno TARGET,SOURCE | grep -E '/zennet-[[:alnum:]]{6}/| /dev/loop'; }
+list_loop() { losetup -nlO NAME,BACK-FILE; }
+list_rule() {
+	local family
+	for family in iptables ip6tables; do
+		have "$family" && as_root "$family" -w 5 -S 2>/dev/null | grep 'ZENNET-' | sed "s/^/$family /"
+	done
+}
+list_folder() { compgen -G "${TMPDIR:-/tmp}/zennet-??????"; }
+# What is there besides what the file $1 holds of it.
+traces_since() {
+	local before=$1 now
+	shift
+	# Before the comparison, which would be among them.
+	now=$(traces "$@")
+	comm -13 "$before" - <<<"$now"
+}
+no_traces_since() { [ -z "$(traces_since "$@")" ]; }
 
 # The end of a log, for an error.
 fail_with_log() {
@@ -101,7 +166,8 @@ start_chain() {
 	export RPC_PORT NODE_URL
 	NODE_COMMAND=("$NODE_BIN" --chain dev --alice --validator --force-authoring
 		--base-path "$NET/node" --rpc-port "$RPC_PORT" --port 0 --no-prometheus --no-telemetry
-		--no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation)
+		--no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation
+		--state-pruning archive --blocks-pruning archive)
 	start "$NET/node.log" "${NODE_COMMAND[@]}"
 	NODE_PID=$started
 	within 60 chain_moves || fail_with_log "the chain makes no blocks" "$NET/node.log"
@@ -159,6 +225,15 @@ start_publisher() {
 		fail_with_log "the publisher's identity is not mined" "$NET/publisher.log"
 }
 
+# Seconds until the order's machine $1 lets somebody in; looked for from its ready event on, $2 seconds
+# at most. Nobody else's machine is waited for.
+first_login_secs() {
+	within "$2" machine_is_ready "$1" && within 20 logs_in "$1" || return
+	awk -v began="$ORDER_BEGAN" -v now="$(date +%s.%N)" 'BEGIN { printf "%.3f\n", now - began }'
+}
+machine_is_ready() { grep -qF "\"event\":\"ready\",\"machine\":\"$1\"" "$NET/events"; }
+logs_in() { ssh -F "$NET/ssh_config" -o BatchMode=yes -o ConnectTimeout=10 "$1" true </dev/null; }
+
 # Events of the current order, by name.
 events() { jq -c "select(.event == \"$1\")" "$NET/events"; }
 event_count() { [ "$(events "$1" | wc -l)" -ge "$2" ]; }
@@ -168,8 +243,10 @@ submit() { order_with submit --ssh-config "$NET/ssh_config" "$@"; }
 resume() { order_with resume; }
 order_with() {
 	: >"$NET/events"
-	setsid "$CLI_BIN" --dir "$NET/publisher" --json "$@" \
-		</dev/null >>"$NET/events" 2>>"$NET/publisher.log" &
+	ORDER_BEGAN=$(date +%s.%N)
+	# A shell has what it starts in the background ignore Ctrl-C until it says otherwise itself.
+	setsid env --default-signal=INT "$CLI_BIN" --dir "$NET/publisher" --json "$@" \
+		</dev/null >>"$NET/events" 2>>"$NET/publisher.log" {NET_STDERR}>&- &
 	SUBMIT_PID=$!
 }
 

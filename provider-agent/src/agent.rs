@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
+use serde::Serialize;
 use thiserror::Error;
 use tokio::{
     signal::unix::{signal, SignalKind},
@@ -39,6 +40,8 @@ const SETTLE_ONLY: Duration = Duration::from_secs(60);
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the engine is waited for while machines of an earlier run may be left on it.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
+/// Folder of the machines' own folders, in the data folder.
+const MACHINES: &str = "machines";
 /// Pause before the chain is followed again, or the engine asked again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -65,6 +68,11 @@ pub(crate) enum RunError {
     Endpoint(String),
     #[error("signals cannot be listened to: {0}")]
     Signals(std::io::Error),
+    #[error(
+        "{0} leases are not settled: `provider-agent run` goes on with them, --force removes their \
+         machines"
+    )]
+    Unsettled(usize),
 }
 
 /// Runs the daemon until it is told to end.
@@ -127,7 +135,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
             return Err(error.into());
         }
     };
-    let folders = config.data_dir.join("machines");
+    let folders = config.data_dir.join(MACHINES);
     machine::clear_folders(&folders, &kept);
     let capabilities = bench::capabilities(&config, &store).await;
     let policy = Policy::new(&config, account.clone(), rates, capabilities, Chain::parse_address)?;
@@ -156,12 +164,43 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     if timeout(FAREWELL, answers.end()).await.is_err() {
         warn!("some leases are not settled yet; the next start settles them");
     }
-    if let Err(error) = engine.sweep(&HashSet::new()).await {
+    if let Err(error) = leave_nothing(&engine, &folders).await {
         error!(%error, "containers may be left behind; the next start removes them");
     }
-    engine.remove_network().await;
-    machine::clear_folders(&folders, &HashSet::new());
     Ok(served?)
+}
+
+/// What was left on this host and has been removed.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Rests {
+    pub(crate) machines: usize,
+    pub(crate) network: bool,
+}
+
+/// Removes what a daemon that was killed left on this host.
+pub(crate) async fn sweep(config: &Config, force: bool) -> Result<Rests, RunError> {
+    let account = AccountKey::load(&config.key_file)?.account();
+    // Held to the end, so that no daemon starts meanwhile.
+    let store = open_store(&config.data_dir).await?;
+    let unsettled = store.leases()?.len();
+    if unsettled > 0 && !force {
+        return Err(RunError::Unsettled(unsettled));
+    }
+    let engine = Engine::connect(&config.docker, &config.isolation, owner(&account)).await?;
+    Ok(leave_nothing(&engine, &config.data_dir.join(MACHINES)).await?)
+}
+
+/// Removes all machines, their network, its rules and their folders.
+async fn leave_nothing(engine: &Engine, folders: &Path) -> Result<Rests, EngineError> {
+    let machines = engine.sweep(&HashSet::new()).await;
+    let network = engine.remove_network().await;
+    machine::clear_folders(folders, &HashSet::new());
+    Ok(Rests { machines: machines?, network })
+}
+
+/// How containers name the account that they belong to.
+fn owner(account: &AccountId) -> String {
+    hex::encode(AsRef::<[u8]>::as_ref(account))
 }
 
 async fn open_store(dir: &Path) -> Result<Store, StoreError> {
@@ -188,7 +227,7 @@ async fn engine(
     kept: &HashSet<String>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<Engine, EngineError> {
-    let owner = hex::encode(AsRef::<[u8]>::as_ref(account));
+    let owner = owner(account);
     let deadline = Instant::now() + ENGINE_PATIENCE;
     let engine = loop {
         match Engine::connect(&config.docker, &config.isolation, owner.clone()).await {

@@ -58,6 +58,7 @@ fn every_command_explains_itself_with_examples() {
         &["init", "--help"],
         &["run", "--help"],
         &["status", "--help"],
+        &["sweep", "--help"],
         &["history", "--help"],
     ] {
         let help = agent(arguments);

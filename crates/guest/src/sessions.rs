@@ -10,6 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// How long a process that has just begun has to detach before it is judged.
+const BEGIN: Duration = Duration::from_secs(1);
 /// How long a process may tidy up after SIGHUP.
 const GRACE: Duration = Duration::from_secs(2);
 /// How soon what was missed is looked for again.
@@ -31,8 +33,9 @@ struct Session {
 /// What remains of a closed connection.
 struct Remains {
     sessions: Vec<Session>,
-    /// Processes that detached, by id and start.
-    spared: Vec<(i32, u64)>,
+    /// Processes that had detached when the others were asked to end, by id and start; absent
+    /// until that is done.
+    spared: Option<Vec<(i32, u64)>>,
     due: Instant,
     sweeps: u32,
 }
@@ -90,17 +93,10 @@ impl Sessions {
         let Some(sessions) = self.live.remove(&pid) else { return };
         // A helper of an sshd that was killed waits for its client as long as that likes.
         let _ = killpg(Pid::from_raw(pid), Signal::SIGKILL);
-        let (attached, spared) = split(&sessions, &[]);
-        if attached.is_empty() {
-            return;
+        if !split(&sessions, &[]).0.is_empty() {
+            let due = now + BEGIN;
+            self.remains.push(Remains { sessions, spared: None, due, sweeps: SWEEPS });
         }
-        for process in &attached {
-            send(process, Signal::SIGHUP);
-            // A stopped process acts on nothing but SIGKILL until it is continued.
-            send(process, Signal::SIGCONT);
-        }
-        let spared = spared.iter().map(|p| (p.pid, p.started)).collect();
-        self.remains.push(Remains { sessions, spared, due: now + GRACE, sweeps: SWEEPS });
     }
 
     /// When [`Self::sweep`] has something to do.
@@ -108,13 +104,24 @@ impl Sessions {
         self.remains.iter().map(|remains| remains.due).min()
     }
 
-    /// Kills what had its time to end.
+    /// Asks what is left of closed connections to end, and kills what had its time for that.
     pub(crate) fn sweep(&mut self, now: Instant) {
         self.remains.retain_mut(|remains| {
             if now < remains.due {
                 return true;
             }
-            let (attached, _) = split(&remains.sessions, &remains.spared);
+            let Some(spared) = &remains.spared else {
+                let (attached, detached) = split(&remains.sessions, &[]);
+                for process in &attached {
+                    send(process, Signal::SIGHUP);
+                    // A stopped process acts on nothing but SIGKILL until it is continued.
+                    send(process, Signal::SIGCONT);
+                }
+                remains.spared = Some(detached.iter().map(|p| (p.pid, p.started)).collect());
+                remains.due = now + GRACE;
+                return !attached.is_empty();
+            };
+            let (attached, _) = split(&remains.sessions, spared);
             for process in &attached {
                 send(process, Signal::SIGKILL);
             }

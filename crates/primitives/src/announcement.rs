@@ -123,6 +123,15 @@ pub enum AnnouncementError {
     /// There is nowhere to dial.
     #[error("the announcement has no endpoint")]
     NoEndpoint,
+    /// A text has something in it that a terminal would not print as it is.
+    #[error("images, the information URL and the endpoint must be printable ASCII without spaces")]
+    NotPrintable,
+}
+
+/// Whether a text of the other party can be logged and shown as it is. What it names, images, URLs
+/// and addresses, never needs more than printable ASCII.
+pub fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_graphic)
 }
 
 impl Announcement {
@@ -143,6 +152,13 @@ impl Announcement {
         }
         if self.endpoint.is_empty() {
             return Err(AnnouncementError::NoEndpoint);
+        }
+        let mut texts = self.images.iter().map(|image| &image[..]);
+        if !texts.all(is_printable)
+            || !is_printable(&self.info_url)
+            || !is_printable(&self.endpoint)
+        {
+            return Err(AnnouncementError::NotPrintable);
         }
         Ok(())
     }
@@ -210,6 +226,27 @@ mod tests {
         assert_eq!(with(|a| a.interval_ms = 0), Err(AnnouncementError::BadInterval));
         assert_eq!(with(|a| a.interval_ms = i32::MIN), Err(AnnouncementError::BadInterval));
         assert_eq!(with(|a| a.endpoint = Default::default()), Err(AnnouncementError::NoEndpoint));
+    }
+
+    #[test]
+    fn what_a_terminal_would_not_print_as_it_is_is_refused() {
+        let hostile = ["os\x1b[2J", "os\n", "os latest", "\u{202e}so", "\u{9b}2J"];
+        for text in hostile.map(|text| text.as_bytes().to_vec()) {
+            let image = ImageRef::truncate_from(text.clone());
+            for body in [
+                Announcement {
+                    images: BoundedVec::truncate_from(alloc::vec![image]),
+                    ..announcement()
+                },
+                Announcement {
+                    info_url: BoundedVec::truncate_from(text.clone()),
+                    ..announcement()
+                },
+                Announcement { endpoint: BoundedVec::truncate_from(text), ..announcement() },
+            ] {
+                assert_eq!(body.check(), Err(AnnouncementError::NotPrintable));
+            }
+        }
     }
 
     #[test]

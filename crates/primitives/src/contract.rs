@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::{
     amount::{Balance, Rates},
-    announcement::{AnnouncementId, ImageRef, MAX_TICK_MS, MIN_TICK_MS},
+    announcement::{is_printable, AnnouncementId, ImageRef, MAX_TICK_MS, MIN_TICK_MS},
     channel::{channel_id, ChannelContext},
     record::AppShare,
     signed::Signable,
@@ -206,6 +206,9 @@ pub enum TermsError {
     /// The provider needs time to answer a request to close.
     #[error("the challenge period must be above zero")]
     NoChallenge,
+    /// The image's name has something in it that a terminal would not print as it is.
+    #[error("the name of the image must be printable ASCII without spaces")]
+    NotPrintable,
 }
 
 impl Terms {
@@ -229,6 +232,9 @@ impl Terms {
         }
         if self.challenge_blocks == 0 {
             return Err(TermsError::NoChallenge);
+        }
+        if !is_printable(&q.image) {
+            return Err(TermsError::NotPrintable);
         }
         Ok(())
     }
@@ -298,6 +304,8 @@ pub(crate) mod tests {
         assert_eq!(with(|t| t.quote.prepay = 101), Err(TermsError::BadDeposit));
         assert_eq!(with(|t| t.provider = t.publisher.clone()), Err(TermsError::SameParty));
         assert_eq!(with(|t| t.challenge_blocks = 0), Err(TermsError::NoChallenge));
+        let rings = |t: &mut Terms| t.quote.image = ImageRef::truncate_from(b"os\x07".to_vec());
+        assert_eq!(with(rings), Err(TermsError::NotPrintable));
     }
 
     #[test]

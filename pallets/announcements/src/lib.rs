@@ -197,6 +197,8 @@ pub mod pallet {
         NotFound,
         /// The announcement is another publisher's.
         NotPublisher,
+        /// Images, the information URL and the endpoint must be printable ASCII without spaces.
+        NotPrintable,
     }
 
     #[pallet::call(weight(<T as Config>::WeightInfo))]
@@ -303,6 +305,7 @@ impl<T> From<AnnouncementError> for Error<T> {
             AnnouncementError::BadLeaseRange => Error::BadLeaseRange,
             AnnouncementError::BadInterval => Error::BadInterval,
             AnnouncementError::NoEndpoint => Error::NoEndpoint,
+            AnnouncementError::NotPrintable => Error::NotPrintable,
         }
     }
 }

@@ -158,6 +158,8 @@ fn each_defect_of_a_body_is_named() {
         refused(Announcement { lease, ..body(1) }, Error::BadLeaseRange);
         refused(Announcement { interval_ms: 1, ..body(1) }, Error::BadInterval);
         refused(Announcement { endpoint: Default::default(), ..body(1) }, Error::NoEndpoint);
+        let info_url = BoundedVec::truncate_from(b"https://\x1b[2J".to_vec());
+        refused(Announcement { info_url, ..body(1) }, Error::NotPrintable);
     });
 }
 

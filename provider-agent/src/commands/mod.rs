@@ -5,6 +5,7 @@ mod history;
 mod init;
 mod run;
 mod status;
+mod sweep;
 
 use std::{io::Write, process::ExitCode};
 
@@ -26,6 +27,7 @@ Examples:
   provider-agent run                     serve until Ctrl-C
   provider-agent status --json | jq .leases
   provider-agent history --since 7d      past leases and what they paid
+  provider-agent sweep                   remove what a killed daemon left
 
 Exit codes:
   0  done
@@ -43,6 +45,7 @@ enum Command {
     Run(run::Opts),
     Status(status::Opts),
     History(Box<history::Opts>),
+    Sweep(sweep::Opts),
     Completions(completions::Opts),
 }
 
@@ -55,6 +58,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(opts) => run::run(opts),
         Command::Status(opts) => status::run(opts, &mut out),
         Command::History(opts) => history::run(*opts, &mut out),
+        Command::Sweep(opts) => sweep::run(opts, &mut out),
         Command::Completions(opts) => completions::run(opts, &mut out),
     };
     let outcome = outcome.and_then(|code| Ok(out.flush().map(|()| code)?));
@@ -73,7 +77,7 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             RunError::Config(_) | RunError::Key(_) | RunError::Rates(_) | RunError::Genesis(_) => 3,
             RunError::Chain(zennet_chain_client::ChainError::BadAddress(_)) => 3,
             RunError::Chain(_) => 4,
-            RunError::Store(_) => 5,
+            RunError::Store(_) | RunError::Unsettled(_) => 5,
             RunError::Engine(_) => 6,
             RunError::Socket(_) | RunError::Endpoint(_) | RunError::Signals(_) => 1,
         };

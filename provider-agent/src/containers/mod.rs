@@ -377,21 +377,24 @@ impl Engine {
         Ok(removed)
     }
 
-    /// Removes the network with its rules, if this program made it and nobody uses it.
-    pub(crate) async fn remove_network(&self) {
+    /// Removes the network with its rules, if this program made it and nobody uses it; whether there
+    /// was one.
+    pub(crate) async fn remove_network(&self) -> bool {
         let inspected =
             self.docker.inspect_network(&self.network, None::<InspectNetworkOptions>).await;
-        let gone = match inspected {
+        let (removed, gone) = match inspected {
             Ok(network) => {
                 let made_here = network.labels.is_some_and(|labels| labels.contains_key(NETWORK));
                 // Refused while something is still on it: then the next end removes it.
-                made_here && self.docker.remove_network(&self.network).await.is_ok()
+                let removed = made_here && self.docker.remove_network(&self.network).await.is_ok();
+                (removed, removed)
             }
-            Err(error) => is_status(&error, 404),
+            Err(error) => (false, is_status(&error, 404)),
         };
         if gone {
             self.host.lower_firewall().await;
         }
+        removed
     }
 
     /// OCI runtimes that the engine has for machines.

@@ -101,6 +101,20 @@ fn helpers_of_a_killed_server_end_with_it() {
 }
 
 #[test]
+fn a_process_that_detaches_as_its_connection_closes_lives_on() {
+    let machine = Machine::start("zennet-busybox", &[], &[]);
+    // It is still attached when its client has gone.
+    machine.says("(sleep 0.1; trap '' HUP; exec sleep 98781) >/dev/null 2>&1 </dev/null & true");
+    let mut other = machine.ssh("sleep 98782").stderr(Stdio::null()).spawn().expect("ssh");
+    machine.wait_for_processes("sleep 98782", 1);
+    other.kill().expect("killed");
+    other.wait().expect("ended");
+    // Both connections have been dealt with when the second's process is gone.
+    machine.wait_for_processes("sleep 98782", 0);
+    machine.wait_for_processes("sleep 98781", 1);
+}
+
+#[test]
 fn a_read_only_root_works_with_what_the_host_adds() {
     let passwd = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(
