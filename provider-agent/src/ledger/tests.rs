@@ -11,7 +11,7 @@ use super::*;
 
 const WAIT: Duration = Duration::from_secs(10);
 const POLICY: WatchPolicy =
-    WatchPolicy { wait_for_finality: true, expiry_margin: 10, settle_loss: 50 };
+    WatchPolicy { wait_for_finality: true, expiry_margin: 10, block_ms: 2_000, settle_loss: 50 };
 
 type Closing = Result<Option<Balance>, ChainError>;
 

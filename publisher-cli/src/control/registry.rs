@@ -6,6 +6,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
+use zennet_lease::Phase;
 use zennet_primitives::{close::CloseReason, contract::Terms, AccountId, Hash};
 use zennet_transport::Connection;
 
@@ -29,6 +30,8 @@ pub(crate) type Address = Arc<dyn Fn(&AccountId) -> String + Send + Sync>;
 pub(crate) struct Entry {
     /// Its newest snapshot.
     pub(crate) status: watch::Receiver<Status>,
+    /// Makes it last longer, by seconds.
+    pub(crate) extend: mpsc::Sender<u32>,
     /// Ends it.
     pub(crate) stop: mpsc::Sender<CloseReason>,
     /// Takes the connections of a provider that dials again.
@@ -107,6 +110,7 @@ impl Registry {
                     Err(error) => Answer { error: Some(format!("{error:#}")), ..Answer::default() },
                 }
             }
+            Verb::Extend { secs } => self.extend(secs, &wanted),
             Verb::Cancel => {
                 let live = self.live(wanted);
                 let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
@@ -124,6 +128,26 @@ impl Registry {
             },
             _ => answer,
         }
+    }
+
+    /// Has one machine's lease last longer, if its provider grants it.
+    fn extend(&self, secs: u32, wanted: impl Fn(&str) -> bool) -> Answer {
+        let live = self.live(wanted);
+        let refused = |why: String| Answer { error: Some(why), ..Answer::default() };
+        for machine in &live {
+            let entry = self.lock().get(&machine.lease).cloned();
+            let Some(entry) = entry else { continue };
+            if !matches!(entry.status.borrow().phase, Phase::Serving { .. }) {
+                return refused(format!(
+                    "{} does not run: it is {}",
+                    machine.machine, machine.phase
+                ));
+            }
+            if entry.extend.try_send(secs).is_err() {
+                return refused(format!("{} is being extended already", machine.machine));
+            }
+        }
+        Answer { machines: live, ..Answer::default() }
     }
 
     fn live(&self, wanted: impl Fn(&str) -> bool) -> Vec<Machine> {
@@ -188,7 +212,10 @@ mod tests {
         status.terms = Some(terms());
         let (stop, stopped) = mpsc::channel(1);
         let links = mpsc::channel(1).0;
-        (Entry { status: watch::channel(status).1, stop, links }, stopped)
+        (
+            Entry { status: watch::channel(status).1, extend: mpsc::channel(1).0, stop, links },
+            stopped,
+        )
     }
 
     fn ask(registry: &Registry, verb: Verb, machine: Option<&str>) -> Answer {

@@ -115,10 +115,7 @@ impl Recovery {
     pub(crate) async fn settle(
         self,
         earlier: Earlier,
-        status: watch::Sender<Status>,
-        stops: mpsc::Receiver<CloseReason>,
-        news: mpsc::Sender<News>,
-        links: mpsc::Receiver<Rejoined<LinkWire, Connection>>,
+        lines: Lines<LinkWire, Connection>,
     ) -> Result<Status> {
         let machine = earlier.machine()?;
         let parts = Parts {
@@ -133,7 +130,6 @@ impl Recovery {
             store: self.store,
             screen: Screen::default(),
         };
-        let lines = Lines { stops, status, news, links };
         Ok(Box::pin(Lease::new(parts, lines).settle(earlier)).await)
     }
 }

@@ -267,10 +267,15 @@ fn amendment_answered(
     now: Millis,
 ) -> Outcome {
     let answered = match frame {
-        Frame::Granted { number, signature } => ledger
-            .amending
-            .granted(&ledger.terms, *number, *signature)
-            .map(|first| if first { ledger.fund(now).into_iter().collect() } else { Vec::new() }),
+        Frame::Granted { number, signature } => {
+            ledger.amending.granted(&ledger.terms, *number, *signature).map(|first| {
+                if first {
+                    ledger.fund(false, now).into_iter().collect()
+                } else {
+                    Vec::new()
+                }
+            })
+        }
         Frame::NotAmended { number, objection } => ledger
             .amending
             .objected(*number, now)

@@ -208,7 +208,7 @@ impl Ledger {
                 self.amending.drop_proposal(now);
                 None
             }
-            Some(Stage::Unfunded) if self.amending.may_try(now) => self.fund(now),
+            Some(Stage::Unfunded) if self.amending.may_try(now) => self.fund(true, now),
             Some(Stage::Proposed { .. } | Stage::Funding | Stage::Unfunded | Stage::Funded) => None,
             None if self.amending.may_try(now) => self.propose(&setup.policy, now),
             None => None,
@@ -234,8 +234,8 @@ impl Ledger {
         Some(Action::SendAmendment(amendment))
     }
 
-    /// Has the chain asked for what the amendment under way needs.
-    pub(super) fn fund(&mut self, now: Millis) -> Option<Action> {
+    /// Has the chain asked for what the amendment under way needs, perhaps once more.
+    pub(super) fn fund(&mut self, again: bool, now: Millis) -> Option<Action> {
         let (channel, started) = (self.channel?, self.meter.as_ref()?.started);
         let proposal = self.amending.proposal.as_mut()?;
         proposal.stage = Stage::Funding;
@@ -243,13 +243,13 @@ impl Ledger {
         let ends = started.saturating_add(u64::from(lease_secs) * 1000);
         let left_secs = ends.saturating_sub(now).div_ceil(1000);
         let left_secs = u32::try_from(left_secs).unwrap_or(u32::MAX).min(lease_secs);
-        Some(Action::FundChannel { channel, deposit, left_secs })
+        Some(Action::FundChannel { channel, deposit, left_secs, again })
     }
 
     /// What was going on when the program ended: the chain is asked what became of it.
     pub(super) fn resume_amending(&mut self, now: Millis) -> Option<Action> {
         match self.amending.proposal?.stage {
-            Stage::Funding => self.fund(now),
+            Stage::Funding => self.fund(true, now),
             Stage::Proposed { .. } | Stage::Unfunded | Stage::Funded => None,
         }
     }
@@ -312,12 +312,13 @@ impl Needs<'_> {
         };
         let left = scope.deposit.saturating_sub(signed);
         let is_low = left <= price(ahead_ms)?.min(scope.deposit / 4);
-        // What is paid ahead comes back with the last tick; less than a tick is not worth a fee.
-        let spare = quote.prepay.saturating_add(price(quote.tick_ms.into())?);
+        // What is paid ahead comes back with the last tick; half a tick is not worth a fee.
+        let spare = quote.prepay.saturating_add(price(Millis::from(quote.tick_ms) / 2)?);
         if !is_low || left.saturating_add(spare) >= price(rest_ms)? {
             return None;
         }
-        let next_ms = rest_ms.min(Millis::from(quote.lease_secs) * 1000);
+        let next_secs = policy.deposit_secs.unwrap_or(quote.lease_secs);
+        let next_ms = rest_ms.min(Millis::from(next_secs) * 1000);
         let limit = policy.max_price.unwrap_or(TOTAL_SUPPLY).min(TOTAL_SUPPLY);
         let wanted = signed.saturating_add(price(next_ms)?).min(limit);
         (wanted > scope.deposit).then_some(wanted)

@@ -42,8 +42,11 @@ pub struct PublisherPolicy {
     pub max_rates: Option<Rates>,
     /// Most that one lease may lock in all, in the smallest coin unit.
     pub max_price: Option<Balance>,
-    /// Lease time that is wanted and that the deposit covers, seconds.
+    /// Lease time that is wanted, seconds.
     pub lease_secs: u32,
+    /// Time of full use that the deposit covers, and that each addition to it does, seconds;
+    /// without it that of the lease.
+    pub deposit_secs: Option<u32>,
     /// Images that will do; with none, those of the announcement, and else any.
     pub images: Vec<ImageRef>,
     /// Challenge period of the channel, in blocks.
@@ -65,6 +68,7 @@ impl Default for PublisherPolicy {
             max_rates: None,
             max_price: None,
             lease_secs: 3600,
+            deposit_secs: None,
             images: Vec::new(),
             challenge_blocks: 20,
             max_tick_exposure: Balance::MAX,
@@ -244,6 +248,8 @@ pub enum PublisherAction {
         deposit: Balance,
         /// How much longer the lease can last, seconds.
         left_secs: u32,
+        /// Whether the chain was asked before, so that a transaction may still be on its way.
+        again: bool,
     },
     /// Tell the user that the lease has more deposit or time from now on.
     LeaseAmended(Scope),

@@ -97,7 +97,8 @@ impl Bench {
             screen: self.screen.clone(),
         };
         let (rejoined, links) = mpsc::channel(1);
-        let lines = Lines { stops, status, news, links };
+        let (_, extensions) = mpsc::channel(1);
+        let lines = Lines { stops, extensions, status, news, links };
         let publisher = tokio::spawn(Lease::new(parts, lines).run());
         let chain = self.chain.clone();
         let (dial, dials) = mpsc::channel(1);

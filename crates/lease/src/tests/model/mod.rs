@@ -91,12 +91,12 @@ struct Lease {
 
 impl Lease {
     fn new(rules: Rules) -> Self {
-        let (provider, publisher, now) = contracted(rules.prepaid);
+        let (provider, publisher, now) = contracted(rules.prepaid, rules.amends);
         let terms = publisher.terms().expect("it has signed").clone();
         let mut books = Books::new();
         let (provider, publisher) =
             (books.provider.keep(provider), books.publisher.keep(publisher));
-        let start = World::begin(now, rules.faults, provider, publisher);
+        let start = World::begin(now, rules.faults, terms.deposit, provider, publisher);
         Lease { rules, terms, start, books: RefCell::new(books) }
     }
 
@@ -222,6 +222,20 @@ fn the_same_holds_for_a_lease_that_is_paid_ahead() {
         let report = run(Rules { dishonest, prepaid: true, ..Rules::default() });
         assert!(report.violations.is_empty(), "{:?}", violated(&report));
     }
+}
+
+#[test]
+fn the_same_holds_for_a_lease_that_is_topped_up() {
+    for dishonest in [Dishonest::Nobody, Dishonest::Provider, Dishonest::Publisher] {
+        let report = run(Rules { dishonest, amends: true, ..Rules::default() });
+        assert!(report.violations.is_empty(), "{:?}", violated(&report));
+    }
+}
+
+#[test]
+fn a_publisher_that_signs_above_the_old_deposit_too_early_is_refused() {
+    let rules = Rules { amends: true, mistake: Mistake::CountsEarly, ..Rules::default() };
+    notices(rules, &[WITHIN, TAKEN]);
 }
 
 /// What breaks the rules must be noticed by these properties, or the check shows nothing.
