@@ -110,7 +110,10 @@ impl Registry {
                     Err(error) => Answer { error: Some(format!("{error:#}")), ..Answer::default() },
                 }
             }
-            Verb::Extend { secs } => self.extend(secs, &wanted),
+            Verb::Extend { .. } if request.machine.is_none() => {
+                Answer { error: Some("a machine must be named".into()), ..Answer::default() }
+            }
+            Verb::Extend { secs } => self.extend(secs, wanted),
             Verb::Cancel => {
                 let live = self.live(wanted);
                 let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
@@ -204,6 +207,26 @@ mod tests {
 
     fn registry(dir: &std::path::Path) -> Registry {
         Registry::new(Store::open(dir).unwrap(), Arc::new(|_: &AccountId| "5F".to_owned()))
+    }
+
+    #[test]
+    fn extend_reaches_a_machine_that_runs_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        let (mut one, _) = running(1, "zn-1");
+        let (extend, mut wishes) = mpsc::channel(1);
+        one.extend = extend;
+        registry.add(1, one.clone());
+        let verb = Verb::Extend { secs: 60 };
+        let early = ask(&registry, verb, Some("zn-1")).error.unwrap();
+        assert!(early.contains("does not run"), "{early}");
+        let mut status = one.status.borrow().clone();
+        status.phase = Phase::Serving { frozen: false };
+        registry.add(1, Entry { status: watch::channel(status).1, ..one });
+        assert_eq!(ask(&registry, verb, Some("zn-1")).machines[0].machine, "zn-1");
+        assert_eq!(wishes.try_recv(), Ok(60));
+        assert!(ask(&registry, verb, Some("zn-9")).error.is_some());
+        assert!(ask(&registry, verb, None).error.is_some());
     }
 
     fn running(lease: u64, name: &str) -> (Entry, mpsc::Receiver<CloseReason>) {

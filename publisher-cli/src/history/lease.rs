@@ -53,12 +53,6 @@ pub(crate) struct PastLease {
     /// Lease time in all, amendments included.
     #[serde(default)]
     pub(crate) lease_secs: u32,
-    /// What the channel locked in all, amendments included.
-    #[serde(default)]
-    pub(crate) locked: Balance,
-    /// Lease time in all, amendments included.
-    #[serde(default)]
-    pub(crate) lease_secs: u32,
     /// Transactions that the channel is known to have had.
     pub(crate) transactions: u32,
     /// Usage as the provider read it.
