@@ -123,7 +123,7 @@ impl Registry {
         };
         let nothing = answer.machines.is_empty() && answer.usage.is_empty();
         match &request.machine {
-            Some(name) if nothing => Answer {
+            Some(name) if nothing && answer.error.is_none() => Answer {
                 error: Some(format!(
                     "there is no such machine as {name}: run `publisher-cli list` to see all"
                 )),

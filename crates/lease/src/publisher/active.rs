@@ -222,8 +222,8 @@ pub(super) fn attend(
                 meter.started = meter.started.saturating_sub(watch.heard.saturating_sub(now));
             }
             watch.lost = None;
-            let amending = ledger.resume_amending(now);
-            lose(ledger, watch, now).after(amending.into_iter().collect())
+            ledger.amending.restarted();
+            lose(ledger, watch, now)
         }
         Event::Reconnected => {
             watch.lost = None;

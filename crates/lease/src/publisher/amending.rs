@@ -181,6 +181,15 @@ impl Amending {
         self.failures < MOST_FAILURES && now >= self.not_before
     }
 
+    /// The program ended. What became of a transaction is found out when the provider is there
+    /// again; without it nothing more is locked.
+    pub(super) fn restarted(&mut self) {
+        if let Some(proposal @ Proposal { stage: Stage::Funding, .. }) = &mut self.proposal {
+            proposal.stage = Stage::Unfunded;
+            self.not_before = 0;
+        }
+    }
+
     /// What has to be said on a new connection.
     fn said_again(&mut self, now: Millis) -> Option<Amendment> {
         let proposal = self.proposal.as_mut()?;
@@ -244,14 +253,6 @@ impl Ledger {
         let left_secs = ends.saturating_sub(now).div_ceil(1000);
         let left_secs = u32::try_from(left_secs).unwrap_or(u32::MAX).min(lease_secs);
         Some(Action::FundChannel { channel, deposit, left_secs, again })
-    }
-
-    /// What was going on when the program ended: the chain is asked what became of it.
-    pub(super) fn resume_amending(&mut self, now: Millis) -> Option<Action> {
-        match self.amending.proposal?.stage {
-            Stage::Funding => self.fund(true, now),
-            Stage::Proposed { .. } | Stage::Unfunded | Stage::Funded => None,
-        }
     }
 
     /// What has to be said on a new connection.

@@ -216,8 +216,8 @@ async fn a_provider_that_dials_again_is_paid_for_all_of_its_usage() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_goes_on_beyond_its_first_deposit_and_is_extended_when_asked() {
     let mut bench = Bench::new(1, Chain::default());
-    // Half a core is used, so that the first deposit is spent after two seconds.
-    bench.policy.deposit_secs = Some(1);
+    // Half a core is used, so that the first deposit is spent after eight seconds.
+    bench.policy.deposit_secs = Some(4);
     let mut lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
     lease.until(|s| s.port.is_some()).await;
     let agreed = lease.status.borrow().deposit();
