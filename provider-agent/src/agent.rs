@@ -108,6 +108,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let watch = WatchPolicy {
         wait_for_finality: config.lease.wait_for_finality,
         expiry_margin: config.lease.min_challenge_blocks,
+        block_ms: chain.constants().block_ms,
         settle_loss: config.lease.settle_loss_xen.0,
     };
     let ledger = Account { chain: chain.clone(), key };

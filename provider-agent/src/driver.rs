@@ -337,6 +337,11 @@ impl Driver {
                 let signature = self.shared.key.sign_payload(terms, &()).signature;
                 self.send(&Frame::Countersign(signature))
             }
+            ProviderAction::CountersignAmendment(amendment) => {
+                let number = amendment.number;
+                let signature = self.shared.key.sign_payload(amendment, &()).signature;
+                self.send(&Frame::Granted { number, signature })
+            }
             ProviderAction::PrepareMachine(terms) => self.machine(MachineCommand::Prepare(terms)),
             ProviderAction::StartMachine => self.machine(MachineCommand::Start),
             ProviderAction::ReadUsage { tick } => self.machine(MachineCommand::Read { tick }),

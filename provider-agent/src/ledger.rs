@@ -123,6 +123,8 @@ pub(crate) struct WatchPolicy {
     pub(crate) wait_for_finality: bool,
     /// Blocks before a channel's expiry at which the lease ends.
     pub(crate) expiry_margin: u32,
+    /// Time between blocks, milliseconds.
+    pub(crate) block_ms: u64,
     /// Most that closing a channel may cost beyond what it brings.
     pub(crate) settle_loss: Balance,
 }
@@ -252,8 +254,8 @@ async fn settle<L: Ledger>(
     }
 }
 
-/// Reports a channel once it is final, unless it is known to be `open`, and once more when it comes
-/// to its end.
+/// Reports a channel once it is final, unless it is known to be `open`; then as it stands and
+/// whenever it has more in it or lasts longer; and once more when it comes to its end.
 async fn watch_channel<L: Ledger>(
     ledger: L,
     mut heads: Heads,
@@ -262,9 +264,11 @@ async fn watch_channel<L: Ledger>(
     open: bool,
     events: mpsc::Sender<ProviderEvent>,
 ) {
+    let mut reported = None;
     if !open {
         let safe = if policy.wait_for_finality { &mut heads.finalized } else { &mut heads.best };
         let Some(record) = opened(&ledger, safe, id).await else { return };
+        reported = Some(extent(&record));
         if events.send(ProviderEvent::ChannelFinal(record)).await.is_err() {
             return;
         }
@@ -283,6 +287,25 @@ async fn watch_channel<L: Ledger>(
                     let _ = events.send(ProviderEvent::ChannelClosing).await;
                     return;
                 }
+                // What changed in the best block is looked for where it counts.
+                if record.as_ref().map(extent) != reported {
+                    let safe =
+                        if policy.wait_for_finality { &heads.finalized } else { &heads.best };
+                    let safe = *safe.borrow();
+                    match ledger.channel(id, safe.hash).await {
+                        Ok(Some(record)) if Some(extent(&record)) != reported => {
+                            reported = Some(extent(&record));
+                            let blocks = record.expires_at.saturating_sub(head.number);
+                            let lasts_ms = u64::from(blocks).saturating_mul(policy.block_ms);
+                            let changed = ProviderEvent::ChannelChanged { record, lasts_ms };
+                            if events.send(changed).await.is_err() {
+                                return;
+                            }
+                        }
+                        Ok(Some(_) | None) => (),
+                        Err(error) => warn!(%error, "the channel could not be read"),
+                    }
+                }
             }
             Err(error) => warn!(%error, "the channel could not be read"),
         }
@@ -290,6 +313,11 @@ async fn watch_channel<L: Ledger>(
             return;
         }
     }
+}
+
+/// What an amendment changes of a channel.
+fn extent(record: &ChannelRecord<u32>) -> (Balance, u32) {
+    (record.deposit, record.expires_at)
 }
 
 /// Waits for a channel; nothing when no more heads come.

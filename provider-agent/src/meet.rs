@@ -188,6 +188,7 @@ impl Grounds {
             reconnect_ms: lease.reconnect_secs.saturating_mul(1000),
             min_challenge_blocks: lease.min_challenge_blocks,
             claim_threshold: lease.claim_threshold_xen.0,
+            max_lease_secs: self.policy.filter.max_lease_secs,
             ..Default::default()
         }
     }

@@ -59,7 +59,11 @@ pub(crate) struct LeaseStatus {
     pub(crate) due: Balance,
     /// Amount of the best voucher.
     pub(crate) paid: Balance,
+    /// What the channel locks at present.
     pub(crate) deposit: Option<Balance>,
+    /// When the lease time ends, Unix time in seconds, once the machine runs.
+    #[serde(default)]
+    pub(crate) ends_at: Option<u64>,
     pub(crate) vouchers: u32,
     pub(crate) usage: serde_json::Value,
 }
@@ -81,7 +85,8 @@ impl LeaseStatus {
             began_at,
             due: provider.due(),
             paid: provider.paid(),
-            deposit: provider.terms().map(|terms| terms.deposit),
+            deposit: provider.scope().map(|scope| scope.deposit),
+            ends_at: provider.ends_at().map(|ms| ms / 1000),
             vouchers: provider.vouchers(),
             usage: PastLease::usage_of(provider.usage()),
         };

@@ -145,6 +145,24 @@ pub(crate) enum Event {
         /// Name of the machine.
         machine: String,
     },
+    /// The lease has more deposit or more time from now on.
+    Amended {
+        /// Name of the machine.
+        machine: String,
+        /// What the channel locks in all.
+        deposit: Balance,
+        /// Lease time in all.
+        lease_secs: u32,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// The lease did not get what was asked for; it goes on as it was.
+    NotAmended {
+        /// Name of the machine.
+        machine: String,
+        /// Why.
+        why: String,
+    },
     /// The connection is lost: the provider dials again, and the machine is frozen meanwhile.
     Lost {
         /// Name of the machine.
@@ -275,6 +293,12 @@ impl fmt::Display for Event {
                 write!(f, "waiting for the providers of {machines} machines to dial again")
             }
             Event::Thawed { machine } => write!(f, "{machine}: runs again"),
+            Event::Amended { machine, deposit, lease_secs, .. } => {
+                write!(f, "{machine}: {lease_secs} s in all now, deposit {}", xen(*deposit))
+            }
+            Event::NotAmended { machine, why } => {
+                write!(f, "{machine}: no more deposit or time, the lease goes on as it was: {why}")
+            }
             Event::Lost { machine } => {
                 write!(f, "{machine}: connection lost, waiting for the provider to dial again")
             }

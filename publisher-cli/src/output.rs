@@ -178,8 +178,11 @@ pub(crate) struct Machine {
     pub(crate) phase: String,
     /// Sum of the vouchers, or what the chain paid when it is settled.
     pub(crate) paid: Balance,
-    /// What the channel locked.
+    /// What the channel locks in all.
     pub(crate) deposit: Balance,
+    /// Lease time in all.
+    #[serde(default)]
+    pub(crate) lease_secs: u32,
     /// Lease time left.
     pub(crate) left_secs: Option<u64>,
     /// Why it ended.
@@ -307,6 +310,7 @@ mod tests {
             phase: "serving".into(),
             paid: 250_000_000_000,
             deposit: 30_000_000_000_000_000_000_000,
+            lease_secs: 60,
             left_secs: Some(12),
             close_reason: None,
         }
@@ -319,7 +323,7 @@ mod tests {
             json,
             "{\"machine\":\"zn-1\",\"lease\":3,\"provider\":\"5Fake\",\"port\":20001,\
              \"phase\":\"serving\",\"paid\":250000000000,\
-             \"deposit\":30000000000000000000000,\"left_secs\":12,\"close_reason\":null}"
+             \"deposit\":30000000000000000000000,\"lease_secs\":60,\"left_secs\":12,\"close_reason\":null}"
         );
         assert_eq!(serde_json::from_str::<Machine>(&json).unwrap(), machine());
     }

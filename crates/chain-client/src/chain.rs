@@ -95,7 +95,7 @@ pub struct AccountBalance {
 /// Head of `System.Account`, whose later fields are not needed.
 #[derive(Decode)]
 struct AccountInfo {
-    _nonce: u32,
+    nonce: u32,
     _consumers: u32,
     _providers: u32,
     _sufficients: u32,
@@ -272,6 +272,13 @@ impl Chain {
             held: info.reserved,
             spendable: info.free.saturating_sub(untouchable),
         })
+    }
+
+    /// Transactions of an account in all blocks up to one.
+    pub(crate) async fn nonce(&self, account: &AccountId, at: Hash) -> Result<u32, ChainError> {
+        let key = Key::of("System", "Account").blake2(account);
+        let found: Option<AccountInfo> = self.storage.value("an account", &key, at).await?;
+        Ok(found.map_or(0, |info| info.nonce))
     }
 
     /// All coin that there is.

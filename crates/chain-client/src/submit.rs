@@ -134,6 +134,49 @@ impl Chain {
         self.send(key, RawCall::new("Channels", "extend", (channel, expires_at))).await
     }
 
+    /// Adds to the deposit of a channel, moves its expiry to a later block, or does both in one
+    /// transaction. There must be one of the two to do.
+    pub async fn fund(
+        &self,
+        key: &AccountKey,
+        channel: ChannelId,
+        amount: Balance,
+        expires_at: Option<u32>,
+    ) -> Result<Included, ChainError> {
+        match (amount, expires_at) {
+            (0, Some(expires_at)) => self.extend(key, channel, expires_at).await,
+            (amount, None) => self.top_up(key, channel, amount).await,
+            (amount, Some(expires_at)) => {
+                let calls = [
+                    RawCall::new("Channels", "top_up", (channel, amount)),
+                    RawCall::new("Channels", "extend", (channel, expires_at)),
+                ];
+                self.send(key, self.together(&calls).await?).await
+            }
+        }
+    }
+
+    /// Whether the node holds transactions of an account that are in no block yet.
+    pub async fn has_pending(&self, account: &AccountId) -> Result<bool, ChainError> {
+        let who = AccountId32(account.clone().into());
+        let next = self.rpc.system_account_next_index(&who).await;
+        let next = next.map_err(ChainError::rpc("an account's next nonce"))?;
+        Ok(next > u64::from(self.nonce(account, self.best().await?.hash).await?))
+    }
+
+    async fn together(&self, calls: &[RawCall]) -> Result<RawCall, ChainError> {
+        let failed = |call: &RawCall, error: &dyn ToString| ChainError::NotTaken {
+            call: call.title(),
+            reason: error.to_string(),
+        };
+        let mut encoded = Vec::new();
+        for call in calls {
+            let block = self.client.at_current_block().await.map_err(|e| failed(call, &e))?;
+            encoded.push(block.transactions().call_data(call).map_err(|e| failed(call, &e))?);
+        }
+        Ok(RawCall::all(&encoded))
+    }
+
     /// Has a voucher paid out; the channel stays open.
     pub async fn claim(
         &self,

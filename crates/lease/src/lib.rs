@@ -26,6 +26,7 @@ pub mod provider;
 pub mod publisher;
 pub mod reunion;
 pub mod step;
+mod stored;
 pub mod terms;
 
 pub use provider::{Provider, ProviderAction, ProviderEvent, ProviderLimits, ProviderSetup};

@@ -175,10 +175,10 @@ pub fn price_of_full_use(
     Ok(rates.price(&full_use(resources, duration_ms)?, &zero)?)
 }
 
-/// What the channel of a lease locks: the price of full use over the lease time that is wanted,
-/// at most the policy's limit and at least one tick.
+/// What the channel of a lease locks at first: the price of full use over the lease time that is
+/// wanted, or over the time that the policy says, at most the policy's limit and at least one tick.
 pub fn deposit_for(quote: &Quote, policy: &PublisherPolicy) -> Result<Balance, DepositError> {
-    let secs = quote.lease_secs.min(policy.lease_secs);
+    let secs = quote.lease_secs.min(policy.deposit_secs.unwrap_or(policy.lease_secs));
     let full =
         price_of_full_use(&quote.rates, &quote.resources, u64::from(secs).saturating_mul(1000));
     let full = match full {

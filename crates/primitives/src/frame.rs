@@ -15,6 +15,9 @@
 //!    │ Usage ──────────────────────────────► │   every tick
 //!    │ ◄──────────────────────────── Voucher │
 //!    │ Notice ─────────────────────────────► │   frozen, running again
+//!    │ ◄────────────────────────────── Amend │   more deposit, more time
+//!    │ Granted │ NotAmended ───────────────► │   then the chain locks it
+//!    │ Amended ────────────────────────────► │   it is final: vouchers may be higher
 //!    │ ◄────────────────────────────► Close  │   then a last Usage and Voucher
 //!    │ Settled ────────────────────────────► │
 //! ```
@@ -22,13 +25,14 @@
 //! A connection that breaks is replaced. On the new one both say Hello with the contract that goes
 //! on, and prove their accounts once more. Nothing else is negotiated: the provider repeats Ready,
 //! the publisher Opened, and the next Usage and Voucher cover all that happened in between, since
-//! both are cumulative.
+//! both are cumulative. An amendment that is not through is proposed once more, under its number.
 
 use codec::{Decode, DecodeAll, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use sp_core::{sr25519::Signature, H256};
 use thiserror::Error;
 
 use crate::{
+    amendment::{Amendment, Objection},
     amount::Balance,
     announcement::AnnouncementId,
     auth::Challenge,
@@ -42,7 +46,7 @@ use crate::{
 };
 
 /// Version of the protocol, in the first message of each side.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Largest frame, bytes.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
@@ -154,6 +158,31 @@ pub enum Frame {
     Settled {
         /// What the channel paid in all, in the smallest coin unit.
         paid: Balance,
+    },
+    /// What the publisher wants the lease to have from now on, signed by its account.
+    #[codec(index = 14)]
+    Amend(Unverified<Amendment>),
+    /// The provider's signature on an amendment: the chain may lock what it needs.
+    #[codec(index = 15)]
+    Granted {
+        /// Number of the amendment.
+        number: u16,
+        /// The provider's signature on it.
+        signature: Signature,
+    },
+    /// The provider does not grant an amendment; the lease goes on as it was.
+    #[codec(index = 16)]
+    NotAmended {
+        /// Number of the amendment.
+        number: u16,
+        /// Why.
+        objection: Objection,
+    },
+    /// The provider has seen on chain what an amendment needs: it holds.
+    #[codec(index = 17)]
+    Amended {
+        /// Number of the amendment.
+        number: u16,
     },
 }
 

@@ -7,6 +7,7 @@
 //! - [`announcement`]: what a publisher puts on the chain
 //! - [`auth`]: proof that a connection belongs to a chain account
 //! - [`contract`]: offers, terms and their hash
+//! - [`amendment`]: more deposit and more time for a contract
 //! - [`channel`]: vouchers and splits
 //! - [`signed`]: data whose signature has been verified
 //! - [`record`]: what the chain stores
@@ -17,6 +18,7 @@
 
 extern crate alloc;
 
+pub mod amendment;
 pub mod amount;
 pub mod announcement;
 pub mod auth;

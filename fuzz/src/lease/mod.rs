@@ -20,6 +20,7 @@ use zennet_primitives::{
     close::CloseReason,
     contract::Terms,
     frame::{Frame, MAX_FRAME_BYTES},
+    record::ChannelRecord,
     usage::{Counter, Usage},
 };
 
@@ -75,6 +76,8 @@ struct Rehearsal {
     queue: VecDeque<Told>,
     provider: Provider,
     publisher: Publisher,
+    /// The user has asked for more time.
+    extended: bool,
     course: Course,
 }
 
@@ -103,7 +106,7 @@ impl Rehearsal {
             frames: Vec::new(),
             terms: crate::sample::terms(),
         };
-        Self { now: 1_000, queue, provider, publisher, course }
+        Self { now: 1_000, queue, provider, publisher, extended: false, course }
     }
 
     fn run(mut self) -> Course {
@@ -122,6 +125,9 @@ impl Rehearsal {
 
     /// Nothing is on its way: time passes, until there are vouchers enough.
     fn idle(&mut self) -> Told {
+        if self.publisher.vouchers() == 1 && !std::mem::replace(&mut self.extended, true) {
+            return Told::Publisher(PublisherEvent::Extend { secs: 60 });
+        }
         if self.publisher.vouchers() >= VOUCHERS && self.publisher.close_reason().is_none() {
             return Told::Publisher(PublisherEvent::Stop(CloseReason::Finished));
         }
@@ -158,6 +164,11 @@ impl Rehearsal {
             ProviderAction::Countersign(terms) => {
                 let signature = sign(PROVIDER, terms, &()).signature;
                 return self.pass_to_publisher(Frame::Countersign(signature));
+            }
+            ProviderAction::CountersignAmendment(amendment) => {
+                let number = amendment.number;
+                let signature = sign(PROVIDER, amendment, &()).signature;
+                return self.pass_to_publisher(Frame::Granted { number, signature });
             }
             ProviderAction::WatchChannel(_) => {
                 let terms = self.provider.terms().expect("a channel has terms");
@@ -215,10 +226,23 @@ impl Rehearsal {
                 let voucher = sign(SESSION, voucher, &context);
                 return self.pass_to_provider(Frame::Voucher { tick, voucher });
             }
+            PublisherAction::SendAmendment(amendment) => {
+                return self.pass_to_provider(Frame::Amend(sign(PUBLISHER, amendment, &())));
+            }
+            PublisherAction::FundChannel { deposit, .. } => {
+                let record = ChannelRecord { deposit, ..record(&crate::sample::terms()) };
+                let contract = self.publisher.terms().expect("a channel has terms").hash();
+                let record = ChannelRecord { contract, ..record };
+                let changed = ProviderEvent::ChannelChanged { record, lasts_ms: Millis::MAX };
+                self.queue.push_back(Told::Provider(changed));
+                PublisherEvent::Funded
+            }
             PublisherAction::CheckIdentity(_) => PublisherEvent::IdentityChecked { mined: true },
             PublisherAction::OpenChannel(_) => PublisherEvent::ChannelOpened { nonce: 0 },
             PublisherAction::MachineReady => PublisherEvent::OwnUsage { usage: reading(0) },
             PublisherAction::MachineStateChanged(_)
+            | PublisherAction::LeaseAmended(_)
+            | PublisherAction::NotAmended(_)
             | PublisherAction::RequestClose(_)
             | PublisherAction::Disconnect
             | PublisherAction::Finished(_) => return,

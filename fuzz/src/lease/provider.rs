@@ -3,6 +3,7 @@
 use codec::{DecodeAll, Encode};
 use zennet_lease::{Millis, Phase, Provider, ProviderAction, ProviderEvent};
 use zennet_primitives::{
+    amendment::Amendment,
     channel::Voucher,
     contract::CounterOffer,
     frame::{Frame, Notice},
@@ -78,7 +79,7 @@ impl Host {
             1 => self.asked.saturating_sub(1),
             _ => self.asked,
         };
-        let deposit = self.provider.terms().map_or(0, |terms| terms.deposit);
+        let deposit = self.provider.scope().map_or(0, |scope| scope.deposit);
         let cumulative = match input.u8() % 6 {
             0 => self.provider.due(),
             1 => self.provider.paid(),
@@ -98,7 +99,7 @@ impl Host {
     }
 
     fn frame(&mut self, input: &mut Input) -> Frame {
-        match input.u8() % 9 {
+        match input.u8() % 11 {
             0 => Frame::Close(reason(input)),
             1 => Frame::Opened { nonce: input.u8().into() },
             2 => Frame::Counter(CounterOffer { rates: rates(), lease_secs: input.u32() }),
@@ -112,6 +113,17 @@ impl Host {
                 terms.deposit = input.u128();
                 terms.challenge_blocks = input.u32();
                 Frame::Contract(sign(PUBLISHER, terms, &()))
+            }
+            8 => Frame::Amended { number: input.u16() },
+            9 => {
+                // More for this contract or another one, signed by the publisher or not.
+                let mut contract = self.course.terms.hash();
+                contract.0[0] ^= u8::from(input.u8().is_multiple_of(8));
+                let number = input.u16();
+                let (deposit, lease_secs) = (input.u128(), input.u32());
+                let amendment = Amendment { contract, number, deposit, lease_secs };
+                let signer = if input.u8().is_multiple_of(8) { SESSION } else { PUBLISHER };
+                Frame::Amend(sign(signer, amendment, &()))
             }
             _ => moment(input, &self.course.frames).clone(),
         }
@@ -150,7 +162,10 @@ impl Host {
                     3 => record.closing_at = Some(input.u32()),
                     _ => {}
                 }
-                ProviderEvent::ChannelFinal(record)
+                match input.u8() % 2 {
+                    0 => ProviderEvent::ChannelFinal(record),
+                    _ => ProviderEvent::ChannelChanged { record, lasts_ms: input.u64() },
+                }
             }
         }
     }
@@ -191,6 +206,7 @@ impl Host {
                 ProviderAction::Settle(None) => assert_eq!(self.provider.paid(), 0),
                 ProviderAction::SendAuth { .. }
                 | ProviderAction::Countersign(_)
+                | ProviderAction::CountersignAmendment(_)
                 | ProviderAction::PrepareMachine(_)
                 | ProviderAction::WatchChannel(_)
                 | ProviderAction::WatchOpenChannel(_)
@@ -211,9 +227,12 @@ impl Host {
         let provider = &self.provider;
         assert!(provider.paid() >= before.paid(), "what was paid fell");
         assert!(provider.vouchers() >= before.vouchers());
-        if let Some(terms) = provider.terms() {
-            assert!(provider.paid() <= terms.deposit, "paid more than there is");
-            assert!(provider.due() <= terms.deposit);
+        if let Some(scope) = provider.scope() {
+            assert!(provider.paid() <= scope.deposit, "paid more than there is");
+            assert!(provider.due() <= scope.deposit);
+        }
+        if let (Some(was), Some(is)) = (before.scope(), provider.scope()) {
+            assert!(is.deposit >= was.deposit && is.lease_secs >= was.lease_secs);
         }
         if let (Some(was), Some(is)) = (before.usage(), provider.usage()) {
             assert_eq!(is.first_fallen(&was), None, "usage fell");

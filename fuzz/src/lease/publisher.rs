@@ -3,6 +3,7 @@
 use codec::{DecodeAll, Encode};
 use zennet_lease::{Millis, Phase, Publisher, PublisherAction, PublisherEvent};
 use zennet_primitives::{
+    amendment::Objection,
     frame::{Frame, Notice},
     usage::{Counter, Usage},
     Signature,
@@ -68,7 +69,7 @@ impl Client {
     }
 
     fn frame(&mut self, input: &mut Input) -> Frame {
-        match input.u8() % 8 {
+        match input.u8() % 11 {
             0 => Frame::Close(reason(input)),
             1 => Frame::Ready { baseline: counters(input, &mut self.told) },
             2 => Frame::Notice(Notice::Frozen { due: input.u128() }),
@@ -85,6 +86,12 @@ impl Client {
                     _ => quote.resources.memory_mib = input.u32(),
                 }
                 Frame::Quote(quote)
+            }
+            7 => Frame::Amended { number: input.u16() },
+            8 => Frame::NotAmended { number: input.u16(), objection: Objection::TooLong },
+            9 => {
+                let signature = Signature::from_raw([input.u8(); 64]);
+                Frame::Granted { number: input.u16(), signature }
             }
             _ => moment(input, &self.course.frames).clone(),
         }
@@ -106,11 +113,14 @@ impl Client {
     }
 
     fn chain_event(&mut self, input: &mut Input) -> PublisherEvent {
-        match input.u8() % 5 {
+        match input.u8() % 8 {
             0 => PublisherEvent::ChannelClosing,
             1 => PublisherEvent::Settled { paid: input.u128() },
             2 => PublisherEvent::OpenFailed,
             3 => PublisherEvent::ChannelOpened { nonce: input.u8().into() },
+            4 => PublisherEvent::Funded,
+            5 => PublisherEvent::FundFailed,
+            6 => PublisherEvent::Extend { secs: input.u32() },
             _ => PublisherEvent::IdentityChecked { mined: input.u8().is_multiple_of(2) },
         }
     }
@@ -143,7 +153,15 @@ impl Client {
                 PublisherAction::RequestClose(context) => {
                     assert_eq!(Some(*context), self.publisher.channel());
                 }
+                PublisherAction::FundChannel { channel, deposit, .. } => {
+                    assert_eq!(Some(*channel), self.publisher.channel());
+                    let agreed = self.publisher.scope().expect("a channel has terms").deposit;
+                    assert!(*deposit >= agreed, "the deposit would fall");
+                }
                 PublisherAction::SendAuth { .. }
+                | PublisherAction::SendAmendment(_)
+                | PublisherAction::LeaseAmended(_)
+                | PublisherAction::NotAmended(_)
                 | PublisherAction::CheckIdentity(_)
                 | PublisherAction::OpenChannel(_)
                 | PublisherAction::MachineReady
@@ -164,7 +182,8 @@ impl Client {
         assert!(publisher.paid() >= before.paid(), "what was signed fell");
         assert!(publisher.vouchers() >= before.vouchers());
         if let Some(terms) = publisher.terms() {
-            assert!(publisher.paid() <= terms.deposit, "signed more than there is");
+            let scope = publisher.scope().expect("it has terms");
+            assert!(publisher.paid() <= scope.deposit, "signed more than there is");
             let shown = publisher.usage().unwrap_or_default();
             let zero = Counter::ALL.into_iter().fold(Usage::default(), |zero, c| zero.with(c, 0));
             let price = match publisher.usage() {

@@ -82,17 +82,19 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     if !report.leases.is_empty() {
         writeln!(
             out,
-            "\n{:<14} {:<14} {:>14} {:>14} {:>8}",
-            "LEASE", "PHASE", "DUE", "PAID", "VOUCHERS"
+            "\n{:<14} {:<14} {:>14} {:>14} {:>14} {:>8} {:>8}",
+            "LEASE", "PHASE", "DUE", "PAID", "DEPOSIT", "LEFT", "VOUCHERS"
         )?;
         for lease in &report.leases {
             writeln!(
                 out,
-                "{:<14} {:<14} {:>14} {:>14} {:>8}",
+                "{:<14} {:<14} {:>14} {:>14} {:>14} {:>8} {:>8}",
                 short(&lease.announcement),
                 lease.phase,
                 format_xen(lease.due),
                 format_xen(lease.paid),
+                lease.deposit.map_or_else(|| "-".into(), format_xen),
+                lease.ends_at.map_or_else(|| "-".into(), left),
                 lease.vouchers
             )?;
         }
@@ -111,6 +113,11 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Time until a moment, as people read it.
+fn left(ends_at: u64) -> String {
+    format!("{}s", ends_at.saturating_sub(zennet_time::unix_secs()))
 }
 
 /// The first six bytes of a hash, as logs show it.

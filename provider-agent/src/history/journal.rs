@@ -49,6 +49,9 @@ pub(crate) enum Happening {
     /// Nothing is left to do.
     #[codec(index = 11)]
     Ended,
+    /// The lease has more deposit or more time.
+    #[codec(index = 12)]
+    Amended,
 }
 
 impl Happening {
@@ -67,6 +70,7 @@ impl Happening {
             Happening::Closing => "the machine is stopped",
             Happening::Settling => "the channel is being settled",
             Happening::Ended => "the lease ended",
+            Happening::Amended => "the lease has more deposit or time",
         }
     }
 }
@@ -154,6 +158,9 @@ fn happenings(before: &Provider, next: &Provider, event: &ProviderEvent) -> Vec<
         (_, Phase::Settling) => found.push(Happening::Settling),
         (_, Phase::Closed) => found.push(Happening::Ended),
         _ => (),
+    }
+    if before.scope().is_some() && before.scope() != next.scope() {
+        found.push(Happening::Amended);
     }
     match (before.wants_connection(), next.wants_connection()) {
         (false, true) => found.push(Happening::Lost),

@@ -11,7 +11,7 @@ use super::*;
 
 const WAIT: Duration = Duration::from_secs(10);
 const POLICY: WatchPolicy =
-    WatchPolicy { wait_for_finality: true, expiry_margin: 10, settle_loss: 50 };
+    WatchPolicy { wait_for_finality: true, expiry_margin: 10, block_ms: 2_000, settle_loss: 50 };
 
 type Closing = Result<Option<Balance>, ChainError>;
 
@@ -24,6 +24,8 @@ struct FakeState {
     /// From this block on there is a channel.
     opened_at: Option<u64>,
     record: Option<ChannelRecord<u32>>,
+    /// What it is from a block on.
+    later: Option<(u64, ChannelRecord<u32>)>,
     closings: VecDeque<Closing>,
     closed_with: Vec<Option<Balance>>,
     claimed: Vec<Balance>,
@@ -39,7 +41,8 @@ impl Ledger for Fake {
     ) -> Result<Option<ChannelRecord<u32>>, ChainError> {
         let state = self.0.lock().unwrap();
         let open = state.opened_at.is_some_and(|opened| at.to_low_u64_be() >= opened);
-        Ok(state.record.clone().filter(|_| open))
+        let later = state.later.clone().filter(|(from, _)| at.to_low_u64_be() >= *from);
+        Ok(later.map(|(_, record)| record).or_else(|| state.record.clone()).filter(|_| open))
     }
 
     async fn claim_fee(
@@ -162,6 +165,37 @@ async fn a_request_to_close_and_a_near_expiry_are_reported_once() {
         scene.best.send_replace(head(7));
         assert_eq!(scene.event().await, ProviderEvent::ChannelClosing);
     }
+}
+
+#[tokio::test]
+async fn what_is_added_to_a_channel_counts_only_when_it_is_final() {
+    let mut scene = scene(Some(0));
+    scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: false }).await.unwrap();
+    assert!(matches!(scene.event().await, ProviderEvent::ChannelFinal(_)));
+    let more = ChannelRecord { deposit: 1500, expires_at: 600, ..record() };
+    scene.fake.0.lock().unwrap().later = Some((7, more.clone()));
+    scene.best.send_replace(head(7));
+    scene.best.send_replace(head(8));
+    tokio::task::yield_now().await;
+    assert!(scene.events.try_recv().is_err());
+    scene.finalized.send_replace(head(7));
+    scene.best.send_replace(head(9));
+    let lasts_ms = (600 - 9) * 2_000;
+    assert_eq!(scene.event().await, ProviderEvent::ChannelChanged { record: more, lasts_ms });
+    // It goes on watching, and tells nothing twice.
+    scene.best.send_replace(head(10));
+    tokio::task::yield_now().await;
+    assert!(scene.events.try_recv().is_err());
+    scene.best.send_replace(head(595));
+    assert_eq!(scene.event().await, ProviderEvent::ChannelClosing);
+}
+
+#[tokio::test]
+async fn a_channel_that_is_watched_anew_is_told_as_it_stands() {
+    let mut scene = scene(Some(0));
+    scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: true }).await.unwrap();
+    let lasts_ms = (500 - 5) * 2_000;
+    assert_eq!(scene.event().await, ProviderEvent::ChannelChanged { record: record(), lasts_ms });
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ async fn a_running_daemon_answers_with_its_leases_and_the_past() {
         due: u128::MAX,
         paid: 2,
         deposit: Some(3),
+        ends_at: None,
         vouchers: 1,
         usage: serde_json::json!({ "cpu_micros": 4 }),
     };

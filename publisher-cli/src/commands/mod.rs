@@ -3,6 +3,7 @@
 mod account;
 mod cancel;
 mod completions;
+mod extend;
 mod history;
 mod identity;
 mod init;
@@ -58,6 +59,7 @@ enum Command {
     List(list::Opts),
     Usage(usage::Opts),
     History(history::Opts),
+    Extend(extend::Opts),
     Cancel(cancel::Opts),
     Resume(resume::Opts),
     Recover(recover::Opts),
@@ -99,6 +101,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::List(opts) => list::run(&opts, &context).await,
         Command::Usage(opts) => usage::run(opts, &context).await,
         Command::History(opts) => history::run(&opts, &context).await,
+        Command::Extend(opts) => extend::run(opts, &context).await,
         Command::Cancel(opts) => cancel::run(opts, &context).await,
         Command::Resume(opts) => resume::run(&opts, &context).await,
         Command::Recover(opts) => recover::run(&opts, &context).await,

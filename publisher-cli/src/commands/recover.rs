@@ -13,7 +13,11 @@ use crate::{
     context::{addresses, Context, Lock},
     events::Event,
     failure::Failure,
-    lease::{driver::Earlier, recover::Recovery, status::Status},
+    lease::{
+        driver::{Earlier, Lines},
+        recover::Recovery,
+        status::Status,
+    },
     order::report::ending,
     store::Store,
 };
@@ -63,8 +67,10 @@ pub(super) async fn settle_all(
             let (_stop, stops) = mpsc::channel(1);
             let (news, mut heard) = mpsc::channel(16);
             let listening = tokio::spawn(async move { while heard.recv().await.is_some() {} });
-            let (_links, no_links) = mpsc::channel(1);
-            let settled = recovery.settle(earlier, status, stops, news, no_links).await;
+            let (_extend, extensions) = mpsc::channel(1);
+            let (_rejoined, links) = mpsc::channel(1);
+            let lines = Lines { stops, extensions, status, news, links };
+            let settled = recovery.settle(earlier, lines).await;
             listening.abort();
             settled
         });

@@ -46,8 +46,14 @@ ssh_config zn-1` then asks nothing and warns of nothing. Ctrl-C ends every lease
 and gets the rest of the deposits back; a second Ctrl-C leaves at once. Should this program or its
 machine die, `publisher-cli resume` goes on with the machines.
 
+A deposit covers full use of the machine for the time of --for, or of --deposit-for. Should it run low while the lease has
+time left, because of heavy traffic or of an extension, it is topped up for as long again: up to
+--max-price, where that is given, and not at all with --no-top-up. --extend-to lets leases go on beyond
+--for by themselves, `publisher-cli extend` makes one longer by hand; the provider must grant it. What
+fails leaves the lease as it was.
+
 With --json every event is one line: identity, announced, met, waiting, negotiated, opened, final, ready,
-complete, frozen, thawed, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
+complete, frozen, thawed, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
 smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines, each from another provider
@@ -84,9 +90,19 @@ pub(crate) struct Opts {
     /// Shortest lease worth having [default: a minute, or --for where that is less]
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     min_for: Option<Duration>,
-    /// Most that one machine may cost in all, in XEN: its deposit is never above it
+    /// Longest time that a lease may be extended to, such as 24h: --for is added each time that the
+    /// lease comes near its end
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
+    extend_to: Option<Duration>,
+    /// Most that one machine may cost in all, in XEN: its deposit is never above it, top-ups included
     #[arg(long, value_name = "XEN", value_parser = units::amount)]
     max_price: Option<Balance>,
+    /// Time of full use that a deposit covers, and each addition to it [default: that of --for]
+    #[arg(long, value_name = "TIME", value_parser = units::time, conflicts_with = "no_top_up")]
+    deposit_for: Option<Duration>,
+    /// Let a lease end when its deposit is spent, rather than add to it
+    #[arg(long)]
+    no_top_up: bool,
     /// Highest price of a resource in XEN; those that are not named must then be free
     #[arg(long = "rate", value_name = "KEY=XEN", value_parser = units::rate,
           long_help = rate_help())]
@@ -148,6 +164,17 @@ impl Opts {
         if self.max_price == Some(0) {
             bail!("--max-price is 0 XEN: no provider can be paid with that");
         }
+        let extend_to_secs = match self.extend_to {
+            Some(time) => secs("--extend-to", time)?,
+            None => 0,
+        };
+        if self.extend_to.is_some() && extend_to_secs <= max_secs {
+            bail!("--extend-to is the lease time in all: it must be longer than --for");
+        }
+        let deposit_secs = match self.deposit_for {
+            Some(time) => Some(secs("--deposit-for", time)?),
+            None => None,
+        };
         Ok(Spec {
             machines: self.machines,
             needs: Needs {
@@ -165,6 +192,9 @@ impl Opts {
             prepaid: self.prepaid,
             max_rates: units::max_rates(&self.rates),
             max_price: self.max_price,
+            deposit_secs,
+            extend_to_secs,
+            top_up: !self.no_top_up,
             asks: self.asks,
             stamp: self.stamp,
             info_url: self.info_url.clone(),
@@ -415,6 +445,7 @@ mod tests {
             ("--for 0s", "--for"),
             ("--for 500ms", "--for"),
             ("--for 1m --min-for 2m", "--min-for"),
+            ("--for 1h --extend-to 1h", "--extend-to"),
             ("--tick 100ms", "--tick"),
             ("--tick 2h", "--tick"),
             ("--max-price 0", "--max-price"),

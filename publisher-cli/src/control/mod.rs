@@ -1,4 +1,4 @@
-//! The socket on which a running `submit` answers `list`, `usage`, `history` and `cancel`.
+//! The socket on which a running `submit` answers `list`, `usage`, `history`, `extend` and `cancel`.
 //!
 //! One request and one answer for each connection, each a line of JSON.
 
@@ -41,6 +41,11 @@ pub(crate) enum Verb {
     Usage,
     /// End leases.
     Cancel,
+    /// Make a lease last longer.
+    Extend {
+        /// By how much.
+        secs: u32,
+    },
     /// Terms, figures and events of leases.
     History(Query),
 }

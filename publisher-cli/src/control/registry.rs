@@ -6,6 +6,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, watch};
+use zennet_lease::Phase;
 use zennet_primitives::{close::CloseReason, contract::Terms, AccountId, Hash};
 use zennet_transport::Connection;
 
@@ -29,6 +30,8 @@ pub(crate) type Address = Arc<dyn Fn(&AccountId) -> String + Send + Sync>;
 pub(crate) struct Entry {
     /// Its newest snapshot.
     pub(crate) status: watch::Receiver<Status>,
+    /// Makes it last longer, by seconds.
+    pub(crate) extend: mpsc::Sender<u32>,
     /// Ends it.
     pub(crate) stop: mpsc::Sender<CloseReason>,
     /// Takes the connections of a provider that dials again.
@@ -107,6 +110,10 @@ impl Registry {
                     Err(error) => Answer { error: Some(format!("{error:#}")), ..Answer::default() },
                 }
             }
+            Verb::Extend { .. } if request.machine.is_none() => {
+                Answer { error: Some("a machine must be named".into()), ..Answer::default() }
+            }
+            Verb::Extend { secs } => self.extend(secs, wanted),
             Verb::Cancel => {
                 let live = self.live(wanted);
                 let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
@@ -116,7 +123,7 @@ impl Registry {
         };
         let nothing = answer.machines.is_empty() && answer.usage.is_empty();
         match &request.machine {
-            Some(name) if nothing => Answer {
+            Some(name) if nothing && answer.error.is_none() => Answer {
                 error: Some(format!(
                     "there is no such machine as {name}: run `publisher-cli list` to see all"
                 )),
@@ -124,6 +131,26 @@ impl Registry {
             },
             _ => answer,
         }
+    }
+
+    /// Has one machine's lease last longer, if its provider grants it.
+    fn extend(&self, secs: u32, wanted: impl Fn(&str) -> bool) -> Answer {
+        let live = self.live(wanted);
+        let refused = |why: String| Answer { error: Some(why), ..Answer::default() };
+        for machine in &live {
+            let entry = self.lock().get(&machine.lease).cloned();
+            let Some(entry) = entry else { continue };
+            if !matches!(entry.status.borrow().phase, Phase::Serving { .. }) {
+                return refused(format!(
+                    "{} does not run: it is {}",
+                    machine.machine, machine.phase
+                ));
+            }
+            if entry.extend.try_send(secs).is_err() {
+                return refused(format!("{} is being extended already", machine.machine));
+            }
+        }
+        Answer { machines: live, ..Answer::default() }
     }
 
     fn live(&self, wanted: impl Fn(&str) -> bool) -> Vec<Machine> {
@@ -182,13 +209,36 @@ mod tests {
         Registry::new(Store::open(dir).unwrap(), Arc::new(|_: &AccountId| "5F".to_owned()))
     }
 
+    #[test]
+    fn extend_reaches_a_machine_that_runs_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        let (mut one, _) = running(1, "zn-1");
+        let (extend, mut wishes) = mpsc::channel(1);
+        one.extend = extend;
+        registry.add(1, one.clone());
+        let verb = Verb::Extend { secs: 60 };
+        let early = ask(&registry, verb, Some("zn-1")).error.unwrap();
+        assert!(early.contains("does not run"), "{early}");
+        let mut status = one.status.borrow().clone();
+        status.phase = Phase::Serving { frozen: false };
+        registry.add(1, Entry { status: watch::channel(status).1, ..one });
+        assert_eq!(ask(&registry, verb, Some("zn-1")).machines[0].machine, "zn-1");
+        assert_eq!(wishes.try_recv(), Ok(60));
+        assert!(ask(&registry, verb, Some("zn-9")).error.is_some());
+        assert!(ask(&registry, verb, None).error.is_some());
+    }
+
     fn running(lease: u64, name: &str) -> (Entry, mpsc::Receiver<CloseReason>) {
         let mut status = Status::new(lease);
         status.name = Some(name.to_owned());
         status.terms = Some(terms());
         let (stop, stopped) = mpsc::channel(1);
         let links = mpsc::channel(1).0;
-        (Entry { status: watch::channel(status).1, stop, links }, stopped)
+        (
+            Entry { status: watch::channel(status).1, extend: mpsc::channel(1).0, stop, links },
+            stopped,
+        )
     }
 
     fn ask(registry: &Registry, verb: Verb, machine: Option<&str>) -> Answer {

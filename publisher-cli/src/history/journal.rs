@@ -47,6 +47,12 @@ pub(crate) enum Happening {
     /// Nothing is left to do.
     #[codec(index = 10)]
     Ended,
+    /// The lease has more deposit or more time.
+    #[codec(index = 11)]
+    Amended,
+    /// It did not get what was asked for.
+    #[codec(index = 12)]
+    NotAmended,
 }
 
 impl Happening {
@@ -64,6 +70,8 @@ impl Happening {
             Happening::Reclaiming => "the chain is asked to close the channel",
             Happening::Restarted => "another run took the lease over",
             Happening::Ended => "the lease ended",
+            Happening::Amended => "the lease has more deposit or time",
+            Happening::NotAmended => "the lease did not get more deposit or time",
         }
     }
 
@@ -78,6 +86,8 @@ impl Happening {
             What::Ready => Some(Happening::Ready),
             What::Changed(Notice::Frozen { .. }) => Some(Happening::Frozen),
             What::Changed(Notice::Thawed) => Some(Happening::Thawed),
+            What::Amended(_) => Some(Happening::Amended),
+            What::NotAmended(_) => Some(Happening::NotAmended),
             What::Lost => Some(Happening::Lost),
             What::Back => Some(Happening::Back),
             What::Reclaiming => Some(Happening::Reclaiming),

@@ -7,7 +7,7 @@ use codec::DecodeAll;
 use serde::{Deserialize, Serialize};
 use zennet_lease::Publisher;
 use zennet_primitives::{
-    amount::Balance, close::CloseReason, contract::Terms, pow::Role, AccountId,
+    amendment::Scope, amount::Balance, close::CloseReason, contract::Terms, pow::Role, AccountId,
 };
 
 use super::{deed, journal::Entry};
@@ -47,6 +47,12 @@ pub(crate) struct PastLease {
     pub(crate) vouchers: u32,
     /// What the channel paid on chain.
     pub(crate) settled: Option<Balance>,
+    /// What the channel locked in all, amendments included.
+    #[serde(default)]
+    pub(crate) locked: Balance,
+    /// Lease time in all, amendments included.
+    #[serde(default)]
+    pub(crate) lease_secs: u32,
     /// Transactions that the channel is known to have had.
     pub(crate) transactions: u32,
     /// Usage as the provider read it.
@@ -126,6 +132,8 @@ impl PastLease {
     pub(crate) fn new(lease: &StoredLease, address: impl Fn(&AccountId) -> String) -> Self {
         let machine = Publisher::decode_all(&mut lease.machine.as_slice()).ok();
         let channel = machine.as_ref().and_then(Publisher::channel);
+        let agreed = || Scope::of(&lease.terms);
+        let scope = machine.as_ref().and_then(Publisher::scope).unwrap_or_else(agreed);
         let (figures, journal) = (&lease.figures, &lease.journal);
         let shown = |usage: &Option<_>| usage.as_ref().map(counters).unwrap_or_default();
         PastLease {
@@ -143,6 +151,8 @@ impl PastLease {
             signed: figures.paid,
             vouchers: figures.vouchers,
             settled: lease.ended.and_then(|ended| ended.settled),
+            locked: scope.deposit,
+            lease_secs: scope.lease_secs,
             transactions: lease.transactions,
             usage: shown(&figures.usage),
             own_usage: shown(&figures.own_usage),

@@ -87,6 +87,7 @@ fn details(lease: &PastLease, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     line("end", optional(lease.close_reason.map(|reason| reason.to_string())))?;
     line("signed", format!("{} by {} vouchers", xen(lease.signed), lease.vouchers))?;
     line("settled", optional(lease.settled.map(xen)))?;
+    line("in all", format!("{} s, {} locked", lease.lease_secs, xen(lease.locked)))?;
     line("transactions", lease.transactions.to_string())?;
     line("contract", terms.contract.clone())?;
     line("image", format!("{} (sha256 {})", terms.image, terms.image_sha256))?;

@@ -2,14 +2,17 @@
 
 use std::{future::Future, time::Duration};
 
-use anyhow::{anyhow, Result};
-use tokio::{sync::mpsc, time::sleep};
-use zennet_chain_client::{AccountKey, Chain, ChainError, Head};
+use anyhow::{anyhow, ensure, Context, Result};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+use zennet_chain_client::{AccountKey, Chain, ChainError, Constants, Head};
 use zennet_primitives::{
     channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord, AccountId,
 };
 
-use super::world::{ChannelChange, LeaseChain, OpenError, OpenedChannel};
+use super::world::{ChannelChange, Funding, LeaseChain, OpenError, OpenedChannel};
 use crate::units::xen;
 
 /// Pause before the node is asked again after an error.
@@ -18,6 +21,10 @@ const RETRY: Duration = Duration::from_secs(2);
 /// Blocks that a channel lives longer than the lease and the challenge: time to settle, and for
 /// blocks that come late.
 const SPARE_BLOCKS: u64 = 150;
+
+/// Longest that transactions of an earlier try are waited for: then none of them can get into a
+/// block any more.
+const PENDING: Duration = Duration::from_secs(180);
 
 /// Nonces that are tried to find the channel of a run that was killed while it opened one.
 const NONCES: u64 = 64;
@@ -83,6 +90,32 @@ impl NodeChain {
         }
     }
 
+    /// Adds what is missing. What a transaction of an earlier try may add is waited for, so that
+    /// nothing is added twice.
+    async fn try_fund(&self, funding: Funding) -> Result<bool> {
+        let Funding { channel, deposit, left_secs, again } = funding;
+        if again {
+            let idle = async {
+                while self.chain.has_pending(&self.key.account()).await? {
+                    sleep(RETRY).await;
+                }
+                Ok::<_, ChainError>(())
+            };
+            timeout(PENDING, idle).await.context("transactions stay in the node's pool")??;
+        }
+        let best = self.chain.best().await?;
+        let record = self.record(channel, best).await?.context("the channel is gone")?;
+        ensure!(record.closing_at.is_none(), "the channel is being closed");
+        let missing = deposit.saturating_sub(record.deposit);
+        let later = later_expiry(&record, best.number, left_secs, self.chain.constants())?;
+        if missing == 0 && later.is_none() {
+            return Ok(false);
+        }
+        let included = self.chain.fund(&self.key, channel, missing, later).await?;
+        tracing::info!(%channel, missing, later, fee = included.fee, "channel funded");
+        Ok(true)
+    }
+
     /// Does the next thing that a channel needs to end; nothing once it is gone.
     async fn reclaim_once(
         &self,
@@ -103,6 +136,21 @@ impl NodeChain {
         }
         Ok(Reclaimed::Waiting)
     }
+}
+
+/// The block that a channel has to expire in, unless it lasts long enough for its lease to go on.
+fn later_expiry(
+    record: &ChannelRecord<u32>,
+    best: u32,
+    left_secs: u32,
+    constants: &Constants,
+) -> Result<Option<u32>> {
+    let (block_ms, longest) = (constants.block_ms, constants.channel_max_lifetime);
+    let blocks = lifetime_blocks(left_secs, record.challenge, block_ms, longest)?;
+    // Half of the spare time may have gone by since it was opened.
+    let least = blocks.saturating_sub(SPARE_BLOCKS as u32 / 2);
+    let is_short = record.expires_at < best.saturating_add(least);
+    Ok(is_short.then(|| best.saturating_add(blocks)))
 }
 
 enum Reclaimed {
@@ -136,6 +184,10 @@ impl LeaseChain for NodeChain {
 
     async fn open(&self, terms: Terms) -> Result<OpenedChannel, OpenError> {
         self.try_open(&terms).await
+    }
+
+    async fn fund(&self, funding: Funding) -> Result<bool> {
+        self.try_fund(funding).await
     }
 
     async fn watch(&self, channel: ChannelId, opened: u32, changes: mpsc::Sender<ChannelChange>) {
@@ -260,6 +312,28 @@ mod tests {
     fn a_channel_outlives_its_lease_and_the_challenge() {
         assert_eq!(lifetime_blocks(3600, 20, 2000, 1_000_000).unwrap(), 1800 + 20 + 150);
         assert_eq!(lifetime_blocks(1, 20, 2000, 1000).unwrap(), 1 + 20 + 150);
+    }
+
+    #[test]
+    fn the_expiry_moves_only_when_the_lease_would_outlast_it() {
+        let record = |expires_at| ChannelRecord {
+            publisher: AccountId::new([1; 32]),
+            provider: AccountId::new([2; 32]),
+            contract: Default::default(),
+            session_key: zennet_primitives::SessionKey::from_raw([3; 32]),
+            deposit: 1,
+            paid: 0,
+            expires_at,
+            challenge: 20,
+            closing_at: None,
+            app: None,
+        };
+        let constants = crate::order::spec::tests::constants();
+        let later = |expires_at| later_expiry(&record(expires_at), 1000, 60, &constants).unwrap();
+        assert_eq!(later(1000 + 30 + 20 + 150), None);
+        assert_eq!(later(1000 + 30 + 20 + 75), None);
+        assert_eq!(later(1000 + 30 + 20 + 74), Some(1000 + 30 + 20 + 150));
+        assert!(later_expiry(&record(5), 1000, u32::MAX, &constants).is_err());
     }
 
     #[test]

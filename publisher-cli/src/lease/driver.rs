@@ -63,6 +63,8 @@ pub(crate) struct Parts<W, C, S> {
 pub(crate) struct Lines<W, L> {
     /// Reasons to end the lease.
     pub(crate) stops: mpsc::Receiver<CloseReason>,
+    /// Seconds by which the lease is to last longer.
+    pub(crate) extensions: mpsc::Receiver<u32>,
     /// The newest snapshot.
     pub(crate) status: watch::Sender<Status>,
     /// What happened.
@@ -89,6 +91,8 @@ pub(super) enum Input {
     /// The provider's past speaks against it.
     Unwelcome,
     Open(Result<OpenedChannel, OpenError>),
+    /// Whether a transaction was needed, or why the channel has not what it should.
+    Funded(Result<bool, String>),
 }
 
 /// A step that was not taken yet, and the next change of a seat.
@@ -204,6 +208,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         tokio::select! {
             biased;
             Some(reason) = self.lines.stops.recv() => Some(PublisherEvent::Stop(reason)),
+            Some(secs) = self.lines.extensions.recv() => Some(PublisherEvent::Extend { secs }),
             Some(input) = self.inbox.1.recv() => self.input(input).await,
             Some(change) = self.changes.1.recv() => self.change(change).await,
             received = async {
@@ -275,6 +280,15 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                     self.tell(What::NoCoin(why)).await;
                 }
                 Some(PublisherEvent::OpenFailed)
+            }
+            Input::Funded(Ok(sent)) => {
+                self.lines.status.send_modify(|status| status.transactions += u32::from(sent));
+                Some(PublisherEvent::Funded)
+            }
+            Input::Funded(Err(why)) => {
+                tracing::warn!(lease = self.parts.id, why, "cannot add to the channel");
+                self.tell(What::NotAmended(why)).await;
+                Some(PublisherEvent::FundFailed)
             }
         }
     }

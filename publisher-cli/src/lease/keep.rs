@@ -72,6 +72,8 @@ pub(super) fn promises(actions: &[PublisherAction]) -> bool {
             PublisherAction::SendContract(_)
                 | PublisherAction::OpenChannel(_)
                 | PublisherAction::SendVoucher { .. }
+                | PublisherAction::SendAmendment(_)
+                | PublisherAction::FundChannel { .. }
         )
     })
 }

@@ -9,7 +9,7 @@ use zennet_primitives::{close::CloseReason, frame::Frame};
 use super::{
     driver::{Input, Lease},
     status::What,
-    world::{LeaseChain, Shell, Wire},
+    world::{Funding, LeaseChain, Shell, Wire},
 };
 
 impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
@@ -53,6 +53,25 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             PublisherAction::SendVoucher { tick, voucher, context } => {
                 let voucher = self.parts.session.sign(voucher, &context);
                 self.send(&Frame::Voucher { tick, voucher }).await;
+            }
+            PublisherAction::SendAmendment(amendment) => {
+                let signed = self.parts.account.sign_payload(amendment, &());
+                self.send(&Frame::Amend(signed)).await;
+            }
+            PublisherAction::FundChannel { channel, deposit, left_secs, again } => {
+                let funding = Funding { channel: channel.channel, deposit, left_secs, again };
+                let (chain, inbox) = (self.parts.chain.clone(), self.inbox.0.clone());
+                self.tasks.spawn(async move {
+                    let funded = chain.fund(funding).await.map_err(|error| format!("{error:#}"));
+                    let _ = inbox.send(Input::Funded(funded)).await;
+                });
+            }
+            PublisherAction::LeaseAmended(scope) => {
+                self.publish();
+                self.tell(What::Amended(scope)).await;
+            }
+            PublisherAction::NotAmended(objection) => {
+                self.tell(What::NotAmended(objection.to_string())).await;
             }
             PublisherAction::MachineReady => self.start().await,
             PublisherAction::MachineStateChanged(notice) => {

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{bail, Context, Result};
 use codec::DecodeAll;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use zennet_chain_client::{AccountKey, Chain};
 use zennet_lease::{Phase, Publisher};
 use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms, usage::Usage};
@@ -15,9 +15,9 @@ use super::{
     driver::{Earlier, Lease, Lines, Parts},
     seats::Seats,
     session::Session,
-    status::{News, Status},
+    status::Status,
     wire::LinkWire,
-    world::{Rejoined, Shell},
+    world::Shell,
 };
 use crate::{
     history::{journal::Happening, screen::Screen},
@@ -115,10 +115,7 @@ impl Recovery {
     pub(crate) async fn settle(
         self,
         earlier: Earlier,
-        status: watch::Sender<Status>,
-        stops: mpsc::Receiver<CloseReason>,
-        news: mpsc::Sender<News>,
-        links: mpsc::Receiver<Rejoined<LinkWire, Connection>>,
+        lines: Lines<LinkWire, Connection>,
     ) -> Result<Status> {
         let machine = earlier.machine()?;
         let parts = Parts {
@@ -133,7 +130,6 @@ impl Recovery {
             store: self.store,
             screen: Screen::default(),
         };
-        let lines = Lines { stops, status, news, links };
         Ok(Box::pin(Lease::new(parts, lines).settle(earlier)).await)
     }
 }

@@ -2,9 +2,11 @@
 
 use std::time::Instant;
 
+use codec::DecodeAll;
 use zennet_lease::{Millis, Phase, Publisher};
 use zennet_primitives::{
-    amount::Balance, close::CloseReason, contract::Terms, frame::Notice, usage::Usage, AccountId,
+    amendment::Scope, amount::Balance, close::CloseReason, contract::Terms, frame::Notice,
+    usage::Usage, AccountId,
 };
 
 use super::world::OpenedChannel;
@@ -26,6 +28,8 @@ pub(crate) struct Status {
     pub(crate) lost: bool,
     /// The terms, once signed.
     pub(crate) terms: Option<Terms>,
+    /// The deposit and the lease time that hold at present.
+    pub(crate) scope: Option<Scope>,
     /// Local port.
     pub(crate) port: Option<u16>,
     /// When the machine was ready.
@@ -53,6 +57,7 @@ impl Status {
             phase: Phase::Greeting,
             lost: false,
             terms: None,
+            scope: None,
             port: None,
             ready_at: None,
             ends_at: None,
@@ -70,10 +75,15 @@ impl Status {
         self.lost = machine.is_lost();
         self.terms = machine.terms().cloned();
         self.close_reason = machine.close_reason();
-        self.ends_at = machine.started().zip(machine.terms()).map(|(started, terms)| {
-            started.saturating_add(u64::from(terms.quote.lease_secs) * 1000)
-        });
+        self.scope = machine.scope();
+        self.ends_at = machine.ends_at();
         self.figures = figures(machine);
+    }
+
+    /// What the channel locks at present, once there is a contract.
+    pub(crate) fn deposit(&self) -> Balance {
+        let agreed = self.terms.as_ref().map_or(0, |terms| terms.deposit);
+        self.scope.map_or(agreed, |scope| scope.deposit)
     }
 
     /// As `list` prints it, once there is a contract.
@@ -87,7 +97,8 @@ impl Status {
             port: self.port,
             phase: if self.lost { "lost" } else { self.phase.name() }.to_owned(),
             paid: self.settled.unwrap_or(self.figures.paid),
-            deposit: terms.deposit,
+            deposit: self.deposit(),
+            lease_secs: self.scope.map_or(terms.quote.lease_secs, |scope| scope.lease_secs),
             left_secs: self.ends_at.filter(|_| self.port.is_some()).map(left),
             close_reason: self.close_reason,
         })
@@ -139,6 +150,7 @@ pub(crate) fn stored_machine(
     address: impl Fn(&AccountId) -> String,
 ) -> Machine {
     let settled = lease.ended.and_then(|ended| ended.settled);
+    let scope = stored_scope(lease);
     Machine {
         machine: lease.name.clone(),
         lease: lease.id,
@@ -146,10 +158,17 @@ pub(crate) fn stored_machine(
         port: None,
         phase: if lease.ended.is_some() { "closed" } else { "unsettled" }.to_owned(),
         paid: settled.unwrap_or(lease.figures.paid),
-        deposit: lease.terms.deposit,
+        deposit: scope.deposit,
+        lease_secs: scope.lease_secs,
         left_secs: None,
         close_reason: lease.ended.map(|ended| ended.reason),
     }
+}
+
+/// The deposit and the lease time that a lease of the store had at last.
+pub(crate) fn stored_scope(lease: &StoredLease) -> Scope {
+    let machine = Publisher::decode_all(&mut lease.machine.as_slice()).ok();
+    machine.and_then(|machine| machine.scope()).unwrap_or_else(|| Scope::of(&lease.terms))
 }
 
 /// A lease of the store, as `usage` prints it.
@@ -185,6 +204,10 @@ pub(crate) enum What {
     Ready,
     /// The machine was frozen or runs again.
     Changed(Notice),
+    /// The lease has more deposit or more time from now on.
+    Amended(Scope),
+    /// It does not get what was asked for; why is in words.
+    NotAmended(String),
     /// The connection is lost: the provider is waited for.
     Lost,
     /// The provider is connected again.

@@ -73,6 +73,19 @@ pub(crate) enum OpenError {
     Unknown(String),
 }
 
+/// What a channel is to have, for its lease to go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Funding {
+    /// The channel.
+    pub(crate) channel: ChannelId,
+    /// What it is to have locked in all.
+    pub(crate) deposit: Balance,
+    /// How much longer its lease can last, seconds.
+    pub(crate) left_secs: u32,
+    /// Whether this was tried before, so that a transaction may still be on its way.
+    pub(crate) again: bool,
+}
+
 /// What happens to a channel on chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ChannelChange {
@@ -98,6 +111,9 @@ pub(crate) trait LeaseChain: Clone + Send + Sync + 'static {
 
     /// Opens the channel of a contract.
     fn open(&self, terms: Terms) -> impl Future<Output = Result<OpenedChannel, OpenError>> + Send;
+
+    /// Adds to a channel what it lacks; whether that took a transaction.
+    fn fund(&self, funding: Funding) -> impl Future<Output = Result<bool>> + Send;
 
     /// Tells every change of a channel until it is settled. `opened` is the block that opened it.
     fn watch(

@@ -122,7 +122,7 @@ impl Report {
             What::Waiting => Event::Waiting { lease: news.lease, secs },
             What::Negotiated => {
                 stages.negotiated = Some(secs);
-                let deposit = status.terms.as_ref().map_or(0, |terms| terms.deposit);
+                let deposit = status.deposit();
                 Event::Negotiated { lease: news.lease, machine, provider, deposit, secs }
             }
             What::Opened(opened) => {
@@ -146,6 +146,11 @@ impl Report {
             }
             What::Changed(Notice::Frozen { due }) => Event::Frozen { machine, due: *due },
             What::Changed(Notice::Thawed) => Event::Thawed { machine },
+            What::Amended(scope) => {
+                let (deposit, lease_secs) = (scope.deposit, scope.lease_secs);
+                Event::Amended { machine, deposit, lease_secs, secs }
+            }
+            What::NotAmended(why) => Event::NotAmended { machine, why: why.clone() },
             What::Lost => Event::Lost { machine },
             What::Back => Event::Back { machine },
             What::Reclaiming => {
@@ -215,7 +220,7 @@ pub(crate) fn ending(status: &Status, address: impl Fn(&AccountId) -> String) ->
             lease: status.lease,
             provider,
             paid,
-            deposit: terms.deposit,
+            deposit: status.deposit(),
             signed: figures.paid,
             vouchers: figures.vouchers,
             usage: shown(&figures.usage),
@@ -228,7 +233,7 @@ pub(crate) fn ending(status: &Status, address: impl Fn(&AccountId) -> String) ->
             machine,
             lease: status.lease,
             provider,
-            locked: if status.opened { terms.deposit } else { 0 },
+            locked: if status.opened { status.deposit() } else { 0 },
             close_reason,
         },
     }

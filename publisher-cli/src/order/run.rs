@@ -300,10 +300,12 @@ impl Running {
             screen: wanted.screen,
         };
         let (rejoined, links) = mpsc::channel(1);
-        let lines = Lines { stops, status: told, news: self.news.clone(), links };
+        let (extend, extensions) = mpsc::channel(1);
+        let news = self.news.clone();
+        let lines = Lines { stops, extensions, status: told, news, links };
         self.leases
             .spawn(async move { Ended::Own(Box::pin(Lease::new(parts, lines).run()).await) });
-        self.order.registry.add(id, Entry { status: snapshot, stop, links: rejoined });
+        self.order.registry.add(id, Entry { status: snapshot, extend, stop, links: rejoined });
         self.live += 1;
         report.met(id, from);
     }
@@ -384,13 +386,16 @@ impl Running {
             let (stop, stops) = mpsc::channel(1);
             let (told, snapshot) = watch::channel(Status::new(id));
             let (rejoined, links) = mpsc::channel(1);
-            self.order.registry.add(id, Entry { status: snapshot, stop, links: rejoined });
+            let (extend, extensions) = mpsc::channel(1);
+            self.order.registry.add(id, Entry { status: snapshot, extend, stop, links: rejoined });
             let news = self.news.clone();
             if self.order.wanted.is_none() && earlier.is_live() {
-                self.resume(earlier, Lines { stops, status: told, news, links });
+                self.resume(earlier, Lines { stops, extensions, status: told, news, links });
                 continue;
             }
-            let settling = recovery.clone().settle(earlier, told, stops, news, links);
+            let settling = recovery
+                .clone()
+                .settle(earlier, Lines { stops, extensions, status: told, news, links });
             self.leases.spawn(async move {
                 Ended::Earlier(match settling.await {
                     Ok(status) => Some(status),

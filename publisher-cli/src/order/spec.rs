@@ -41,8 +41,14 @@ pub(crate) struct Spec {
     pub(crate) prepaid: bool,
     /// Highest rates.
     pub(crate) max_rates: Option<Rates>,
-    /// Most that one deposit may lock.
+    /// Most that one lease may lock in all.
     pub(crate) max_price: Option<Balance>,
+    /// Time of full use that a deposit covers, seconds; without it the lease time.
+    pub(crate) deposit_secs: Option<u32>,
+    /// Longest lease time in all that is asked for by itself, seconds.
+    pub(crate) extend_to_secs: u32,
+    /// Whether a deposit that runs low is topped up.
+    pub(crate) top_up: bool,
     /// Work asked of each acceptance.
     pub(crate) asks: Difficulty,
     /// Work done on the announcement; the chain may ask for more.
@@ -112,6 +118,9 @@ impl Spec {
         Ok(PublisherPolicy {
             max_rates: self.max_rates,
             max_price: self.max_price,
+            deposit_secs: self.deposit_secs,
+            extend_to_secs: self.extend_to_secs,
+            top_up: self.top_up,
             lease_secs: self.lease.max_secs,
             images: self.image_refs()?,
             challenge_blocks,
@@ -205,6 +214,9 @@ pub(crate) mod tests {
             prepaid: false,
             max_rates: None,
             max_price: None,
+            deposit_secs: None,
+            extend_to_secs: 0,
+            top_up: true,
             asks: 1,
             stamp: 0,
             info_url: String::new(),
@@ -214,7 +226,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn constants() -> Constants {
+    pub(crate) fn constants() -> Constants {
         Constants {
             announcement_max_lifetime: 1000,
             channel_max_lifetime: 43_200,

@@ -192,7 +192,7 @@ pub(super) fn stopping(
         Event::ChannelFinal(record) if record.closing_at.is_some() => {
             settle(ledger, reason, link, Some(until), now)
         }
-        Event::ChannelFinal(_) => Outcome::Same,
+        Event::ChannelFinal(_) | Event::ChannelChanged { .. } => Outcome::Same,
         Event::ChannelMissing if ledger.channel.is_some() => {
             settled(ledger, reason, link, Fate::Gone, Some(until))
         }
@@ -234,7 +234,7 @@ pub(super) fn collecting(
         Event::Disconnected | Event::Restarted => go(ledger, reason, Link::Down),
         Event::ChannelClosing => go(ledger, reason, Link::Up),
         Event::ChannelFinal(record) if record.closing_at.is_some() => go(ledger, reason, Link::Up),
-        Event::ChannelFinal(_) => Outcome::Same,
+        Event::ChannelFinal(_) | Event::ChannelChanged { .. } => Outcome::Same,
         Event::ChannelMissing => settled(ledger, reason, Link::Up, Fate::Gone, None),
         Event::Settled { paid } => {
             ledger.settled = Some(paid);
@@ -300,8 +300,9 @@ pub(super) fn settling(
             }
         }
         // Too late to change anything: the settlement is on its way.
-        Event::Received(Frame::Voucher { .. } | Frame::Close(_))
+        Event::Received(Frame::Voucher { .. } | Frame::Close(_) | Frame::Amend(_))
         | Event::ChannelFinal(_)
+        | Event::ChannelChanged { .. }
         | Event::ChannelClosing => Outcome::Same,
         Event::Received(_) | Event::Malformed => {
             let hang_up = match link {
@@ -333,6 +334,8 @@ fn overheard(
     match frame {
         Frame::Voucher { tick, voucher } => take(ledger, tick, voucher).map(|()| reason),
         Frame::Close(theirs) => Ok(merged(reason, theirs)),
+        // Proposed before the publisher saw that the lease ends.
+        Frame::Amend(_) => Ok(reason),
         // The channel was opened while this side gave up: it can be refunded at once.
         Frame::Opened { nonce } if ledger.channel.is_none() => {
             ledger.channel = Some(ledger.terms.channel(nonce));
@@ -349,7 +352,10 @@ fn overheard(
         | Frame::Ready { .. }
         | Frame::Usage { .. }
         | Frame::Notice(_)
-        | Frame::Settled { .. } => Err(Hangup),
+        | Frame::Settled { .. }
+        | Frame::Granted { .. }
+        | Frame::NotAmended { .. }
+        | Frame::Amended { .. } => Err(Hangup),
     }
 }
 

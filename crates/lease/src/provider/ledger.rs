@@ -2,6 +2,7 @@
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
+    amendment::{Amendment, Scope},
     amount::{Balance, PriceError},
     channel::{ChannelContext, Voucher},
     contract::Terms,
@@ -18,6 +19,10 @@ pub(super) struct Refused;
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(super) struct Ledger {
     pub(super) terms: Terms,
+    /// What holds of the lease at present.
+    pub(super) scope: Scope,
+    /// An amendment that both have signed and that the chain does not show yet.
+    pub(super) granted: Option<Amendment>,
     pub(super) channel: Option<ChannelContext>,
     /// Counters at the start of the machine.
     pub(super) baseline: Option<Usage>,
@@ -38,6 +43,8 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(terms: Terms) -> Self {
         Self {
+            scope: Scope::of(&terms),
+            granted: None,
             terms,
             channel: None,
             baseline: None,
@@ -118,7 +125,7 @@ impl Ledger {
     /// What should have been paid by now, the prepayment of a running machine included.
     pub(super) fn due(&self, running: bool) -> Balance {
         let ahead = if running { self.terms.quote.prepay } else { 0 };
-        self.price().saturating_add(ahead).min(self.terms.deposit)
+        self.price().saturating_add(ahead).min(self.scope.deposit)
     }
 
     /// Price of usage that no voucher covers.
@@ -139,7 +146,7 @@ impl Ledger {
             None => true,
             Some(last) => tick > last || (tick == last && amount > self.paid),
         };
-        let is_in_range = amount >= self.paid && amount <= self.terms.deposit;
+        let is_in_range = amount >= self.paid && amount <= self.scope.deposit;
         if self.baseline.is_none() || !is_known || !is_newer || !is_in_range {
             return Err(Refused);
         }

@@ -57,6 +57,7 @@ pub(super) fn meet(
         Event::Connected { .. }
         | Event::Reconnected
         | Event::ChannelFinal(_)
+        | Event::ChannelChanged { .. }
         | Event::ChannelMissing
         | Event::ChannelClosing
         | Event::MachineReady { .. }
@@ -145,7 +146,11 @@ fn receive(
             | Frame::Voucher { .. }
             | Frame::Notice(_)
             | Frame::Close(_)
-            | Frame::Settled { .. },
+            | Frame::Settled { .. }
+            | Frame::Amend(_)
+            | Frame::Granted { .. }
+            | Frame::NotAmended { .. }
+            | Frame::Amended { .. },
         ) => Err(CloseReason::ProtocolViolation),
     }
 }

@@ -24,7 +24,11 @@
 //! A connection that breaks from Opening to Serving is built again and changes no state: the
 //! machine is frozen meanwhile. A value that is loaded from the store while it served passes
 //! through Resuming, where its machine is found again.
+//!
+//! While the machine serves, the publisher may propose more deposit or more time. This side signs
+//! what its limits allow, and counts it when the channel is seen to have it for good.
 
+mod amending;
 mod closing;
 mod ledger;
 mod meeting;
@@ -38,15 +42,17 @@ pub use setup::*;
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
-    amount::Balance, channel::ChannelContext, close::CloseReason, contract::Terms, usage::Usage,
+    amendment::Scope, amount::Balance, channel::ChannelContext, close::CloseReason,
+    contract::Terms, usage::Usage,
 };
 
 use self::state::{Link, State};
-use crate::{meeting::Meeting, Denied, Millis, Phase, Step};
+use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
 
 /// The provider's side of one meeting and lease.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Provider {
+    form: Form,
     setup: ProviderSetup,
     state: State,
 }
@@ -75,7 +81,7 @@ impl Outcome {
 impl Provider {
     /// A machine that has not met anybody yet.
     pub fn new(setup: ProviderSetup) -> Self {
-        Self { setup, state: State::New }
+        Self { form: Form, setup, state: State::New }
     }
 
     /// What follows from an event.
@@ -87,7 +93,7 @@ impl Provider {
         let denied = Denied { event: event.name(), phase: self.phase() };
         match self.outcome(event, now) {
             Outcome::Next(state, actions) => {
-                Ok(Step { next: Self { setup: self.setup.clone(), state }, actions })
+                Ok(Step { next: Self { form: Form, setup: self.setup.clone(), state }, actions })
             }
             Outcome::Same => Ok(Step { next: self.clone(), actions: Vec::new() }),
             Outcome::Denied => Err(denied),
@@ -187,6 +193,16 @@ impl Provider {
         self.state.ledger().map(|ledger| &ledger.terms)
     }
 
+    /// The deposit and the lease time that hold at present.
+    pub fn scope(&self) -> Option<Scope> {
+        self.state.ledger().map(|ledger| ledger.scope)
+    }
+
+    /// When the lease time ends, once the machine runs.
+    pub fn ends_at(&self) -> Option<Millis> {
+        self.state.ends_at()
+    }
+
     /// The channel that pays, once the publisher has named it.
     pub fn channel(&self) -> Option<ChannelContext> {
         self.state.ledger()?.channel
@@ -235,6 +251,7 @@ fn begin(setup: &ProviderSetup, event: ProviderEvent, now: Millis) -> Outcome {
         | ProviderEvent::Malformed
         | ProviderEvent::Timer
         | ProviderEvent::ChannelFinal(_)
+        | ProviderEvent::ChannelChanged { .. }
         | ProviderEvent::ChannelMissing
         | ProviderEvent::ChannelClosing
         | ProviderEvent::MachineReady { .. }

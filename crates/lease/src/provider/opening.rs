@@ -96,6 +96,8 @@ fn unready(ledger: Ledger, link: Link, event: Event, now: Millis) -> Outcome {
         Event::Stop(reason) => wind_up(ledger, reason, link.tell(), now),
         Event::Restarted => wind_up(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), link, now),
+        // Nothing has been amended yet.
+        Event::ChannelChanged { .. } => Outcome::Same,
         Event::Connected { .. }
         | Event::Disconnected
         | Event::Reconnected
@@ -135,6 +137,7 @@ fn serve(mut ledger: Ledger, link: Link, baseline: Usage, now: Millis) -> Outcom
             Link::Up => None,
             Link::Down => Some(now),
         },
+        proposed: 0,
     };
     // Without a connection it is said on the next one.
     let actions = match link {

@@ -3,6 +3,7 @@
 use zennet_primitives::close::CloseReason;
 
 use super::{
+    amending,
     closing::{cut_short, lost_on_chain, wind_up_served},
     ledger::Ledger,
     state::{Serving, State, Unpaid},
@@ -37,7 +38,7 @@ pub(super) fn begin(
 /// An event until the machine is found.
 pub(super) fn resume(
     setup: &ProviderSetup,
-    ledger: Ledger,
+    mut ledger: Ledger,
     mut serving: Serving,
     until: Millis,
     event: Event,
@@ -59,6 +60,12 @@ pub(super) fn resume(
         Event::Timer if now >= until => end(ledger, CloseReason::MachineFailed),
         Event::Timer => Outcome::Same,
         Event::Stop(reason) => end(ledger, reason),
+        Event::ChannelChanged { record, lasts_ms } => {
+            match amending::seen(&mut ledger, &serving, &record, lasts_ms, now) {
+                Some(actions) => Outcome::Next(State::Resuming { ledger, serving, until }, actions),
+                None => Outcome::Same,
+            }
+        }
         Event::ChannelClosing => cut_short(ledger, CloseReason::ChannelClosing, link.tell(), now),
         Event::ChannelMissing => lost_on_chain(ledger, None, link, now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), link, now),

@@ -4,11 +4,13 @@ use zennet_primitives::{
     channel::Voucher,
     close::CloseReason,
     frame::{Frame, Notice},
+    record::ChannelRecord,
     signed::Unverified,
     usage::Usage,
 };
 
 use super::{
+    amending,
     closing::{break_off, cut_short, lost_on_chain, wind_up_served, Tell},
     ledger::Ledger,
     resuming,
@@ -33,6 +35,9 @@ pub(super) fn serve(
         Event::Received(Frame::Close(reason)) => wind_up_served(ledger, reason, Tell::Nobody, now),
         // Said once more by a publisher that has not heard of the machine yet.
         Event::Received(Frame::Opened { nonce }) if ledger.is_channel(nonce) => Outcome::Same,
+        Event::Received(Frame::Amend(proposal)) => {
+            amending::proposed(setup, ledger, serving, proposal, now)
+        }
         Event::Received(
             Frame::Hello(_)
             | Frame::Auth(_)
@@ -45,7 +50,10 @@ pub(super) fn serve(
             | Frame::Ready { .. }
             | Frame::Usage { .. }
             | Frame::Notice(_)
-            | Frame::Settled { .. },
+            | Frame::Settled { .. }
+            | Frame::Granted { .. }
+            | Frame::NotAmended { .. }
+            | Frame::Amended { .. },
         )
         | Event::Malformed => break_off(ledger, now),
         Event::Metered { tick, usage } => metered(ledger, serving, tick, &usage, now),
@@ -59,6 +67,9 @@ pub(super) fn serve(
             Some(_) => cut_short(ledger, CloseReason::ChannelClosing, tell, now),
             None => Outcome::Same,
         },
+        Event::ChannelChanged { record, lasts_ms } => {
+            channel_changed(ledger, serving, &record, lasts_ms, now)
+        }
         Event::ChannelClosing => cut_short(ledger, CloseReason::ChannelClosing, tell, now),
         Event::ChannelMissing => lost_on_chain(ledger, None, serving.link(), now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), serving.link(), now),
@@ -109,9 +120,24 @@ impl Serving {
     }
 }
 
+/// The channel has more in it, or lasts longer, for good.
+fn channel_changed(
+    mut ledger: Ledger,
+    serving: Serving,
+    record: &ChannelRecord<u32>,
+    lasts_ms: Millis,
+    now: Millis,
+) -> Outcome {
+    match amending::seen(&mut ledger, &serving, record, lasts_ms, now) {
+        Some(actions) => Outcome::Next(State::Serving { ledger, serving }, actions),
+        None => Outcome::Same,
+    }
+}
+
 /// The publisher is there again: it hears where the machine stands, and pays by the next reading.
 fn reconnected(ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
     serving.lost = None;
+    serving.proposed = 0;
     serving.next_tick = now;
     let baseline = ledger.baseline.unwrap_or_default();
     let mut actions = vec![Action::Send(Frame::Ready { baseline })];
@@ -163,7 +189,7 @@ fn metered(
         ledger.tick = tick;
         actions.push(Action::Send(Frame::Usage { tick, usage: ledger.latest, last: false }));
     }
-    if ledger.price() >= ledger.terms.deposit {
+    if ledger.price() >= ledger.scope.deposit {
         let tell = serving.link().tell();
         return wind_up_served(ledger, CloseReason::DepositSpent, tell, now).after(actions);
     }
@@ -183,7 +209,7 @@ fn metered(
 fn timer(setup: &ProviderSetup, ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
     let tell = serving.link().tell();
     let end = |ledger, reason| wind_up_served(ledger, reason, tell, now);
-    if serving.lease_ends(ledger.terms.quote.lease_secs) <= now {
+    if serving.lease_ends(ledger.scope.lease_secs) <= now {
         return end(ledger, CloseReason::LeaseTimeOver);
     }
     if let Some(since) = serving.frozen {

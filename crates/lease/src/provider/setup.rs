@@ -2,6 +2,7 @@
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
+    amendment::Amendment,
     amount::{Balance, Rates},
     announcement::AnnouncementId,
     auth::{AuthClaim, AuthContext, Challenge, PeerIdBytes},
@@ -15,6 +16,8 @@ use zennet_primitives::{
     usage::Usage,
     AccountId, Hash,
 };
+
+use crate::Millis;
 
 /// Everything that a provider knows before it dials a publisher.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -62,6 +65,8 @@ pub struct ProviderLimits {
     pub min_challenge_blocks: u32,
     /// Claimed while the lease runs as soon as this much is unclaimed; zero claims only at the end.
     pub claim_threshold: Balance,
+    /// Longest lease time that an amendment may lead to, seconds.
+    pub max_lease_secs: u32,
 }
 
 impl Default for ProviderLimits {
@@ -77,6 +82,7 @@ impl Default for ProviderLimits {
             max_rounds: 4,
             min_challenge_blocks: 10,
             claim_threshold: 0,
+            max_lease_secs: 7 * 24 * 3600,
         }
     }
 }
@@ -106,6 +112,14 @@ pub enum ProviderEvent {
     Timer,
     /// The watched channel as it stands in a finalized block.
     ChannelFinal(ChannelRecord<u32>),
+    /// The watched channel as it stands now in a block like that of
+    /// [`ProviderEvent::ChannelFinal`].
+    ChannelChanged {
+        /// The channel.
+        record: ChannelRecord<u32>,
+        /// How long it lasts still, by the time that a block takes.
+        lasts_ms: Millis,
+    },
     /// The watched channel is not on the chain, or no longer.
     ChannelMissing,
     /// The publisher asked the chain to close the channel, or it is about to expire.
@@ -155,6 +169,7 @@ impl ProviderEvent {
             Self::Reconnected => "reconnected",
             Self::Timer => "timer",
             Self::ChannelFinal(_) => "channel final",
+            Self::ChannelChanged { .. } => "channel changed",
             Self::ChannelMissing => "channel missing",
             Self::ChannelClosing => "channel closing",
             Self::MachineReady { .. } => "machine ready",
@@ -186,11 +201,14 @@ pub enum ProviderAction {
     },
     /// Sign the terms with the account key and send the signature as [`Frame::Countersign`].
     Countersign(Terms),
+    /// Sign the amendment with the account key and send the signature as [`Frame::Granted`].
+    CountersignAmendment(Amendment),
     /// Fetch the image and create the machine, but do not start it.
     PrepareMachine(Terms),
-    /// Report the channel once it is final, and every later sign of its end.
+    /// Report the channel once it is final, and every later change and sign of its end.
     WatchChannel(ChannelContext),
-    /// Report every sign of the end of a channel that was final before.
+    /// Report a channel that was final before as it stands, and every later change and sign of its
+    /// end.
     WatchOpenChannel(ChannelContext),
     /// Start the machine.
     StartMachine,

@@ -62,6 +62,8 @@ pub(super) struct Serving {
     pub(super) unpaid: Vec<Unpaid>,
     pub(super) frozen: Option<Millis>,
     pub(super) lost: Option<Millis>,
+    /// Highest number of an amendment that was proposed on this connection.
+    pub(super) proposed: u16,
 }
 
 impl Serving {
@@ -197,6 +199,22 @@ impl State {
         }
     }
 
+    pub(super) fn ends_at(&self) -> Option<Millis> {
+        match self {
+            State::Serving { ledger, serving } | State::Resuming { ledger, serving, .. } => {
+                Some(serving.lease_ends(ledger.scope.lease_secs))
+            }
+            State::New
+            | State::Meeting { .. }
+            | State::Opening { .. }
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Collecting { .. }
+            | State::Settling { .. }
+            | State::Ended { .. } => None,
+        }
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match self {
             State::New | State::Meeting { stage: Stage::Greeting { .. }, .. } => Phase::Greeting,
@@ -227,7 +245,7 @@ impl State {
                     None => serving.patience_ends(quote.grace_ms),
                     Some(since) => Some(since.saturating_add(serving.endures_ms(limits))),
                 };
-                let end = serving.lease_ends(quote.lease_secs).min(metering);
+                let end = serving.lease_ends(ledger.scope.lease_secs).min(metering);
                 Some(unpaid.map_or(end, |unpaid| unpaid.min(end)))
             }
             State::Settling { fate, stop_until, .. } => {

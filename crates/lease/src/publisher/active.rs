@@ -7,6 +7,7 @@ use zennet_primitives::{
 };
 
 use super::{
+    amending::Refused,
     closing::{abandon, forsake, hand_over, settled, Tell},
     ledger::{Ledger, Report},
     state::{Link, State, Watch},
@@ -63,6 +64,9 @@ pub(super) fn open(
         | Event::GiveUp
         | Event::IdentityChecked { .. }
         | Event::OwnUsage { .. }
+        | Event::Extend { .. }
+        | Event::Funded
+        | Event::FundFailed
         | Event::Settled { .. }
         | Event::ChannelClosing => Outcome::Denied,
     }
@@ -125,7 +129,10 @@ pub(super) fn prepare(
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
-        | Event::OwnUsage { .. } => Outcome::Denied,
+        | Event::OwnUsage { .. }
+        | Event::Extend { .. }
+        | Event::Funded
+        | Event::FundFailed => Outcome::Denied,
     }
 }
 
@@ -178,6 +185,9 @@ pub(super) fn attend(
             Outcome::Same
         }
         Event::Received(
+            frame @ (Frame::Granted { .. } | Frame::NotAmended { .. } | Frame::Amended { .. }),
+        ) => amendment_answered(setup, ledger, watch, &frame, now),
+        Event::Received(
             Frame::Hello(_)
             | Frame::Auth(_)
             | Frame::Offer { .. }
@@ -189,7 +199,8 @@ pub(super) fn attend(
             | Frame::Ready { .. }
             | Frame::Usage { .. }
             | Frame::Voucher { .. }
-            | Frame::Settled { .. },
+            | Frame::Settled { .. }
+            | Frame::Amend(_),
         )
         | Event::Malformed => forsake(setup, ledger, CloseReason::ProtocolViolation, tell, now),
         Event::OwnUsage { usage } => {
@@ -211,13 +222,30 @@ pub(super) fn attend(
                 meter.started = meter.started.saturating_sub(watch.heard.saturating_sub(now));
             }
             watch.lost = None;
+            ledger.amending.restarted();
             lose(ledger, watch, now)
         }
         Event::Reconnected => {
             watch.lost = None;
             watch.heard = now;
             ledger.reunite();
-            Outcome::Next(State::Active { ledger, watch }, vec![Action::MachineReady])
+            let mut actions = vec![Action::MachineReady];
+            actions.extend(ledger.amendment_again(now));
+            Outcome::Next(State::Active { ledger, watch }, actions)
+        }
+        Event::Extend { secs } => {
+            ledger.amending.extend(secs);
+            let actions = ledger.look_ahead(setup, &watch, now).into_iter().collect();
+            Outcome::Next(State::Active { ledger, watch }, actions)
+        }
+        Event::Funded => {
+            let holds = ledger.amending.funded();
+            let actions = amended(&ledger, holds);
+            Outcome::Next(State::Active { ledger, watch }, actions)
+        }
+        Event::FundFailed => {
+            ledger.amending.fund_failed(now);
+            Outcome::Next(State::Active { ledger, watch }, Vec::new())
         }
         Event::Stop(reason) => hand_over(setup, ledger, reason, tell, now),
         Event::GiveUp => forsake(setup, ledger, CloseReason::ConnectionLost, tell, now),
@@ -228,6 +256,44 @@ pub(super) fn attend(
         | Event::ChannelOpened { .. }
         | Event::OpenFailed => Outcome::Denied,
     }
+}
+
+/// The provider has signed an amendment, does not want it, or has seen it on chain.
+fn amendment_answered(
+    setup: &PublisherSetup,
+    mut ledger: Ledger,
+    watch: Watch,
+    frame: &Frame,
+    now: Millis,
+) -> Outcome {
+    let answered = match frame {
+        Frame::Granted { number, signature } => {
+            ledger.amending.granted(&ledger.terms, *number, *signature).map(|first| {
+                if first {
+                    ledger.fund(false, now).into_iter().collect()
+                } else {
+                    Vec::new()
+                }
+            })
+        }
+        Frame::NotAmended { number, objection } => ledger
+            .amending
+            .objected(*number, now)
+            .map(|news| news.then_some(Action::NotAmended(*objection)).into_iter().collect()),
+        Frame::Amended { number } => {
+            ledger.amending.counted(*number).map(|holds| amended(&ledger, holds))
+        }
+        _ => Err(Refused),
+    };
+    match answered {
+        Ok(actions) => Outcome::Next(State::Active { ledger, watch }, actions),
+        Err(Refused) => forsake(setup, ledger, CloseReason::ProtocolViolation, Tell::Peer, now),
+    }
+}
+
+/// What is told of an amendment that holds.
+fn amended(ledger: &Ledger, holds: bool) -> Vec<Action> {
+    holds.then_some(Action::LeaseAmended(ledger.amending.scope)).into_iter().collect()
 }
 
 /// The provider is waited for from now on, unless it was already.
@@ -254,5 +320,7 @@ fn report_received(
         return hand_over(setup, ledger, CloseReason::UsageDisagreement, Tell::Peer, now)
             .after(vec![pay]);
     }
-    Outcome::Next(State::Active { ledger, watch }, vec![pay])
+    let mut actions = vec![pay];
+    actions.extend(ledger.look_ahead(setup, &watch, now));
+    Outcome::Next(State::Active { ledger, watch }, actions)
 }

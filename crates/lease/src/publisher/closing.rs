@@ -154,8 +154,23 @@ pub(super) fn closing(
             let reason = merged(reason, theirs);
             Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
         }
+        // The last voucher may be above what held before.
+        Event::Received(Frame::Amended { number }) => match ledger.amending.counted(number) {
+            Ok(_) => Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new()),
+            Err(_) => forsake(setup, ledger, reason, Tell::Nobody, now),
+        },
+        Event::Funded => {
+            ledger.amending.funded();
+            Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
+        }
         // Sent before the provider saw that the lease ends.
-        Event::Received(Frame::Notice(_) | Frame::Ready { .. }) => Outcome::Same,
+        Event::Received(
+            Frame::Notice(_)
+            | Frame::Ready { .. }
+            | Frame::Granted { .. }
+            | Frame::NotAmended { .. },
+        )
+        | Event::FundFailed => Outcome::Same,
         // Its settlement went into a block before the last usage was asked for.
         Event::Received(Frame::Settled { .. }) => wait(ledger, Link::Up),
         Event::Received(
@@ -167,7 +182,8 @@ pub(super) fn closing(
             | Frame::Contract(_)
             | Frame::Countersign(_)
             | Frame::Opened { .. }
-            | Frame::Voucher { .. },
+            | Frame::Voucher { .. }
+            | Frame::Amend(_),
         )
         | Event::Malformed => forsake(setup, ledger, reason, Tell::Nobody, now),
         Event::OwnUsage { usage } => {
@@ -194,6 +210,7 @@ pub(super) fn closing(
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
+        | Event::Extend { .. }
         | Event::Stop(_) => Outcome::Denied,
     }
 }
@@ -232,11 +249,14 @@ pub(super) fn settling(
         | Event::Malformed
         | Event::Timer
         | Event::ChannelClosing
+        | Event::Funded
+        | Event::FundFailed
         | Event::OwnUsage { .. } => Outcome::Same,
         Event::Connected { .. }
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
+        | Event::Extend { .. }
         | Event::Stop(_) => Outcome::Denied,
     }
 }
@@ -270,6 +290,9 @@ pub(super) fn abandoned(
         Event::Connected { .. }
         | Event::IdentityChecked { .. }
         | Event::OwnUsage { .. }
+        | Event::Extend { .. }
+        | Event::Funded
+        | Event::FundFailed
         | Event::Stop(_)
         | Event::Settled { .. }
         | Event::ChannelClosing => Outcome::Denied,
@@ -301,11 +324,14 @@ pub(super) fn reclaiming(
         | Event::GiveUp
         | Event::Timer
         | Event::ChannelClosing
+        | Event::Funded
+        | Event::FundFailed
         | Event::OwnUsage { .. } => Outcome::Same,
         Event::Connected { .. }
         | Event::IdentityChecked { .. }
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
+        | Event::Extend { .. }
         | Event::Stop(_) => Outcome::Denied,
     }
 }

@@ -8,6 +8,7 @@ use zennet_primitives::{
     usage::Usage,
 };
 
+use super::amending::Amending;
 use crate::{
     agreement::{bounded, physical_limit, Agreement, Comparison},
     Millis,
@@ -55,6 +56,8 @@ impl Meter {
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(super) struct Ledger {
     pub(super) terms: Terms,
+    /// What holds of the lease at present, and what is to hold.
+    pub(super) amending: Amending,
     pub(super) channel: Option<ChannelContext>,
     /// Nonce of the channel, where there is one.
     pub(super) nonce: u64,
@@ -73,6 +76,7 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(terms: Terms) -> Self {
         Self {
+            amending: Amending::new(&terms),
             terms,
             channel: None,
             nonce: 0,
@@ -146,7 +150,7 @@ impl Ledger {
 
     /// The next voucher: it rises with the amount, up to the deposit.
     fn sign(&mut self, amount: Balance) -> Voucher {
-        self.signed = amount.min(self.terms.deposit).max(self.signed);
+        self.signed = amount.min(self.amending.scope.deposit).max(self.signed);
         self.vouchers = self.vouchers.saturating_add(1);
         Voucher { cumulative: self.signed, usage_hash: self.paid_for.hash() }
     }

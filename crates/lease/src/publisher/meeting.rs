@@ -59,6 +59,9 @@ pub(super) fn meet(
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
         | Event::OwnUsage { .. }
+        | Event::Extend { .. }
+        | Event::Funded
+        | Event::FundFailed
         | Event::Settled { .. }
         | Event::ChannelClosing => Outcome::Denied,
     }
@@ -151,7 +154,11 @@ fn receive(
             | Frame::Voucher { .. }
             | Frame::Notice(_)
             | Frame::Close(_)
-            | Frame::Settled { .. },
+            | Frame::Settled { .. }
+            | Frame::Amend(_)
+            | Frame::Granted { .. }
+            | Frame::NotAmended { .. }
+            | Frame::Amended { .. },
         ) => Err(CloseReason::ProtocolViolation),
     }
 }

@@ -24,8 +24,12 @@
 //!
 //! A connection that breaks changes no state: the provider dials again. Whoever waits for it longer
 //! than is agreed on gives it up. A value that is loaded from the store waits in the same way.
+//!
+//! While the machine can be used, `amending` sees to it that neither deposit nor time runs out as
+//! long as the policy allows more.
 
 mod active;
+mod amending;
 mod closing;
 mod ledger;
 mod meeting;
@@ -36,18 +40,20 @@ pub use setup::*;
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
-    amount::Balance, channel::ChannelContext, close::CloseReason, contract::Terms, usage::Usage,
+    amendment::Scope, amount::Balance, channel::ChannelContext, close::CloseReason,
+    contract::Terms, usage::Usage,
 };
 
 use self::{
     ledger::Meter,
     state::{Link, State},
 };
-use crate::{meeting::Meeting, Denied, Millis, Phase, Step};
+use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
 
 /// The publisher's side of one meeting and lease.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Publisher {
+    form: Form,
     setup: PublisherSetup,
     state: State,
 }
@@ -76,7 +82,7 @@ impl Outcome {
 impl Publisher {
     /// A machine that no provider has dialled yet.
     pub fn new(setup: PublisherSetup) -> Self {
-        Self { setup, state: State::New }
+        Self { form: Form, setup, state: State::New }
     }
 
     /// What follows from an event.
@@ -88,7 +94,7 @@ impl Publisher {
         let denied = Denied { event: event.name(), phase: self.phase() };
         match self.outcome(event, now) {
             Outcome::Next(state, actions) => {
-                Ok(Step { next: Self { setup: self.setup.clone(), state }, actions })
+                Ok(Step { next: Self { form: Form, setup: self.setup.clone(), state }, actions })
             }
             Outcome::Same => Ok(Step { next: self.clone(), actions: Vec::new() }),
             Outcome::Denied => Err(denied),
@@ -178,6 +184,17 @@ impl Publisher {
         self.state.ledger().map(|ledger| &ledger.terms)
     }
 
+    /// The deposit and the lease time that hold at present.
+    pub fn scope(&self) -> Option<Scope> {
+        self.state.ledger().map(|ledger| ledger.amending.scope)
+    }
+
+    /// When the lease time ends, once the machine is ready.
+    pub fn ends_at(&self) -> Option<Millis> {
+        let (started, scope) = self.started().zip(self.scope())?;
+        Some(started.saturating_add(u64::from(scope.lease_secs) * 1000))
+    }
+
     /// The channel that pays, once it is in a block.
     pub fn channel(&self) -> Option<ChannelContext> {
         self.state.ledger()?.channel
@@ -242,6 +259,9 @@ fn begin(setup: &PublisherSetup, event: PublisherEvent, now: Millis) -> Outcome 
         | PublisherEvent::ChannelOpened { .. }
         | PublisherEvent::OpenFailed
         | PublisherEvent::OwnUsage { .. }
+        | PublisherEvent::Extend { .. }
+        | PublisherEvent::Funded
+        | PublisherEvent::FundFailed
         | PublisherEvent::Settled { .. }
         | PublisherEvent::ChannelClosing => Outcome::Denied,
     }

@@ -2,6 +2,7 @@
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
+    amendment::{Amendment, Objection, Scope},
     amount::{Balance, Rates},
     announcement::{Announcement, AnnouncementId, ImageRef},
     auth::{AuthClaim, AuthContext, Challenge, PeerIdBytes},
@@ -39,16 +40,26 @@ pub struct PublisherSetup {
 pub struct PublisherPolicy {
     /// Highest rates; those of the announcement hold too.
     pub max_rates: Option<Rates>,
-    /// Most that one deposit may lock, in the smallest coin unit.
+    /// Most that one lease may lock in all, in the smallest coin unit.
     pub max_price: Option<Balance>,
-    /// Lease time that is wanted and that the deposit covers, seconds.
+    /// Lease time that is wanted, seconds.
     pub lease_secs: u32,
+    /// Time of full use that the deposit covers, and that each addition to it does, seconds;
+    /// without it that of the lease.
+    pub deposit_secs: Option<u32>,
     /// Images that will do; with none, those of the announcement, and else any.
     pub images: Vec<ImageRef>,
     /// Challenge period of the channel, in blocks.
     pub challenge_blocks: u32,
     /// Most that may be paid ahead, in the smallest coin unit.
     pub max_tick_exposure: Balance,
+    /// Whether a deposit that runs low is topped up while the lease has time left.
+    pub top_up: bool,
+    /// Longest lease time in all that is asked for by itself, seconds.
+    pub extend_to_secs: u32,
+    /// How long before the deposit or the time runs out more is asked for, seconds; it is never
+    /// more than a quarter of either.
+    pub ahead_secs: u32,
 }
 
 impl Default for PublisherPolicy {
@@ -57,9 +68,13 @@ impl Default for PublisherPolicy {
             max_rates: None,
             max_price: None,
             lease_secs: 3600,
+            deposit_secs: None,
             images: Vec::new(),
             challenge_blocks: 20,
             max_tick_exposure: Balance::MAX,
+            top_up: true,
+            extend_to_secs: 0,
+            ahead_secs: 600,
         }
     }
 }
@@ -143,6 +158,15 @@ pub enum PublisherEvent {
         /// Cumulative counters as read.
         usage: Usage,
     },
+    /// The user wants the lease to last longer.
+    Extend {
+        /// By how much, seconds.
+        secs: u32,
+    },
+    /// Answer to [`PublisherAction::FundChannel`]: the channel has what was asked for.
+    Funded,
+    /// It does not, or that is not known.
+    FundFailed,
     /// The user ends the lease.
     Stop(CloseReason),
     /// The provider is not waited for any more, since it cannot reach this side.
@@ -172,6 +196,9 @@ impl PublisherEvent {
             Self::ChannelOpened { .. } => "channel opened",
             Self::OpenFailed => "open failed",
             Self::OwnUsage { .. } => "own usage",
+            Self::Extend { .. } => "extend",
+            Self::Funded => "funded",
+            Self::FundFailed => "fund failed",
             Self::Stop(_) => "stop",
             Self::GiveUp => "give up",
             Self::Settled { .. } => "settled",
@@ -210,6 +237,24 @@ pub enum PublisherAction {
         /// The chain and the channel that it holds for.
         context: ChannelContext,
     },
+    /// Sign the amendment with the account key and send both as [`Frame::Amend`].
+    SendAmendment(Amendment),
+    /// Have the chain lock what is missing of the deposit, and keep the channel for as long as the
+    /// lease can last. It may be asked for again; what the channel has already is not added.
+    FundChannel {
+        /// The channel.
+        channel: ChannelContext,
+        /// What it is to have locked in all, in the smallest coin unit.
+        deposit: Balance,
+        /// How much longer the lease can last, seconds.
+        left_secs: u32,
+        /// Whether the chain was asked before, so that a transaction may still be on its way.
+        again: bool,
+    },
+    /// Tell the user that the lease has more deposit or time from now on.
+    LeaseAmended(Scope),
+    /// Tell the user that the provider does not grant more.
+    NotAmended(Objection),
     /// The machine can be logged in to, for the first time or again on a new connection: open the
     /// local port, unless it is open, and follow its counters.
     MachineReady,

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use sp_core::Pair as _;
 use zennet_primitives::{
+    amendment::{Amendment, Objection},
     channel::{ChannelContext, Voucher},
     close::CloseReason,
     frame::{Frame, Hello, Notice, PROTOCOL_VERSION},
@@ -254,6 +255,8 @@ fn frames() -> Vec<Frame> {
         lease: None,
     };
     let terms = terms_of_a_contract();
+    let amendment =
+        Amendment { contract: terms.hash(), number: 1, deposit: terms.deposit + 1, lease_secs: 90 };
     vec![
         Frame::Hello(hello),
         Frame::Auth(signature),
@@ -270,6 +273,10 @@ fn frames() -> Vec<Frame> {
         Frame::Notice(Notice::Thawed),
         Frame::Close(CloseReason::NotPaid),
         Frame::Settled { paid: 1 },
+        Frame::Amend(sign(PUBLISHER, amendment, &())),
+        Frame::Granted { number: 1, signature },
+        Frame::NotAmended { number: 1, objection: Objection::TooLong },
+        Frame::Amended { number: 1 },
     ]
 }
 

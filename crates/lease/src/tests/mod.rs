@@ -2,6 +2,7 @@
 //! [`hostile`]; what holds whatever happens is in [`properties`], and in [`model`] for every
 //! order in which it can happen.
 
+mod amending;
 mod hostile;
 mod lease;
 mod meeting;

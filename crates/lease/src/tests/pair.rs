@@ -42,6 +42,13 @@ pub(super) struct Faults {
     pub(super) load_percent: u64,
     pub(super) own_readings: bool,
     pub(super) settle_failures: u32,
+    /// Transactions that add to the deposit and fail.
+    pub(super) fund_failures: u32,
+    /// Time that a block takes to be final, for what is added.
+    pub(super) finality_ms: Millis,
+    pub(super) extend_at: Option<Millis>,
+    /// Whether the first deposit is to be topped up.
+    pub(super) low_deposit: bool,
     pub(super) prepaid: bool,
 }
 
@@ -63,6 +70,10 @@ impl Default for Faults {
             load_percent: 80,
             own_readings: true,
             settle_failures: 0,
+            fund_failures: 0,
+            finality_ms: 2 * BLOCK_MS,
+            extend_at: None,
+            low_deposit: false,
             prepaid: false,
         }
     }
@@ -90,6 +101,10 @@ enum Due {
     SettleLands(Option<Unverified<Voucher>>),
     CloseLands,
     Finalized,
+    /// The transaction that adds to the deposit.
+    FundLands(Balance),
+    /// The provider's driver looks at the channel.
+    Look,
     OwnReading,
     ProviderDies,
     PublisherDies,
@@ -162,6 +177,7 @@ impl Pair {
             (faults.cut_at, Due::Cut(None)),
             (faults.publisher_stops_at, Due::Publisher(PublisherEvent::Stop(stop))),
             (faults.provider_stops_at, Due::Provider(ProviderEvent::Stop(leave))),
+            (faults.extend_at, Due::Publisher(PublisherEvent::Extend { secs: 30 })),
             (faults.machine_fails_at, Due::Provider(ProviderEvent::MachineFailed)),
             (faults.provider_dies_at, Due::ProviderDies),
             (faults.publisher_dies_at, Due::PublisherDies),
@@ -296,6 +312,24 @@ impl Pair {
                     self.tell_publisher(PublisherEvent::Settled { paid: record.paid });
                 }
             }
+            Due::FundLands(deposit) => {
+                let failing = self.faults.fund_failures;
+                self.faults.fund_failures = failing.saturating_sub(1);
+                match self.chain.as_mut().filter(|r| failing == 0 && r.closing_at.is_none()) {
+                    Some(record) => {
+                        record.deposit = record.deposit.max(deposit);
+                        self.after(self.faults.finality_ms, Due::Look);
+                        self.tell_publisher(PublisherEvent::Funded);
+                    }
+                    None => self.tell_publisher(PublisherEvent::FundFailed),
+                }
+            }
+            Due::Look => {
+                if let Some(record) = self.chain.clone() {
+                    let event = ProviderEvent::ChannelChanged { record, lasts_ms: 3_600_000 };
+                    self.tell_provider(event);
+                }
+            }
             Due::OwnReading => {
                 if self.plant == Plant::Running {
                     let usage = self.reading(100);
@@ -405,6 +439,12 @@ impl Pair {
                 let signature = sign(PROVIDER, terms, &()).signature;
                 self.transmit(0, Due::ToPublisher(Frame::Countersign(signature), self.link));
             }
+            ProviderAction::CountersignAmendment(amendment) => {
+                let number = amendment.number;
+                let signature = sign(PROVIDER, amendment, &()).signature;
+                let frame = Frame::Granted { number, signature };
+                self.transmit(0, Due::ToPublisher(frame, self.link));
+            }
             ProviderAction::PrepareMachine(_) => {}
             ProviderAction::WatchChannel(_) => {
                 if let Some(record) = self.chain.clone() {
@@ -413,9 +453,11 @@ impl Pair {
                 }
             }
             ProviderAction::WatchOpenChannel(_) => {
-                if self.chain.is_none() {
-                    self.after(BLOCK_MS, Due::Provider(ProviderEvent::ChannelClosing));
-                }
+                let due = match self.chain {
+                    Some(_) => Due::Look,
+                    None => Due::Provider(ProviderEvent::ChannelClosing),
+                };
+                self.after(BLOCK_MS, due);
             }
             ProviderAction::ResumeMachine(_) => {
                 let event = match self.plant {
@@ -495,6 +537,14 @@ impl Pair {
                     self.transmit(1, Due::ToProvider(Frame::Voucher { tick, voucher }, self.link));
                 }
             }
+            PublisherAction::SendAmendment(amendment) => {
+                let frame = Frame::Amend(sign(PUBLISHER, amendment, &()));
+                self.transmit(1, Due::ToProvider(frame, self.link));
+            }
+            PublisherAction::FundChannel { deposit, .. } => {
+                self.after(BLOCK_MS, Due::FundLands(deposit));
+            }
+            PublisherAction::LeaseAmended(_) | PublisherAction::NotAmended(_) => {}
             PublisherAction::MachineReady => {
                 if self.faults.own_readings {
                     self.after(700, Due::OwnReading);

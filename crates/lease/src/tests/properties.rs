@@ -33,6 +33,7 @@ fn faults() -> impl Strategy<Value = Faults> {
         prop::bool::weighted(0.8),
         0u32..4,
         any::<bool>(),
+        (0u32..3, 500u64..20_000, sometimes(5_000u64..50_000), any::<bool>()),
     );
     (times, rest).prop_map(|(times, rest)| Faults {
         delays: rest.0,
@@ -51,11 +52,17 @@ fn faults() -> impl Strategy<Value = Faults> {
         own_readings: rest.3,
         settle_failures: rest.4,
         prepaid: rest.5,
+        fund_failures: rest.6 .0,
+        finality_ms: rest.6 .1,
+        extend_at: rest.6 .2,
+        low_deposit: rest.6 .3,
     })
 }
 
 fn check(faults: &Faults) -> Result<(), TestCaseError> {
-    let mut pair = Pair::new(faults.clone());
+    let mut own = publisher_setup(faults.prepaid);
+    own.policy.deposit_secs = faults.low_deposit.then_some(20);
+    let mut pair = Pair::with(faults.clone(), provider_setup(faults.prepaid), own);
     let ended = pair.run();
     prop_assert!(ended, "provider {}, publisher {}", pair.provider.phase(), pair.publisher.phase());
 
@@ -67,7 +74,9 @@ fn check(faults: &Faults) -> Result<(), TestCaseError> {
 
     if let Some(terms) = pair.publisher.terms() {
         let quote = &terms.quote;
-        prop_assert!(pair.publisher.paid() <= terms.deposit);
+        let scope = pair.publisher.scope().unwrap();
+        prop_assert!(terms.deposit <= scope.deposit && pair.publisher.paid() <= scope.deposit);
+        prop_assert!(pair.provider.paid() <= pair.provider.scope().unwrap().deposit);
         let shown = pair.publisher.usage().unwrap_or_default();
         let zero = Usage::default().with(Counter::CpuMicros, 0).with(Counter::MemoryByteSecs, 0);
         let price = quote.rates.price(&shown, &zero).unwrap_or(0);

@@ -39,10 +39,12 @@ struct Bench {
     seats: Seats,
     store: Store,
     screen: Screen,
+    policy: PublisherPolicy,
     _dir: tempfile::TempDir,
 }
 
 struct Running {
+    extend: mpsc::Sender<u32>,
     stop: mpsc::Sender<CloseReason>,
     status: watch::Receiver<Status>,
     news: mpsc::Receiver<News>,
@@ -62,6 +64,7 @@ impl Bench {
             seats: Seats::new(machines),
             store: Store::open(dir.path()).unwrap(),
             screen: Screen::default(),
+            policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
             _dir: dir,
         }
     }
@@ -76,7 +79,7 @@ impl Bench {
             account: self.key.account(),
             session_key: session.public(),
             client_key: [6; 32],
-            policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
+            policy: self.policy.clone(),
             limits: PublisherLimits { reconnect_ms: 1_000, ..PublisherLimits::default() },
         };
         let (stop, stops) = mpsc::channel(1);
@@ -97,13 +100,15 @@ impl Bench {
             screen: self.screen.clone(),
         };
         let (rejoined, links) = mpsc::channel(1);
-        let lines = Lines { stops, status, news, links };
+        let (extend, extensions) = mpsc::channel(1);
+        let lines = Lines { stops, extensions, status, news, links };
         let publisher = tokio::spawn(Lease::new(parts, lines).run());
         let chain = self.chain.clone();
         let (dial, dials) = mpsc::channel(1);
         let peer = Counterparty { key: provider, publisher: self.key.account(), manner, dials };
         let provider = tokio::spawn(provide(other, chain, peer));
         Running {
+            extend,
             stop,
             status: snapshot,
             news: heard,
@@ -206,6 +211,40 @@ async fn a_provider_that_dials_again_is_paid_for_all_of_its_usage() {
     let lost = order.iter().position(|what| matches!(what, What::Lost));
     let back = order.iter().position(|what| matches!(what, What::Back));
     assert!(lost.is_some() && lost < back, "{order:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_goes_on_beyond_its_first_deposit_and_is_extended_when_asked() {
+    let mut bench = Bench::new(1, Chain::default());
+    // Half a core is used, so that the first deposit is spent after eight seconds.
+    bench.policy.deposit_secs = Some(4);
+    let mut lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    lease.until(|s| s.port.is_some()).await;
+    let agreed = lease.status.borrow().deposit();
+    lease.extend.send(30).await.unwrap();
+    lease.until(|s| s.scope.is_some_and(|scope| scope.lease_secs == 90)).await;
+    lease.until(|s| s.figures.paid > agreed).await;
+    let live = lease.status.borrow().clone();
+    assert!(live.deposit() >= live.figures.paid && live.deposit() > agreed);
+    assert_eq!(live.machine(|_| String::new()).unwrap().deposit, live.deposit());
+    lease.stop.send(CloseReason::Finished).await.unwrap();
+    let end = timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    let (reason, paid) = timeout(PATIENCE, lease.provider).await.unwrap().unwrap().unwrap();
+    assert_eq!((end.close_reason, reason), (Some(CloseReason::Finished), CloseReason::Finished));
+    assert!(paid > agreed);
+    assert_eq!(end.settled, Some(paid));
+    assert!(end.transactions > 2, "open, at least one top-up, close");
+    let stored = bench.store.lease(1).unwrap().unwrap();
+    assert!(stored.journal.entries.iter().any(|entry| entry.event == Happening::Amended));
+    assert_eq!(
+        crate::lease::status::stored_machine(&stored, |_| "5F".into()).deposit,
+        end.deposit()
+    );
+    let mut told = Vec::new();
+    while let Ok(news) = lease.news.try_recv() {
+        told.push(news.what);
+    }
+    assert!(told.iter().any(|what| matches!(what, What::Amended(_))), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

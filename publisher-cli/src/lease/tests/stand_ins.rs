@@ -24,7 +24,7 @@ use zennet_primitives::{
 };
 
 use crate::lease::world::{
-    ChannelChange, LeaseChain, OpenError, OpenedChannel, Shell, Wire, WireError,
+    ChannelChange, Funding, LeaseChain, OpenError, OpenedChannel, Shell, Wire, WireError,
 };
 use crate::ssh::readings::Totals;
 
@@ -149,6 +149,17 @@ impl LeaseChain for Chain {
         };
         state.channels.push((channel, record));
         Ok(OpenedChannel { nonce, channel, block: 5, fee: 1 })
+    }
+
+    async fn fund(&self, funding: Funding) -> Result<bool> {
+        let mut state = self.state.lock().unwrap();
+        let Some((_, record)) = state.channels.iter_mut().find(|(id, _)| *id == funding.channel)
+        else {
+            anyhow::bail!("the channel is gone");
+        };
+        let missing = funding.deposit.saturating_sub(record.deposit);
+        record.deposit += missing;
+        Ok(missing > 0)
     }
 
     async fn watch(&self, channel: ChannelId, _: u32, changes: mpsc::Sender<ChannelChange>) {
@@ -320,6 +331,11 @@ pub(super) async fn provide(
                     let signed = key.sign_payload(terms, &());
                     let _ = wire.send(&Frame::Countersign(signed.signature)).await;
                 }
+                ProviderAction::CountersignAmendment(amendment) => {
+                    let number = amendment.number;
+                    let signature = key.sign_payload(amendment, &()).signature;
+                    let _ = wire.send(&Frame::Granted { number, signature }).await;
+                }
                 ProviderAction::WatchChannel(context) => {
                     channel = Some(context.channel);
                     queue.extend(chain.record(context.channel).map(ProviderEvent::ChannelFinal));
@@ -333,6 +349,12 @@ pub(super) async fn provide(
                 }
                 ProviderAction::ReadUsage { tick } => {
                     let usage = started.map(burned).unwrap_or_default();
+                    // The chain is looked at each tick.
+                    queue.extend(
+                        channel.and_then(|id| chain.record(id)).map(|record| {
+                            ProviderEvent::ChannelChanged { record, lasts_ms: 1 << 40 }
+                        }),
+                    );
                     queue.push_back(ProviderEvent::Metered { tick, usage });
                     if tick == 3 && std::mem::take(&mut loses) {
                         // What waits in it is lost with it.

@@ -8,11 +8,13 @@ use std::{
 
 use codec::Encode;
 use zennet_primitives::{
+    amendment::Amendment,
     amount::Balance,
     channel::{ChannelContext, Voucher},
     close::CloseReason,
     contract::Terms,
     frame::Frame,
+    record::ChannelRecord,
     signed::Unverified,
     Hash,
 };
@@ -46,17 +48,26 @@ pub(super) enum Event {
     Closing,
     Settled(Balance),
     // The provider's.
-    Final { fits: bool },
+    Final {
+        fits: bool,
+    },
+    /// The deposit that the channel has for good.
+    Changed(Balance),
     SettleFailed,
     Ready,
     Resumed,
     Failed,
-    Metered { tick: u32, meter: Meter },
+    Metered {
+        tick: u32,
+        meter: Meter,
+    },
     Stopped(Meter),
     // The publisher's.
     Opened,
     OpenFailed,
     Own(Meter),
+    Funded,
+    FundFailed,
     GiveUp,
 }
 
@@ -87,6 +98,8 @@ pub(super) enum Act {
     },
     FollowCounters,
     RequestClose,
+    /// Have the chain lock this much in all.
+    Fund(Balance),
     // What has no effect here.
     Nothing,
 }
@@ -95,6 +108,8 @@ pub(super) enum Act {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Facts {
     pub(super) deadline: Option<u32>,
+    /// The deposit that it goes by.
+    pub(super) deposit: Balance,
     pub(super) must_persist: bool,
     pub(super) phase: Phase,
     pub(super) reason: Option<CloseReason>,
@@ -179,6 +194,20 @@ impl Mail {
         self.keep_as(key, || Frame::Voucher { tick, voucher: sign(SESSION, voucher, &context) })
     }
 
+    /// An amendment that its sender signs; each is signed once.
+    fn propose(&mut self, amendment: Amendment) -> FrameId {
+        let key = ([u8::MAX; 65], amendment).encode();
+        self.keep_as(key, || Frame::Amend(sign(PUBLISHER, amendment, &())))
+    }
+
+    fn grant(&mut self, amendment: Amendment) -> FrameId {
+        let key = ([u8::MAX; 66], amendment).encode();
+        self.keep_as(key, || {
+            let signature = sign(PROVIDER, amendment, &()).signature;
+            Frame::Granted { number: amendment.number, signature }
+        })
+    }
+
     fn keep_as(&mut self, key: Vec<u8>, make: impl FnOnce() -> Frame) -> FrameId {
         let fresh = FrameId::try_from(self.frames.len()).expect("there are few different frames");
         match self.ids.entry(key) {
@@ -219,8 +248,9 @@ impl Books {
 /// The amount that a chain would pay for a voucher.
 fn worth(provider: &Provider, voucher: Unverified<Voucher>) -> Balance {
     let (Some(context), Some(terms)) = (provider.channel(), provider.terms()) else { return 0 };
+    let deposit = provider.scope().map_or(0, |scope| scope.deposit);
     match voucher.verify(&context, &terms.session_key) {
-        Ok(signed) if signed.payload().cumulative <= terms.deposit => signed.payload().cumulative,
+        Ok(signed) if signed.payload().cumulative <= deposit => signed.payload().cumulative,
         Ok(_) | Err(_) => 0,
     }
 }
@@ -244,6 +274,7 @@ impl Side for Provider {
                 ProviderAction::Settle(best) => Act::Settle(best.map_or(0, |v| worth(&next, v))),
                 ProviderAction::Disconnect => Act::Disconnect,
                 ProviderAction::Finished(_) => Act::Finished,
+                ProviderAction::CountersignAmendment(amendment) => Act::Send(mail.grant(amendment)),
                 ProviderAction::SendAuth { .. }
                 | ProviderAction::Countersign(_)
                 | ProviderAction::PrepareMachine(_)
@@ -256,6 +287,7 @@ impl Side for Provider {
     fn facts(&self) -> Facts {
         Facts {
             deadline: self.deadline().map(|at| u32::try_from(at).expect("time is short")),
+            deposit: self.scope().map_or(0, |scope| scope.deposit),
             must_persist: self.must_persist(),
             phase: self.phase(),
             reason: self.close_reason(),
@@ -282,13 +314,22 @@ fn provider_event(provider: &Provider, event: Event, mail: &Mail) -> Option<Prov
             record.deposit -= u128::from(!fits);
             ProviderEvent::ChannelFinal(record)
         }
+        Event::Changed(deposit) => {
+            let record = ChannelRecord { deposit, ..record(provider.terms()?) };
+            ProviderEvent::ChannelChanged { record, lasts_ms: Millis::MAX }
+        }
         Event::SettleFailed => ProviderEvent::SettleFailed,
         Event::Ready => ProviderEvent::MachineReady { baseline: usage(Meter::default()) },
         Event::Resumed => ProviderEvent::MachineResumed,
         Event::Failed => ProviderEvent::MachineFailed,
         Event::Metered { tick, meter } => ProviderEvent::Metered { tick, usage: usage(meter) },
         Event::Stopped(meter) => ProviderEvent::MachineStopped { usage: Some(usage(meter)) },
-        Event::Opened | Event::OpenFailed | Event::Own(_) | Event::GiveUp => return None,
+        Event::Opened
+        | Event::OpenFailed
+        | Event::Own(_)
+        | Event::Funded
+        | Event::FundFailed
+        | Event::GiveUp => return None,
     })
 }
 
@@ -308,7 +349,11 @@ impl Side for Publisher {
                 PublisherAction::RequestClose(_) => Act::RequestClose,
                 PublisherAction::Disconnect => Act::Disconnect,
                 PublisherAction::Finished(_) => Act::Finished,
+                PublisherAction::SendAmendment(amendment) => Act::Send(mail.propose(amendment)),
+                PublisherAction::FundChannel { deposit, .. } => Act::Fund(deposit),
                 PublisherAction::SendAuth { .. }
+                | PublisherAction::LeaseAmended(_)
+                | PublisherAction::NotAmended(_)
                 | PublisherAction::CheckIdentity(_)
                 | PublisherAction::SendContract(_)
                 | PublisherAction::OpenChannel(_)
@@ -321,6 +366,7 @@ impl Side for Publisher {
     fn facts(&self) -> Facts {
         Facts {
             deadline: self.deadline().map(|at| u32::try_from(at).expect("time is short")),
+            deposit: self.scope().map_or(0, |scope| scope.deposit),
             must_persist: self.must_persist(),
             phase: self.phase(),
             reason: self.close_reason(),
@@ -345,8 +391,11 @@ fn publisher_event(event: Event, mail: &Mail) -> Option<PublisherEvent> {
         Event::Opened => PublisherEvent::ChannelOpened { nonce: 0 },
         Event::OpenFailed => PublisherEvent::OpenFailed,
         Event::Own(meter) => PublisherEvent::OwnUsage { usage: usage(meter) },
+        Event::Funded => PublisherEvent::Funded,
+        Event::FundFailed => PublisherEvent::FundFailed,
         Event::GiveUp => PublisherEvent::GiveUp,
         Event::Final { .. }
+        | Event::Changed(_)
         | Event::SettleFailed
         | Event::Ready
         | Event::Resumed

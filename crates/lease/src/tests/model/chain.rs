@@ -35,6 +35,17 @@ impl Turn<'_> {
                 self.tell(Who::Provider, Event::SettleFailed);
             }
             What::SettlementLands => self.settle(),
+            What::FundingLands => self.fund(),
+            What::FundingFails => {
+                chain.funding = None;
+                self.tell(Who::Publisher, Event::FundFailed);
+            }
+            What::FundingIsFinal => chain.sure = chain.locked,
+            What::FundingIsSeen => {
+                chain.told = chain.sure;
+                let deposit = chain.sure;
+                self.tell(Who::Provider, Event::Changed(deposit));
+            }
             What::Refund => {
                 self.pay(0);
             }
@@ -58,6 +69,25 @@ impl Turn<'_> {
             _ => 0,
         };
         self.tell(Who::Provider, Event::Settled(paid));
+    }
+
+    /// The publisher's transaction gets into a block; a channel that closes takes nothing more.
+    fn fund(&mut self) {
+        let now = self.world.now;
+        let chain = &mut self.world.chain;
+        let Some(Funding { deposit, .. }) = chain.funding.take() else { return };
+        let event = match chain.stage {
+            Stage::Final | Stage::Open { .. } => {
+                if chain.locked < deposit {
+                    (chain.locked, chain.sure_by) = (deposit, now + BLOCK);
+                }
+                Event::Funded
+            }
+            Stage::Opening { .. } | Stage::Refused | Stage::Closing { .. } | Stage::Gone { .. } => {
+                Event::FundFailed
+            }
+        };
+        self.tell(Who::Publisher, event);
     }
 
     /// The channel pays, returns the rest and is no more.

@@ -62,6 +62,15 @@ impl Lease {
         if chain.settlement.is_some() {
             add(What::SettlementLands);
         }
+        if chain.funding.is_some() {
+            add(What::FundingLands);
+        }
+        if chain.sure < chain.locked {
+            add(What::FundingIsFinal);
+        }
+        if sees_funding(world) {
+            add(What::FundingIsSeen);
+        }
         if chain.reclaim.is_some() && matches!(chain.stage, Stage::Open { .. } | Stage::Final) {
             add(What::RequestLands);
         }
@@ -89,6 +98,9 @@ impl Lease {
         }
         if world.chain.settlement.is_some() {
             add(What::SettlementFails);
+        }
+        if world.chain.funding.is_some() {
+            add(What::FundingFails);
         }
     }
 
@@ -124,6 +136,7 @@ impl Lease {
         let chain = &world.chain;
         let busy = world.answer.is_some()
             || sees_end(world)
+            || sees_funding(world)
             || self.sees_finality(world)
             || Who::BOTH.iter().any(|who| {
                 let driver = world.driver(*who);
@@ -158,10 +171,19 @@ impl Lease {
             Stage::Open { .. } | Stage::Final => chain.reclaim,
             _ => None,
         };
-        let limits = [opening, request, chain.settlement.map(|s| s.by)];
+        let funding = chain.funding.map(|f| f.by);
+        let sure = (chain.sure < chain.locked).then_some(chain.sure_by);
+        let limits = [opening, request, chain.settlement.map(|s| s.by), funding, sure];
         let latest = limits.into_iter().flatten().min();
         (next > world.now && latest.is_none_or(|latest| next <= latest)).then_some(next)
     }
+}
+
+/// What is final of the deposit differs from what was told, and the end of the channel does not
+/// matter more.
+fn sees_funding(world: &World) -> bool {
+    let chain = &world.chain;
+    chain.watch == Watch::End && !sees_end(world) && chain.told != chain.sure
 }
 
 fn sees_end(world: &World) -> bool {

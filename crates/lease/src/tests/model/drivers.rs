@@ -1,5 +1,7 @@
 //! What drivers do with a step: store it, perform its actions, and crash on the way.
 
+use zennet_primitives::frame::Frame;
+
 use super::{
     book::{renumber, Act, Event, FrameId, Meter, Taken},
     setup::*,
@@ -109,7 +111,12 @@ impl Turn<'_> {
             Act::Disconnect => self.hang_up(Who::Provider),
             Act::Finished => self.finish(Who::Provider),
             Act::Watch { open } => {
-                self.world.chain.watch = if open { Watch::End } else { Watch::Finality };
+                let chain = &mut self.world.chain;
+                chain.watch = if open { Watch::End } else { Watch::Finality };
+                // It tells at once what there is.
+                if open && self.lease.rules.amends {
+                    chain.told = 0;
+                }
             }
             Act::Start => {
                 let stage = self.world.chain.stage;
@@ -142,7 +149,11 @@ impl Turn<'_> {
                 self.world.chain.watch = Watch::Nothing;
                 self.world.chain.settlement = Some(Settlement { amount, by: now + BLOCK });
             }
-            Act::Nothing | Act::Voucher { .. } | Act::FollowCounters | Act::RequestClose => {}
+            Act::Nothing
+            | Act::Voucher { .. }
+            | Act::FollowCounters
+            | Act::RequestClose
+            | Act::Fund(_) => {}
         }
     }
 
@@ -152,6 +163,8 @@ impl Turn<'_> {
             Act::Voucher { frame, amount } => {
                 let notes = &mut self.world.notes;
                 notes.signed_less |= amount < notes.signed;
+                notes.overdrawn |= amount > self.world.chain.locked;
+                notes.amended |= amount > self.lease.terms.deposit;
                 notes.signed = notes.signed.max(amount);
                 self.send(Who::Publisher, frame);
             }
@@ -162,6 +175,17 @@ impl Turn<'_> {
             Act::RequestClose => {
                 let by = self.world.now + BLOCK;
                 self.world.chain.reclaim.get_or_insert(by);
+            }
+            Act::Fund(deposit) => {
+                let by = self.world.now + BLOCK;
+                // One that is on its way already is waited for.
+                self.world.chain.funding.get_or_insert(Funding { deposit, by });
+                if self.lease.rules.mistake == Mistake::CountsEarly {
+                    let counted = Frame::Amended { number: 1 };
+                    let counted = self.lease.books.borrow_mut().mail.keep(counted);
+                    self.tell(Who::Publisher, Event::Funded);
+                    self.tell(Who::Publisher, Event::Frame(counted));
+                }
             }
             Act::Nothing
             | Act::Watch { .. }

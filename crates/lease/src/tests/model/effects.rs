@@ -1,7 +1,9 @@
 //! What becomes of a state when something happens.
 
+use zennet_primitives::frame::Frame;
+
 use super::{
-    book::{forge, Event, Meter},
+    book::{forge, Event, FrameId, Meter},
     drivers::Turn,
     moves::{Forgery, What},
     setup::*,
@@ -18,7 +20,7 @@ impl Turn<'_> {
             }
             What::Deliver(who) => {
                 if let Some(frame) = self.world.driver_mut(who).inbox.pop() {
-                    self.tell(who, Event::Frame(frame));
+                    self.deliver(who, frame);
                 }
             }
             What::Notice(who) => {
@@ -57,9 +59,28 @@ impl Turn<'_> {
             | What::Refund
             | What::ChannelIsRefused
             | What::SettlementFails
+            | What::FundingLands
+            | What::FundingIsFinal
+            | What::FundingIsSeen
+            | What::FundingFails
             | What::OpenOther
             | What::RequestEarly => self.chain(what),
         }
+    }
+
+    fn deliver(&mut self, who: Who, frame: FrameId) {
+        let before = self.lease.facts(who, self.world.driver(who).live);
+        let took = self.tell(who, Event::Frame(frame));
+        let amount = match self.lease.books.borrow().mail.get(frame) {
+            Frame::Voucher { voucher, .. } => voucher.payload.cumulative,
+            _ => return,
+        };
+        let listens = matches!(before.phase, Phase::Serving { .. } | Phase::Closing);
+        let after = self.world.driver(who);
+        self.world.notes.refused |= took
+            && listens
+            && after.program == Program::Runs
+            && self.lease.facts(who, after.live).paid < amount;
     }
 
     fn pass(&mut self) {

@@ -14,6 +14,10 @@
 //! the time. An action ([`moves::What`]) delivers one frame, lets one transaction into a block,
 //! fires one timer or lets time pass to the next moment at which anything is due.
 //!
+//! In a part of the checks the deposit runs low and is topped up once: the provider's signature, the
+//! publisher's transaction, its finality, and the provider's word that it counts come at any time
+//! that they can.
+//!
 //! At most two of these happen in a run, at any time, alone or together: a driver crashes, also
 //! between the store and each of its actions, and is started again at any later time or never; the
 //! connection is cut, or goes silent; a user ends the lease; the machine dies, does not start or
@@ -33,7 +37,8 @@
 //!   did not run or had not found the machine again, and the memory of a frozen machine, which is
 //!   kept for as long as the provider's limits say.
 //! - What a publisher signed is at most the price of what was used, the prepayment, and full use
-//!   of two ticks.
+//!   of two ticks. It is never more than what the chain has locked at that moment, and an honest
+//!   provider takes each of its vouchers.
 //!
 //! That every run ends well is a claim about the whole graph: it has no cycle, so that every run is
 //! finite, and in each state that nothing follows the deposit is paid out and returned, unless the
@@ -91,12 +96,12 @@ struct Lease {
 
 impl Lease {
     fn new(rules: Rules) -> Self {
-        let (provider, publisher, now) = contracted(rules.prepaid);
+        let (provider, publisher, now) = contracted(rules.prepaid, rules.amends);
         let terms = publisher.terms().expect("it has signed").clone();
         let mut books = Books::new();
         let (provider, publisher) =
             (books.provider.keep(provider), books.publisher.keep(publisher));
-        let start = World::begin(now, rules.faults, provider, publisher);
+        let start = World::begin(now, rules.faults, terms.deposit, provider, publisher);
         Lease { rules, terms, start, books: RefCell::new(books) }
     }
 
@@ -222,6 +227,22 @@ fn the_same_holds_for_a_lease_that_is_paid_ahead() {
         let report = run(Rules { dishonest, prepaid: true, ..Rules::default() });
         assert!(report.violations.is_empty(), "{:?}", violated(&report));
     }
+}
+
+#[test]
+fn the_same_holds_for_a_lease_that_is_topped_up() {
+    for (dishonest, faults) in
+        [(Dishonest::Nobody, 2), (Dishonest::Provider, 1), (Dishonest::Publisher, 1)]
+    {
+        let report = run(Rules { dishonest, faults, amends: true, ..Rules::default() });
+        assert!(report.violations.is_empty(), "{:?}", violated(&report));
+    }
+}
+
+#[test]
+fn a_publisher_that_signs_above_the_old_deposit_too_early_is_refused() {
+    let rules = Rules { amends: true, mistake: Mistake::CountsEarly, ..Rules::default() };
+    notices(rules, &[WITHIN, TAKEN]);
 }
 
 /// What breaks the rules must be noticed by these properties, or the check shows nothing.

@@ -38,6 +38,9 @@ pub(super) enum What {
     SettlementLands,
     RequestLands,
     Refund,
+    FundingLands,
+    FundingIsFinal,
+    FundingIsSeen,
     // Faults.
     Crash(Who),
     Stop(Who),
@@ -47,6 +50,7 @@ pub(super) enum What {
     MachineDies,
     ChannelIsRefused,
     SettlementFails,
+    FundingFails,
     // Of a dishonest side.
     OpenOther,
     RequestEarly,
@@ -89,6 +93,8 @@ impl What {
                 | What::FinalityIsSeen
                 | What::EndIsSeen
                 | What::SettlementLands
+                | What::FundingLands
+                | What::FundingIsSeen
         )
     }
 
@@ -103,6 +109,7 @@ impl What {
                 | What::MachineDies
                 | What::ChannelIsRefused
                 | What::SettlementFails
+                | What::FundingFails
                 | What::OpenOther
                 | What::RequestEarly
                 | What::Lie

@@ -14,6 +14,8 @@ use crate::price_of_full_use;
 pub(super) const EXPOSURE: &str = "unpaid use is at most that of a tick and the grace";
 pub(super) const SIGNED: &str = "signed is at most what was used, the prepayment and two ticks";
 pub(super) const PAID: &str = "the chain pays no more than was signed, and than the deposit";
+pub(super) const WITHIN: &str = "signed is at most what the chain has locked";
+pub(super) const TAKEN: &str = "a provider takes every voucher of an honest publisher";
 pub(super) const RISING: &str = "signed amounts never fall";
 pub(super) const BEST: &str = "a settlement carries the best voucher that was counted";
 pub(super) const DURABLE: &str = "a voucher is stored before it counts";
@@ -32,15 +34,22 @@ pub(super) fn properties(rules: &Rules) -> Vec<Property<Lease>> {
     }
     if rules.dishonest != Dishonest::Publisher {
         all.push(always(SIGNED, signs_what_was_used));
+        all.push(always(WITHIN, |_, world| !world.notes.overdrawn));
         all.push(always(RISING, |_, world| !world.notes.signed_less));
     }
     if rules.dishonest == Dishonest::Nobody {
         all.push(always(PEACE, no_accusation));
+        all.push(always(TAKEN, |_, world| !world.notes.refused));
     }
     all.push(sometimes(
         "the channel pays for use",
         |_, world| matches!(world.chain.stage, Stage::Gone { paid } if paid > 0),
     ));
+    if rules.amends && rules.dishonest != Dishonest::Provider {
+        all.push(sometimes("more is paid than was locked at first", |lease, world| {
+            matches!(world.chain.stage, Stage::Gone { paid } if paid > lease.terms.deposit)
+        }));
+    }
     all.push(sometimes("the machine is frozen", |_, world| world.plant == Plant::Frozen));
     all.push(sometimes("a machine runs on after a crash of its provider", |_, world| {
         world.notes.restarted && world.plant == Plant::Running && world.is_connected()
@@ -98,8 +107,8 @@ fn signs_what_was_used(lease: &Lease, world: &World) -> bool {
     world.notes.signed <= used + lease.terms.quote.prepay + full(lease, 2 * TICK)
 }
 
-fn pays_what_was_signed(lease: &Lease, world: &World) -> bool {
-    settled(world) <= world.notes.signed.min(lease.terms.deposit)
+fn pays_what_was_signed(_: &Lease, world: &World) -> bool {
+    settled(world) <= world.notes.signed.min(world.chain.locked)
 }
 
 fn counts_what_is_stored(lease: &Lease, world: &World) -> bool {

@@ -20,6 +20,8 @@ pub(super) const TICK: u32 = 60_000;
 pub(super) const GRACE: u32 = 30_000;
 /// Ticks in a lease.
 pub(super) const TICKS: u32 = 3;
+/// Time of full use that the first deposit covers where it is topped up, seconds.
+const DEPOSIT_SECS: u32 = 140;
 /// Longest that a transaction takes into a block, and a block to be final.
 pub(super) const BLOCK: u32 = 30_000;
 /// From a request to close to the refund.
@@ -60,6 +62,8 @@ pub(super) enum Mistake {
     NeverFreezes,
     /// The publisher's driver does not have the chain close the channel.
     NeverReclaims,
+    /// The publisher takes an amendment for one that holds as soon as it asks the chain.
+    CountsEarly,
 }
 
 /// One check.
@@ -68,6 +72,8 @@ pub(super) struct Rules {
     pub(super) dishonest: Dishonest,
     pub(super) faults: u8,
     pub(super) prepaid: bool,
+    /// The deposit runs low in the second tick, and is topped up.
+    pub(super) amends: bool,
     pub(super) provider_stores: Storing,
     pub(super) publisher_stores: Storing,
     pub(super) mistake: Mistake,
@@ -79,6 +85,7 @@ impl Default for Rules {
             dishonest: Dishonest::Nobody,
             faults: 1,
             prepaid: false,
+            amends: false,
             provider_stores: Storing::First,
             publisher_stores: Storing::First,
             mistake: Mistake::None,
@@ -89,9 +96,13 @@ impl Default for Rules {
 impl Rules {
     /// One line for people.
     pub(super) fn describe(&self) -> String {
-        let Rules { dishonest, faults, prepaid, provider_stores, publisher_stores, mistake } = self;
+        let Rules { dishonest, faults, prepaid, amends, .. } = self;
+        let Rules { provider_stores, publisher_stores, mistake, .. } = self;
         let paid = if *prepaid { "paid ahead" } else { "paid afterwards" };
         let mut line = format!("{dishonest:?} is dishonest, {faults} faults, {paid}");
+        if *amends {
+            line += ", topped up";
+        }
         for (who, storing) in [("provider", provider_stores), ("publisher", publisher_stores)] {
             if *storing != Storing::First {
                 line += &format!(", the {who} stores: {storing:?}");
@@ -105,7 +116,7 @@ impl Rules {
 }
 
 /// Both sides right after the contract was signed by both.
-pub(super) fn contracted(prepaid: bool) -> (Provider, Publisher, u32) {
+pub(super) fn contracted(prepaid: bool, amends: bool) -> (Provider, Publisher, u32) {
     let mut own = publisher_setup(prepaid);
     let tick = TICK as i32;
     own.body.interval_ms = if prepaid { -tick } else { tick };
@@ -119,6 +130,8 @@ pub(super) fn contracted(prepaid: bool) -> (Provider, Publisher, u32) {
         settle_ms: GRACE,
         ..own.limits
     };
+    own.policy.top_up = amends;
+    own.policy.deposit_secs = amends.then_some(DEPOSIT_SECS);
     let mut theirs = provider_setup(prepaid);
     let message = acceptance_message(genesis(), own.announcement, &theirs.account);
     theirs.announcement = own.announcement;

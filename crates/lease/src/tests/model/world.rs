@@ -161,6 +161,13 @@ pub(super) struct Settlement {
     pub(super) by: u32,
 }
 
+/// The deposit that the channel is to have, by then.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Funding {
+    pub(super) deposit: Balance,
+    pub(super) by: u32,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Chain {
     pub(super) stage: Stage,
@@ -168,6 +175,15 @@ pub(super) struct Chain {
     pub(super) fits: bool,
     pub(super) watch: Watch,
     pub(super) settlement: Option<Settlement>,
+    /// What is locked by the blocks so far, and for good by those that are final.
+    pub(super) locked: Balance,
+    pub(super) sure: Balance,
+    /// What is locked is final by then.
+    pub(super) sure_by: u32,
+    /// The publisher's transaction that adds to the deposit.
+    pub(super) funding: Option<Funding>,
+    /// The deposit that the provider's driver told of last.
+    pub(super) told: Balance,
     /// The publisher's driver closes the channel; its request is in a block by then.
     pub(super) reclaim: Option<u32>,
 }
@@ -192,6 +208,12 @@ pub(super) struct Notes {
     pub(super) signed_less: bool,
     /// Highest voucher that the provider has taken for a payment.
     pub(super) counted: Balance,
+    /// A running provider did not take a voucher.
+    pub(super) refused: bool,
+    /// More was signed than the chain had locked.
+    pub(super) overdrawn: bool,
+    /// A voucher above the first deposit was signed.
+    pub(super) amended: bool,
     /// The provider went to the chain with less than it had counted.
     pub(super) undersold: bool,
     /// The machine was started before the right channel was final.
@@ -258,7 +280,13 @@ pub(super) struct World {
 
 impl World {
     /// Both have signed, and the transaction that opens the channel is out.
-    pub(super) fn begin(now: u32, faults: u8, provider: Id, publisher: Id) -> Self {
+    pub(super) fn begin(
+        now: u32,
+        faults: u8,
+        deposit: Balance,
+        provider: Id,
+        publisher: Id,
+    ) -> Self {
         let driver = |live| Driver {
             program: Program::Runs,
             live,
@@ -281,6 +309,11 @@ impl World {
                 fits: true,
                 watch: Watch::Nothing,
                 settlement: None,
+                locked: deposit,
+                sure: deposit,
+                sure_by: 0,
+                funding: None,
+                told: deposit,
                 reclaim: None,
             },
             tricks: Tricks::default(),
