@@ -2,7 +2,7 @@ mod scene;
 
 use tokio::time::timeout;
 
-use self::scene::{cpu, Scene, ID, WAIT};
+use self::scene::{cpu, Scene, WAIT};
 use zennet_primitives::pow::Role;
 
 use super::*;
@@ -271,7 +271,7 @@ async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     let ports = Ports { wire: None, machine: to_machine, chain: to_chain, redial };
     let inputs = Inputs { wire: incoming, events: reports, links, stop: stopped };
     let (shared, books) = (scene.shared.clone(), Books::default());
-    let driver = Driver::new(shared, ID, old.publisher, old.lease, ports, books);
+    let driver = Driver::new(shared, old.name, old.publisher, old.lease, ports, books);
     let driver = tokio::spawn(driver.run(ProviderEvent::Restarted, inputs));
     let answers = events.clone();
     tokio::spawn(async move {
