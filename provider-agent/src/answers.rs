@@ -29,7 +29,8 @@ pub(crate) fn short(id: &AnnouncementId) -> String {
     hex::encode(&id.0[..6])
 }
 
-fn answered_before(store: &Store) -> Result<Orders, StoreError> {
+/// What an earlier run answered.
+pub(crate) fn answered_before(store: &Store) -> Result<Orders, StoreError> {
     // A lease that cannot be read belongs to the announcement that it is stored under, or to none.
     let announcement = |(key, stored): (AnnouncementId, Vec<u8>)| {
         Kept::read(&stored).and_then(|lease| lease.announcement()).unwrap_or(key)

@@ -16,6 +16,9 @@ use crate::driver::Ended;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LAST_PAUSE: Duration = Duration::from_secs(64);
 const ATTEMPTS: u32 = 8;
+/// How long the first lease of an announcement goes ahead of the others: publishers spread their
+/// machines, so the first ones of other providers are met before the second of this one.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// The stamp on this provider's answers to one announcement; it is mined once.
 pub(crate) type Stamp = Arc<OnceCell<PowNonce>>;
@@ -25,6 +28,8 @@ pub(crate) type Stamp = Arc<OnceCell<PowNonce>>;
 struct Order {
     /// Leases that are under way, or that came to a contract.
     taken: BTreeSet<u32>,
+    /// When it was first answered.
+    since: Instant,
     /// No more leases of it are tried.
     done: bool,
     attempts: u32,
@@ -46,7 +51,8 @@ impl Orders {
     /// Whether another lease of an announcement is to be tried now, where `most` may be here.
     pub(crate) fn wants(&self, id: &AnnouncementId, most: u32, now: Instant) -> bool {
         self.0.get(id).is_none_or(|order| {
-            !order.done && order.not_before <= now && order.free(most).is_some()
+            let next = order.taken.is_empty() || order.since + AHEAD <= now;
+            !order.done && next && order.not_before <= now && order.free(most).is_some()
         })
     }
 
@@ -108,7 +114,7 @@ impl Orders {
 impl Order {
     fn new(now: Instant) -> Self {
         let (taken, stamp) = (BTreeSet::new(), Stamp::default());
-        Order { taken, done: false, attempts: 0, not_before: now, stamp }
+        Order { taken, since: now, done: false, attempts: 0, not_before: now, stamp }
     }
 
     fn free(&self, most: u32) -> Option<u32> {
@@ -137,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_leases_as_wanted_begin_at_once_and_share_a_stamp() {
+    fn as_many_leases_begin_as_are_wanted_and_they_share_a_stamp() {
         let (mut orders, now) = (Orders::default(), Instant::now());
         assert!(orders.wants(&ID, 3, now));
         let (_, first) = orders.begin(ID, 3, now).unwrap();
@@ -145,6 +151,16 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!(slots(&mut orders, 3, now), [2]);
         assert!(!orders.wants(&ID, 3, now));
+    }
+
+    #[test]
+    fn the_first_lease_of_an_order_goes_ahead_of_the_others() {
+        let (mut orders, now) = (Orders::default(), Instant::now());
+        assert!(orders.wants(&ID, 3, now));
+        orders.begin(ID, 3, now).unwrap();
+        assert!(!orders.wants(&ID, 3, now));
+        assert!(orders.wants(&ID, 3, now + AHEAD));
+        assert!(!orders.wants(&ID, 1, now + AHEAD));
     }
 
     #[test]

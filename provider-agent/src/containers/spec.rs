@@ -266,6 +266,18 @@ mod tests {
     }
 
     #[test]
+    fn what_a_machine_takes_is_read_from_its_labels_and_not_guessed() {
+        let labels = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+        };
+        let said = taken(&labels(&[(PROCESSORS, "1-2"), (MILLIS, "1500")])).unwrap();
+        assert_eq!((said.processors, said.millis), (vec![1, 2], 1500));
+        let everywhere = taken(&labels(&[(PROCESSORS, ""), (MILLIS, "9000")])).unwrap();
+        assert!(everywhere.processors.is_empty());
+        assert!(taken(&labels(&[(LEASE, "0x01")])).is_none(), "an earlier version made it");
+    }
+
+    #[test]
     fn a_nicer_machine_weighs_less_and_never_nothing() {
         assert_eq!(shares(1000, 0), 1024);
         assert_eq!(shares(2000, 0), 2048);

@@ -2,11 +2,11 @@ mod scene;
 
 use tokio::time::timeout;
 
-use self::scene::{cpu, Scene, WAIT};
+use self::scene::{cpu, Scene, ID, WAIT};
 use zennet_primitives::pow::Role;
 
 use super::*;
-use crate::{history::journal::Happening, meet::Old};
+use crate::{answers::answered_before, history::journal::Happening, meet::Old};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -244,6 +244,23 @@ async fn a_contract_that_cannot_be_stored_is_not_signed() {
     }
     assert!(!signed);
     assert_eq!(scene.ended().await.reason, CloseReason::ProviderLeaves);
+}
+
+#[tokio::test]
+async fn several_leases_of_one_announcement_are_found_after_a_restart() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let (first, row) = store.leases().unwrap().remove(0);
+    let (one, two) = (LeaseName::new(ID, 0), LeaseName::new(ID, 1));
+    store.save(two.key, row).await.unwrap();
+    let mut found: Vec<_> = store.leases().unwrap();
+    found.sort_by_key(|(key, _)| *key != first);
+    let names = found.iter().map(|(key, row)| Old::read(*key, row).unwrap().name);
+    assert_eq!(names.collect::<Vec<_>>(), [one, two]);
+    store.finish(one.key, None).await.unwrap();
+    let orders = answered_before(&store).unwrap();
+    assert!(!orders.wants(&ID, 9, Instant::now()), "what is left of it names the announcement");
 }
 
 #[tokio::test]

@@ -309,7 +309,7 @@ pub(super) async fn listen(
     let limits = Limits {
         connections: usual.connections.max(4 * wanted),
         // Providers may share one address: a lab, a demonstration, a translated network.
-        connections_per_ip: usual.connections_per_ip.max(2 * wanted),
+        connections_per_ip: usual.connections_per_ip.max(run::most_meetings(wanted)),
         allow_private: config.allow_private_endpoint,
         ..usual
     };

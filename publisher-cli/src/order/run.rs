@@ -48,6 +48,11 @@ const NEWS: usize = 256;
 /// Meetings beyond the machines wanted that may go on at once.
 const SPARE_MEETINGS: usize = 16;
 
+/// Leases of an order for `machines` that may be under way at once, meetings included.
+pub(crate) const fn most_meetings(machines: usize) -> usize {
+    2 * machines + SPARE_MEETINGS
+}
+
 /// Longest time to settle after the end was asked for: the challenge of a vanished provider is
 /// part of it.
 const SETTLE: Duration = Duration::from_secs(15 * 60);
@@ -259,7 +264,7 @@ impl Running {
 
     /// Finds out whom a connection belongs to.
     fn greet(&mut self, link: Link) {
-        if self.greetings.len() >= 2 * self.live.max(self.order.machines()) + SPARE_MEETINGS {
+        if self.greetings.len() >= most_meetings(self.live.max(self.order.machines())) {
             link.connection.close();
             return;
         }
@@ -268,7 +273,7 @@ impl Running {
     }
 
     fn meet(&mut self, mut wire: LinkWire, report: &mut Report) {
-        let most = 2 * self.order.machines() + SPARE_MEETINGS;
+        let most = most_meetings(self.order.machines());
         let wanted = match &self.order.wanted {
             Some(wanted) if self.live < most && self.stage != Stage::Ending => wanted.clone(),
             Some(_) | None => {
