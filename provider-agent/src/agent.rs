@@ -116,7 +116,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let kept: HashSet<String> = old
         .iter()
         .filter(|old| old.lease.provider.leaves_machine())
-        .map(|old| short_name(&account, &old.id))
+        .map(|old| short_name(&account, &old.name))
         .collect();
 
     let engine = match engine(&config, &account, &kept, stop.clone()).await {
@@ -126,7 +126,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
                 warn!(leases = old.len(), "settling leases of the last run before ending");
                 let mut settling = JoinSet::new();
                 for old in old {
-                    let span = info_span!("lease", announcement = short(&old.id));
+                    let span = info_span!("lease", announcement = short(&old.name.announcement));
                     let (shared, ledger, heads) = (shared.clone(), ledger.clone(), heads.clone());
                     let settled = settle_old(old, shared, ledger, heads, watch, stop.clone());
                     settling.spawn(settled.instrument(span));
@@ -308,11 +308,11 @@ async fn pass_on(mut stream: HeadStream, heads: watch::Sender<Head>) {
 /// The leases that an earlier run left.
 fn earlier(store: &Store) -> Result<Vec<Old>, StoreError> {
     let mut found = Vec::new();
-    for (id, stored) in store.leases()? {
-        match Old::read(id, &stored) {
+    for (key, stored) in store.leases()? {
+        match Old::read(key, &stored) {
             Some(old) => found.push(old),
             None => error!(
-                announcement = short(&id),
+                lease = short(&key),
                 "a stored lease cannot be read and is left as it is; was it written by another version?"
             ),
         }

@@ -3,30 +3,24 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use tracing::{debug, error, info, info_span, warn, Instrument};
 use zennet_chain_client::{ChainError, Head};
-use zennet_primitives::{
-    announcement::AnnouncementId, close::CloseReason, pow::Role, record::AnnouncementRecord,
-};
+use zennet_primitives::{announcement::AnnouncementId, pow::Role, record::AnnouncementRecord};
 
 use crate::{
-    capacity::Capacity,
-    driver::Ended,
+    capacity::{Capacity, Reservation},
+    driver::{Ended, Kept},
     filter::Refusal,
     history::screen::Screen,
-    meet::{Grounds, MeetError, Old},
+    meet::{Answer, Grounds, MeetError, Old},
     mining,
+    orders::Orders,
     store::{Store, StoreError},
 };
 
-/// Pauses between answers to the same announcement double from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-const LAST_PAUSE: Duration = Duration::from_secs(64);
-const ATTEMPTS: u32 = 8;
 /// Past leases whose announcements are not answered again.
 const REMEMBERED: usize = 10_000;
 
@@ -35,22 +29,20 @@ pub(crate) fn short(id: &AnnouncementId) -> String {
     hex::encode(&id.0[..6])
 }
 
-/// How it stands with an announcement.
-enum Known {
-    /// It is being answered, or needs no answer any more.
-    Answered,
-    /// An answer failed; there may be another one later.
-    Failed { attempts: u32, not_before: Instant },
-}
-
-fn answered_before(store: &Store) -> Result<HashMap<AnnouncementId, Known>, StoreError> {
-    let under_way = store.leases()?.into_iter().map(|(id, _)| id);
+/// What an earlier run answered.
+pub(crate) fn answered_before(store: &Store) -> Result<Orders, StoreError> {
+    // A lease that cannot be read belongs to the announcement that it is stored under, or to none.
+    let announcement = |(key, stored): (AnnouncementId, Vec<u8>)| {
+        Kept::read(&stored).and_then(|lease| lease.announcement()).unwrap_or(key)
+    };
+    let under_way = store.leases()?.into_iter().map(announcement);
     let past = store.past(REMEMBERED)?;
     let past = past.iter().filter_map(|lease| lease.announcement.parse().ok());
-    Ok(under_way.chain(past).map(|id| (id, Known::Answered)).collect())
+    Ok(Orders::answered(under_way.chain(past), Instant::now()))
 }
 
-type Meeting = (AnnouncementId, Result<Ended, MeetError>);
+/// What came of a lease: its announcement, its number where it has one, and how it ended.
+type Meeting = (AnnouncementId, Option<u32>, Result<Ended, MeetError>);
 
 /// Answers to the announcements of a chain.
 pub(crate) struct Answers {
@@ -58,7 +50,7 @@ pub(crate) struct Answers {
     capacity: Capacity,
     screen: Screen,
     meetings: JoinSet<Meeting>,
-    known: HashMap<AnnouncementId, Known>,
+    orders: Orders,
     /// Refusals that were logged, so that each is logged once.
     said: HashMap<AnnouncementId, String>,
 }
@@ -66,16 +58,16 @@ pub(crate) struct Answers {
 impl Answers {
     /// Answers nothing that was answered before.
     pub(crate) fn new(grounds: Arc<Grounds>, capacity: Capacity) -> Result<Self, StoreError> {
-        let known = answered_before(&grounds.shared.store)?;
+        let orders = answered_before(&grounds.shared.store)?;
         let store = grounds.shared.store.clone();
         let screen = Screen::new(&grounds.policy.filter, store, &grounds.chain);
         let (meetings, said) = (JoinSet::new(), HashMap::new());
-        Ok(Answers { grounds, capacity, screen, meetings, known, said })
+        Ok(Answers { grounds, capacity, screen, meetings, orders, said })
     }
 
     /// Goes on with a lease of an earlier run.
     pub(crate) fn resume(&mut self, old: Old) {
-        let id = old.id;
+        let id = old.name.announcement;
         let span = info_span!("lease", announcement = short(&id));
         let part = old.lease.provider.terms().map(|terms| terms.quote.resources);
         let reserved = part.and_then(|part| self.capacity.reserve(part));
@@ -84,8 +76,9 @@ impl Answers {
         }
         info!(parent: &span, paid = old.lease.provider.paid(), "going on with a lease of an earlier run");
         let grounds = self.grounds.clone();
-        self.meetings
-            .spawn(async move { (id, Ok(grounds.resume(old, reserved).await)) }.instrument(span));
+        self.meetings.spawn(
+            async move { (id, None, Ok(grounds.resume(old, reserved).await)) }.instrument(span),
+        );
     }
 
     /// Waits for the end of all leases.
@@ -132,13 +125,11 @@ impl Answers {
         let standing = self.grounds.chain.announcements(head.hash).await?;
         let ids: HashSet<AnnouncementId> = standing.iter().map(|(id, _)| *id).collect();
         self.said.retain(|id, _| ids.contains(id));
+        self.orders.keep(&ids);
         for (id, record) in standing {
-            match self.known.get(&id) {
-                Some(Known::Answered) => continue,
-                Some(Known::Failed { not_before, .. }) if *not_before > Instant::now() => continue,
-                Some(Known::Failed { .. }) | None => (),
+            if self.orders.wants(&id, self.most(&record), Instant::now()) {
+                self.consider(id, record, head).await?;
             }
-            self.consider(id, record, head).await?;
         }
         Ok(())
     }
@@ -170,34 +161,54 @@ impl Answers {
             return Ok(());
         }
         let balance = grounds.balance().await?;
-        if let Err(refusal) = grounds.policy.check_coin(balance, self.meetings.len()) {
-            self.pass_over(id, &refusal);
-            return Ok(());
+        let answer = Answer { id, record, admitted };
+        let mut begun = 0;
+        // As many machines as the publisher wants and this host has room for.
+        while self.orders.wants(&id, self.most(&answer.record), Instant::now()) {
+            if let Err(refusal) = grounds.policy.check_coin(balance, self.meetings.len()) {
+                if begun == 0 {
+                    self.pass_over(id, &refusal);
+                }
+                break;
+            }
+            let Some(reserved) = self.capacity.reserve(answer.admitted.quote.resources) else {
+                if begun == 0 {
+                    self.pass_over(id, &"there is no room for it now");
+                }
+                break;
+            };
+            if !self.begin(&answer, reserved) {
+                break;
+            }
+            begun += 1;
         }
-        let Some(reserved) = self.capacity.reserve(admitted.quote.resources) else {
-            self.pass_over(id, &"there is no room for it now");
-            return Ok(());
-        };
-        let span = info_span!(
-            "lease",
-            announcement = short(&id),
-            publisher = grounds.chain.address(&record.publisher)
-        );
-        info!(parent: &span, "answering an announcement");
-        let attempts = self.attempts(&id);
-        self.known.insert(id, Known::Failed { attempts, not_before: far_future() });
-        self.meetings.spawn(
-            async move { (id, grounds.meet(id, &record, &admitted, reserved).await) }
-                .instrument(span),
-        );
         Ok(())
     }
 
-    fn attempts(&self, id: &AnnouncementId) -> u32 {
-        match self.known.get(id) {
-            Some(Known::Failed { attempts, .. }) => *attempts,
-            Some(Known::Answered) | None => 0,
-        }
+    /// Machines that an announcement may have here.
+    fn most(&self, record: &AnnouncementRecord<u32>) -> u32 {
+        record.body.machines.min(self.grounds.policy.max_per_order)
+    }
+
+    /// Begins one lease of an announcement; whether there was a number for it.
+    fn begin(&mut self, answer: &Answer, reserved: Reservation) -> bool {
+        let (id, most) = (answer.id, self.most(&answer.record));
+        let Some((slot, stamp)) = self.orders.begin(id, most, Instant::now()) else {
+            return false;
+        };
+        let (grounds, answer) = (self.grounds.clone(), answer.clone());
+        let span = info_span!(
+            "lease",
+            announcement = short(&id),
+            slot,
+            publisher = grounds.chain.address(&answer.record.publisher)
+        );
+        info!(parent: &span, "answering an announcement");
+        self.meetings.spawn(
+            async move { (id, Some(slot), grounds.meet(answer, slot, stamp, reserved).await) }
+                .instrument(span),
+        );
+        true
     }
 
     fn pass_over(&mut self, id: AnnouncementId, cause: &dyn ToString) {
@@ -210,33 +221,17 @@ impl Answers {
 
     /// Decides whether an announcement is answered again.
     fn note(&mut self, ended: Result<Meeting, tokio::task::JoinError>) {
-        let (id, outcome) = match ended {
+        let (id, slot, outcome) = match ended {
             Ok(ended) => ended,
             Err(error) => return error!(%error, "a lease's task failed"),
         };
-        let again = match &outcome {
-            Ok(Ended { contracted: false, reason }) => {
-                matches!(reason, CloseReason::TimedOut | CloseReason::ConnectionLost)
-            }
-            Ok(Ended { contracted: true, .. }) => false,
-            Err(error) => {
-                warn!(%error, announcement = short(&id), "an announcement could not be answered");
-                true
-            }
-        };
-        let attempts = self.attempts(&id) + 1;
-        let known = if again && attempts < ATTEMPTS {
-            let pause = FIRST_PAUSE.saturating_mul(1 << (attempts - 1)).min(LAST_PAUSE);
+        if let Err(error) = &outcome {
+            warn!(%error, announcement = short(&id), "an announcement could not be answered");
+        }
+        // Leases of an earlier run have no number: their announcements are not answered again.
+        let Some(slot) = slot else { return };
+        if let Some(pause) = self.orders.end(id, slot, outcome.ok(), Instant::now()) {
             debug!(announcement = short(&id), ?pause, "it is answered again later");
-            Known::Failed { attempts, not_before: Instant::now() + pause }
-        } else {
-            Known::Answered
-        };
-        self.known.insert(id, known);
+        }
     }
-}
-
-/// Longer than any lease.
-fn far_future() -> Instant {
-    Instant::now() + Duration::from_secs(365 * 24 * 3600)
 }

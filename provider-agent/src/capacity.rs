@@ -99,6 +99,7 @@ mod tests {
             memory_mib: 1000,
             disk_mib: 100,
             max_leases: 2,
+            max_per_order: 2,
             bandwidth_kbit_per_sec: None,
         })
     }

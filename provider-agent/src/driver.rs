@@ -43,6 +43,7 @@ use zennet_time::{unix_ms, unix_secs, Clock};
 
 use crate::{
     history::journal::Journal,
+    lease_name::LeaseName,
     status::{Board, LeaseStatus},
     store::{PastLease, Store},
 };
@@ -116,6 +117,11 @@ impl Kept {
         Some(kept)
     }
 
+    /// The announcement that it came of, once there are terms.
+    pub(crate) fn announcement(&self) -> Option<AnnouncementId> {
+        self.provider.terms().map(|terms| terms.announcement)
+    }
+
     fn to_row(&self) -> Vec<u8> {
         (self, &self.journal).encode()
     }
@@ -156,7 +162,7 @@ pub(crate) struct Ended {
 /// The driver of one lease.
 pub(crate) struct Driver {
     shared: Shared,
-    announcement: AnnouncementId,
+    name: LeaseName,
     publisher: AccountId,
     endpoint: String,
     books: Books,
@@ -173,7 +179,7 @@ pub(crate) struct Driver {
 impl Driver {
     pub(crate) fn new(
         shared: Shared,
-        announcement: AnnouncementId,
+        name: LeaseName,
         publisher: AccountId,
         lease: Kept,
         ports: Ports,
@@ -184,7 +190,7 @@ impl Driver {
         let stored = provider.must_persist().then(Vec::new);
         Driver {
             shared,
-            announcement,
+            name,
             publisher,
             endpoint,
             books,
@@ -318,7 +324,7 @@ impl Driver {
         if self.stored.as_ref() == Some(&state) {
             return Ok(());
         }
-        match self.shared.store.save(self.announcement, state.clone()).await {
+        match self.shared.store.save(self.name.key, state.clone()).await {
             Ok(()) => self.stored = Some(state),
             Err(error) if self.store_failed => debug!(%error, "still not stored"),
             Err(error) => return Err(error),
@@ -414,21 +420,21 @@ impl Driver {
     }
 
     fn report(&self) {
-        let (id, provider) = (self.announcement, &self.provider);
-        let status = LeaseStatus::of(id, &self.publisher, self.began_at, provider);
+        let (name, provider) = (self.name, &self.provider);
+        let status = LeaseStatus::of(name, &self.publisher, self.began_at, provider);
         self.shared.board.update(status);
     }
 
     async fn finish(self, reason: CloseReason) -> Ended {
         let provider = &self.provider;
         info!(%reason, paid = provider.paid(), vouchers = provider.vouchers(), "lease ended");
-        self.shared.board.remove(&self.announcement);
+        self.shared.board.remove(&self.name.key);
         let ended = Ended { reason, contracted: provider.terms().is_some() };
         if self.stored.is_none() {
             return ended;
         }
         let past = PastLease {
-            announcement: format!("{:?}", self.announcement),
+            announcement: format!("{:?}", self.name.announcement),
             publisher: self.publisher.to_string(),
             channel: provider.channel().map(|c| format!("{:?}", c.channel)),
             began_at: self.began_at,
@@ -445,7 +451,7 @@ impl Driver {
             events: self.journal.entries.clone(),
             events_left_out: self.journal.left_out,
         };
-        if let Err(error) = self.shared.store.finish(self.announcement, Some(&past)).await {
+        if let Err(error) = self.shared.store.finish(self.name.key, Some(&past)).await {
             error!(%error, "the end of the lease was not stored; it is settled again next time");
         }
         ended

@@ -30,6 +30,8 @@ pub(crate) struct Policy {
     /// Given where the publisher asks for nothing in particular.
     pub(crate) usual: Resources,
     pub(crate) lease: Lease,
+    /// Machines of one announcement.
+    pub(crate) max_per_order: u32,
     /// Largest machine.
     pub(crate) largest: Resources,
     pub(crate) rates: Rates,
@@ -120,6 +122,7 @@ impl Policy {
                 disk_mib: config.machine.disk_mib,
             },
             lease: config.lease,
+            max_per_order: config.capacity.max_per_order,
             largest: Resources {
                 cpu_millis: config.capacity.cpu_millis.min(u32::from(capabilities.cores) * 1000),
                 memory_mib: config.capacity.memory_mib,

@@ -9,7 +9,7 @@ use zennet_chain_client::{Chain, ChainError};
 use zennet_lease::{Provider, ProviderEvent, ProviderLimits, ProviderSetup};
 use zennet_metering::Banked;
 use zennet_primitives::{
-    amount::Balance, announcement::AnnouncementId, record::AnnouncementRecord, AccountId,
+    amount::Balance, announcement::AnnouncementId, record::AnnouncementRecord, AccountId, Hash,
 };
 use zennet_transport::{DialError, Endpoint, Multiaddr};
 
@@ -19,9 +19,11 @@ use crate::{
     driver::{Books, ChainCommand, Driver, Ended, Inputs, Kept, MachineCommand, Ports, Shared},
     filter::{Admitted, Policy},
     hostkey::HostKey,
+    lease_name::LeaseName,
     ledger::{self, Account, Heads, WatchPolicy},
     machine::{self, Workshop},
     mining,
+    orders::Stamp,
     redial::Redial,
     wire::{self, Wire},
 };
@@ -44,6 +46,14 @@ pub(crate) struct Grounds {
     pub(crate) folders: PathBuf,
     pub(crate) watch: WatchPolicy,
     pub(crate) stop: watch::Receiver<bool>,
+}
+
+/// An announcement that is answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) id: AnnouncementId,
+    pub(crate) record: AnnouncementRecord<u32>,
+    pub(crate) admitted: Admitted,
 }
 
 /// Why a meeting did not come about.
@@ -69,19 +79,23 @@ impl Grounds {
     /// Meets the publisher of an announcement and serves the lease that comes of it.
     pub(crate) async fn meet(
         &self,
-        id: AnnouncementId,
-        record: &AnnouncementRecord<u32>,
-        admitted: &Admitted,
+        answer: Answer,
+        slot: u32,
+        stamp: Stamp,
         _reserved: Reservation,
     ) -> Result<Ended, MeetError> {
+        let Answer { id, record, admitted } = answer;
         let image = std::str::from_utf8(&admitted.quote.image).map_err(|_| MeetError::ImageName)?;
         let mut stop = self.stop.clone();
         let prepared = async {
             let digest = self.engine.image(image).await?;
             let genesis = self.chain.genesis();
             let account = &self.policy.account;
-            let stamp = mining::acceptance_stamp(genesis, id, account, record.body.asks);
-            let stamp = stamp.await.ok_or(MeetError::Ending)?;
+            let mine = || async {
+                let stamp = mining::acceptance_stamp(genesis, id, account, record.body.asks);
+                stamp.await.ok_or(MeetError::Ending)
+            };
+            let stamp = *stamp.get_or_try_init(mine).await?;
             let link = self.endpoint.dial(&admitted.endpoint, DIAL).await?;
             Ok::<_, MeetError>((digest, stamp, link))
         };
@@ -116,7 +130,7 @@ impl Grounds {
         };
         let publisher = record.publisher.clone();
         let setting = Setting {
-            id,
+            name: LeaseName::new(id, slot),
             publisher,
             lease,
             address: admitted.endpoint.clone(),
@@ -128,14 +142,14 @@ impl Grounds {
 
     /// Goes on with a lease of an earlier run.
     pub(crate) async fn resume(&self, old: Old, _reserved: Option<Reservation>) -> Ended {
-        let Old { id, publisher, address, lease } = old;
-        let setting = Setting { id, publisher, lease, address, host_key: None, wire: None };
+        let Old { name, publisher, address, lease } = old;
+        let setting = Setting { name, publisher, lease, address, host_key: None, wire: None };
         Box::pin(self.drive(setting, ProviderEvent::Restarted)).await
     }
 
     /// Puts a lease's tasks around its driver and runs it to its end.
     async fn drive(&self, setting: Setting, first: ProviderEvent) -> Ended {
-        let Setting { id, publisher, lease, address, host_key, wire } = setting;
+        let Setting { name, publisher, lease, address, host_key, wire } = setting;
         let (connection, outgoing, incoming) = match wire {
             Some(Wire { connection, outgoing, incoming }) => {
                 (Some(connection), Some(outgoing), incoming)
@@ -156,7 +170,7 @@ impl Grounds {
         let workshop = Workshop {
             engine: self.engine.clone(),
             folders: self.folders.clone(),
-            name: short_name(&self.policy.account, &id),
+            name: short_name(&self.policy.account, &name),
             host_key,
             connections: current,
             books: books.clone(),
@@ -172,7 +186,7 @@ impl Grounds {
             redial,
         };
         let inputs = Inputs { wire: incoming, events: reports, links, stop: self.stop.clone() };
-        let driver = Driver::new(self.shared.clone(), id, publisher, lease, ports, books);
+        let driver = Driver::new(self.shared.clone(), name, publisher, lease, ports, books);
         let ended = driver.run(first, inputs).await;
         // The capacity is free again when nothing of the machine is left.
         if machine.await.is_err() {
@@ -196,7 +210,7 @@ impl Grounds {
 
 /// What a lease is driven with.
 struct Setting {
-    id: AnnouncementId,
+    name: LeaseName,
     publisher: AccountId,
     lease: Kept,
     address: Multiaddr,
@@ -205,10 +219,10 @@ struct Setting {
     wire: Option<Wire>,
 }
 
-/// Names of containers and folders, of this provider and this announcement alone.
-pub(crate) fn short_name(account: &AccountId, id: &AnnouncementId) -> String {
+/// Names of containers and folders, of this provider and this lease alone.
+pub(crate) fn short_name(account: &AccountId, lease: &LeaseName) -> String {
     let account: &[u8] = account.as_ref();
-    format!("{}-{}", hex::encode(&id.0[..6]), hex::encode(&account[..4]))
+    format!("{}-{}", hex::encode(&lease.key.0[..6]), hex::encode(&account[..4]))
 }
 
 fn start_ledger(
@@ -225,7 +239,7 @@ fn start_ledger(
 
 /// A lease that an earlier run left in the store.
 pub(crate) struct Old {
-    pub(crate) id: AnnouncementId,
+    pub(crate) name: LeaseName,
     pub(crate) publisher: AccountId,
     pub(crate) address: Multiaddr,
     pub(crate) lease: Kept,
@@ -233,12 +247,13 @@ pub(crate) struct Old {
 
 impl Old {
     /// Reads what a driver stored; nothing where it cannot be read.
-    pub(crate) fn read(id: AnnouncementId, stored: &[u8]) -> Option<Old> {
+    pub(crate) fn read(key: Hash, stored: &[u8]) -> Option<Old> {
         let lease = Kept::read(stored)?;
         let address = lease.endpoint.parse().ok()?;
         // Whatever is stored has terms, and those name the publisher.
         let publisher = lease.provider.terms()?.publisher.clone();
-        Some(Old { id, publisher, address, lease })
+        let name = LeaseName { key, announcement: lease.announcement()? };
+        Some(Old { name, publisher, address, lease })
     }
 }
 
@@ -277,8 +292,8 @@ pub(crate) async fn settle_old(
     let (_closed, wire) = mpsc::channel(1);
     let (_no_links, links) = mpsc::channel(1);
     let inputs = Inputs { wire, events: reports, links, stop };
-    let Old { id, publisher, lease, .. } = old;
+    let Old { name, publisher, lease, .. } = old;
     let books = Books::new(lease.banked.clone().into());
-    let driver = Driver::new(shared, id, publisher, lease, ports, books);
+    let driver = Driver::new(shared, name, publisher, lease, ports, books);
     driver.run(ProviderEvent::Restarted, inputs).await
 }

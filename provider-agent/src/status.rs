@@ -22,11 +22,12 @@ use tokio::{
 };
 use tracing::debug;
 use zennet_lease::Provider;
-use zennet_primitives::{amount::Balance, announcement::AnnouncementId, AccountId};
+use zennet_primitives::{amount::Balance, AccountId, Hash};
 
 use crate::{
     capacity::{Capacity, Totals},
     history::{self, History, Query},
+    lease_name::LeaseName,
     ledger::Heads,
     ssh::bind,
     store::{PastLease, Store},
@@ -70,14 +71,14 @@ pub(crate) struct LeaseStatus {
 
 impl LeaseStatus {
     pub(crate) fn of(
-        announcement: AnnouncementId,
+        name: LeaseName,
         publisher: &AccountId,
         began_at: u64,
         provider: &Provider,
-    ) -> (AnnouncementId, LeaseStatus) {
+    ) -> (Hash, LeaseStatus) {
         let phase = provider.phase();
         let status = LeaseStatus {
-            announcement: format!("{announcement:?}"),
+            announcement: format!("{:?}", name.announcement),
             publisher: publisher.to_string(),
             frozen: phase == zennet_lease::Phase::Serving { frozen: true },
             phase: phase.name().into(),
@@ -90,21 +91,21 @@ impl LeaseStatus {
             vouchers: provider.vouchers(),
             usage: PastLease::usage_of(provider.usage()),
         };
-        (announcement, status)
+        (name.key, status)
     }
 }
 
 /// The leases under way, as their drivers last reported them.
 #[derive(Clone, Default)]
-pub(crate) struct Board(Arc<Mutex<BTreeMap<AnnouncementId, LeaseStatus>>>);
+pub(crate) struct Board(Arc<Mutex<BTreeMap<Hash, LeaseStatus>>>);
 
 impl Board {
-    pub(crate) fn update(&self, (id, status): (AnnouncementId, LeaseStatus)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, status);
+    pub(crate) fn update(&self, (key, status): (Hash, LeaseStatus)) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, status);
     }
 
-    pub(crate) fn remove(&self, id: &AnnouncementId) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    pub(crate) fn remove(&self, key: &Hash) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
     #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Calls, encoded by the types that both sides share.
 
-use codec::Encode;
+use codec::{Compact, Encode, Output};
 use scale_encode::{EncodeAsFields, Error, FieldIter, TypeResolver};
 use subxt::tx::Payload;
 
@@ -32,6 +32,16 @@ impl RawCall {
     }
 }
 
+/// Whole calls, each encoded with its indices, as the one argument of a batch.
+pub(crate) struct Calls(pub(crate) Vec<Vec<u8>>);
+
+impl Encode for Calls {
+    fn encode_to<O: Output + ?Sized>(&self, out: &mut O) {
+        Compact(u32::try_from(self.0.len()).unwrap_or(u32::MAX)).encode_to(out);
+        self.0.iter().for_each(|call| out.write(call));
+    }
+}
+
 impl Payload for RawCall {
     type CallData = Arguments;
 
@@ -57,5 +67,17 @@ impl EncodeAsFields for Arguments {
     ) -> Result<(), Error> {
         out.extend_from_slice(&self.0);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_encoded_as_a_list_of_calls_without_lengths_of_their_own() {
+        let calls = Calls(vec![vec![1, 2], vec![3]]);
+        assert_eq!(calls.encode(), [2 << 2, 1, 2, 3]);
+        assert_eq!(Calls(vec![vec![7]; 100]).encode()[..2], Compact(100u32).encode()[..]);
     }
 }

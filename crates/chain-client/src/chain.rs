@@ -242,6 +242,28 @@ impl Chain {
         self.storage.value("a channel", &Key::of("Channels", "Channels").blake2(&id), at).await
     }
 
+    /// Which of these channels are open at a block.
+    pub async fn open_channels(
+        &self,
+        ids: &[ChannelId],
+        at: Hash,
+    ) -> Result<Vec<ChannelId>, ChainError> {
+        let prefix = Key::of("Channels", "Channels");
+        let keys: Vec<Key> = ids.iter().map(|id| prefix.clone().blake2(id)).collect();
+        let found = self.storage.present("channels", &keys, at).await?;
+        Ok(ids.iter().zip(found).filter_map(|(id, found)| found.then_some(*id)).collect())
+    }
+
+    /// The nonce that the next channel of an account will have.
+    pub async fn next_channel_nonce(
+        &self,
+        publisher: &AccountId,
+        at: Hash,
+    ) -> Result<u64, ChainError> {
+        let key = Key::of("Channels", "NextNonce").blake2(publisher);
+        Ok(self.storage.value("a nonce of channels", &key, at).await?.unwrap_or_default())
+    }
+
     /// How a channel was settled, if that happened in this very block.
     pub async fn settled(
         &self,

@@ -26,7 +26,7 @@ pub(crate) struct OpenedEvent {
     pub(crate) channel: ChannelId,
     pub(crate) _publisher: AccountId,
     pub(crate) _provider: AccountId,
-    pub(crate) _contract: Hash,
+    pub(crate) contract: Hash,
     pub(crate) _deposit: Balance,
     pub(crate) _expires_at: u32,
     pub(crate) nonce: u64,

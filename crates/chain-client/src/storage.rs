@@ -1,5 +1,7 @@
 //! Keys of the chain's storage.
 
+use std::collections::HashSet;
+
 use codec::{Decode, Encode};
 use sp_crypto_hashing::{blake2_128, twox_128, twox_64};
 use subxt::config::{RpcConfigFor, SubstrateConfig};
@@ -33,6 +35,25 @@ impl Storage {
         let bytes = bytes.map_err(ChainError::rpc(what))?;
         let decode = |bytes: Vec<u8>| T::decode(&mut &bytes[..]);
         bytes.map(decode).transpose().map_err(|_| ChainError::Decode(what))
+    }
+
+    /// For each key whether there is a value.
+    pub(crate) async fn present(
+        &self,
+        what: &'static str,
+        keys: &[Key],
+        at: Hash,
+    ) -> Result<Vec<bool>, ChainError> {
+        let mut there = HashSet::new();
+        for page in keys.chunks(PAGE as usize) {
+            let slices: Vec<&[u8]> = page.iter().map(Key::bytes).collect();
+            let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
+            for set in sets.map_err(ChainError::rpc(what))? {
+                let found = set.changes.into_iter().filter(|(_, value)| value.is_some());
+                there.extend(found.map(|(key, _)| key.0));
+            }
+        }
+        Ok(keys.iter().map(|key| there.contains(key.bytes())).collect())
     }
 
     /// All values under a prefix, with the last `tail` bytes of their keys.

@@ -8,6 +8,7 @@ use subxt::{
     error::{DispatchError, TokenError, TransactionEventsError},
     tx::{Signer, TransactionStatus},
     utils::{AccountId32, MultiSignature},
+    ArcMetadata,
 };
 use zennet_primitives::{
     amount::Balance,
@@ -16,11 +17,11 @@ use zennet_primitives::{
     contract::Terms,
     pow::{PowNonce, Role},
     signed::Unverified,
-    AccountId, Signature,
+    AccountId, Hash, Signature,
 };
 
 use crate::{
-    calls::RawCall,
+    calls::{Calls, RawCall},
     events::{FeePaid, OpenedEvent},
     AccountKey, Chain, ChainError, Head,
 };
@@ -103,15 +104,52 @@ impl Chain {
         terms: &Terms,
         expires_at: u32,
     ) -> Result<Opened, ChainError> {
-        let arguments = (
-            (&terms.provider, terms.hash(), terms.session_key, terms.deposit),
-            (expires_at, terms.challenge_blocks, &terms.app),
-        );
-        let call = RawCall::new("Channels", "open", arguments);
-        let (included, events) = self.submit(&call, Some(key)).await?;
-        let opened = events.opened.ok_or(ChainError::Decode("the event of an opened channel"))?;
+        let (included, events) = self.submit(&open_call(terms, expires_at), Some(key)).await?;
+        let opened = events.opened.first();
+        let opened = opened.ok_or(ChainError::Decode("the event of an opened channel"))?;
         let Included { block, fee } = included;
         Ok(Opened { block, fee, nonce: opened.nonce, channel: opened.channel })
+    }
+
+    /// Opens the channels of several contracts with one transaction, each for itself: one that is
+    /// refused does not keep the others. The answers are in the order of the contracts; an error of
+    /// the whole is one of every contract. The fee is told in equal parts.
+    pub async fn open_all(
+        &self,
+        key: &AccountKey,
+        contracts: &[(Terms, u32)],
+    ) -> Result<Vec<Result<Opened, ChainError>>, ChainError> {
+        if let [(terms, expires_at)] = contracts {
+            return Ok(vec![self.open(key, terms, *expires_at).await]);
+        }
+        let call = RawCall::new("Utility", "force_batch", self.open_calls(contracts).await?);
+        let (included, events) = self.submit(&call, Some(key)).await?;
+        let part = included.fee / (contracts.len().max(1) as Balance);
+        let mut errors = events.items.into_iter();
+        let answers = contracts.iter().map(|(terms, _)| {
+            let error = errors.next().flatten();
+            match find_opened(&events.opened, terms.hash()) {
+                Some(opened) => Ok(Opened {
+                    block: included.block,
+                    fee: part,
+                    nonce: opened.nonce,
+                    channel: opened.channel,
+                }),
+                None => Err(self.refused("Channels.open".into(), Some(key), error)),
+            }
+        });
+        Ok(answers.collect())
+    }
+
+    async fn open_calls(&self, contracts: &[(Terms, u32)]) -> Result<Calls, ChainError> {
+        let failed = |error: String| ChainError::Rpc { request: "a block", reason: error };
+        let block = self.client.at_current_block().await.map_err(|e| failed(e.to_string()))?;
+        let transactions = block.transactions();
+        let encode = |(terms, expires_at): &(Terms, u32)| {
+            transactions.call_data(&open_call(terms, *expires_at))
+        };
+        let calls: Result<Vec<_>, _> = contracts.iter().map(encode).collect();
+        Ok(Calls(calls.map_err(|_| ChainError::Incompatible("Channels.open".into()))?))
     }
 
     /// Adds to the deposit of a channel.
@@ -293,6 +331,7 @@ impl Chain {
     ) -> Result<(Included, TransactionEvents), ChainError> {
         let not_taken = |error: String| self.not_taken(call, key, error);
         let block = self.client.at_current_block().await.map_err(|e| not_taken(e.to_string()))?;
+        let metadata = block.metadata();
         let mut progress = match key {
             None => {
                 let transactions = block.transactions();
@@ -327,7 +366,7 @@ impl Chain {
             let rejected = |error| self.rejected(call, key, error);
             let events = in_block.wait_for_success().await.map_err(rejected)?;
             let block = self.head(Some(in_block.block_hash())).await?;
-            let events = TransactionEvents::of(&events)?;
+            let events = TransactionEvents::of(&events, &metadata)?;
             return Ok((Included { block, fee: events.fee }, events));
         }
         Err(not_taken("the node stopped reporting on it".into()))
@@ -344,16 +383,28 @@ impl Chain {
         key: Option<&AccountKey>,
         error: TransactionEventsError,
     ) -> ChainError {
-        use TransactionEventsError::ExtrinsicFailed;
-        match (&error, key) {
-            (ExtrinsicFailed(DispatchError::Token(TokenError::FundsUnavailable)), Some(key)) => {
-                ChainError::NoCoin { account: self.address(&key.account()), call: call.title() }
+        match error {
+            TransactionEventsError::ExtrinsicFailed(dispatch) => {
+                self.refused(call.title(), key, Some(dispatch))
+            }
+            other => ChainError::Rejected { call: call.title(), reason: other.to_string() },
+        }
+    }
+
+    /// The runtime's refusal of a call, alone or in a batch.
+    fn refused(
+        &self,
+        call: String,
+        key: Option<&AccountKey>,
+        error: Option<DispatchError>,
+    ) -> ChainError {
+        match (error, key) {
+            (Some(DispatchError::Token(TokenError::FundsUnavailable)), Some(key)) => {
+                ChainError::NoCoin { account: self.address(&key.account()), call }
             }
             // Its own text has the name of the error and its pallet.
-            (ExtrinsicFailed(dispatch), _) => {
-                ChainError::Rejected { call: call.title(), reason: dispatch.to_string() }
-            }
-            (other, _) => ChainError::Rejected { call: call.title(), reason: other.to_string() },
+            (Some(error), _) => ChainError::Rejected { call, reason: error.to_string() },
+            (None, _) => ChainError::Rejected { call, reason: "it left no event".into() },
         }
     }
 
@@ -379,32 +430,79 @@ fn general_transaction(call: &[u8]) -> Vec<u8> {
     [&head[..], call].concat().encode()
 }
 
+/// The call that opens the channel of a contract.
+fn open_call(terms: &Terms, expires_at: u32) -> RawCall {
+    let arguments = (
+        (&terms.provider, terms.hash(), terms.session_key, terms.deposit),
+        (expires_at, terms.challenge_blocks, &terms.app),
+    );
+    RawCall::new("Channels", "open", arguments)
+}
+
+/// The channel of a contract among those that a transaction opened.
+fn find_opened(opened: &[OpenedEvent], contract: Hash) -> Option<&OpenedEvent> {
+    opened.iter().find(|event| event.contract == contract)
+}
+
 /// What a transaction's events say.
 #[derive(Default)]
 struct TransactionEvents {
     fee: Balance,
-    opened: Option<OpenedEvent>,
+    opened: Vec<OpenedEvent>,
+    /// For each call of a batch, in order, why it failed, if it did.
+    items: Vec<Option<DispatchError>>,
 }
 
 impl TransactionEvents {
     fn of(
         events: &subxt::extrinsics::ExtrinsicEvents<SubstrateConfig>,
+        metadata: &ArcMetadata,
     ) -> Result<Self, ChainError> {
         let mut found = Self::default();
         let bad = || ChainError::Decode("an event");
         for event in events.iter() {
             let event = event.map_err(|_| bad())?;
+            let mut bytes = event.field_bytes();
             match (event.pallet_name(), event.event_name()) {
                 ("TransactionPayment", "TransactionFeePaid") => {
-                    found.fee = FeePaid::decode(&mut event.field_bytes()).map_err(|_| bad())?.fee;
+                    found.fee = FeePaid::decode(&mut bytes).map_err(|_| bad())?.fee;
                 }
                 ("Channels", "Opened") => {
-                    let opened = OpenedEvent::decode(&mut event.field_bytes());
-                    found.opened = Some(opened.map_err(|_| bad())?);
+                    found.opened.push(OpenedEvent::decode(&mut bytes).map_err(|_| bad())?);
+                }
+                ("Utility", "ItemCompleted") => found.items.push(None),
+                ("Utility", "ItemFailed") => {
+                    let error = DispatchError::decode_from(bytes, metadata.clone());
+                    found.items.push(Some(error.map_err(|_| bad())?));
                 }
                 _ => {}
             }
         }
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(contract: u8, nonce: u64) -> OpenedEvent {
+        let account = || AccountId::new([1; 32]);
+        OpenedEvent {
+            channel: Hash::repeat_byte(contract),
+            _publisher: account(),
+            _provider: account(),
+            contract: Hash::repeat_byte(contract),
+            _deposit: 1,
+            _expires_at: 2,
+            nonce,
+        }
+    }
+
+    #[test]
+    fn a_contract_of_a_batch_has_the_channel_of_its_own_hash_and_one_without_event_has_none() {
+        let events = [opened(1, 5), opened(3, 6)];
+        let nonce = |contract| find_opened(&events, Hash::repeat_byte(contract)).map(|o| o.nonce);
+        assert_eq!([nonce(1), nonce(2), nonce(3)], [Some(5), None, Some(6)]);
     }
 }

@@ -15,6 +15,8 @@ use thiserror::Error;
 use zennet_pricing::RateConfig;
 use zennet_primitives::{amount::XEN, pow::Difficulty};
 
+use crate::lease_name::MOST_PER_ORDER;
+
 pub(crate) use self::{
     amount::Xen,
     isolation::{Isolation, Network, Seccomp, Subnet},
@@ -68,6 +70,8 @@ pub(crate) struct Capacity {
     pub(crate) memory_mib: u32,
     pub(crate) disk_mib: u32,
     pub(crate) max_leases: u32,
+    #[serde(default = "max_per_order")]
+    pub(crate) max_per_order: u32,
     pub(crate) bandwidth_kbit_per_sec: Option<u32>,
 }
 
@@ -168,6 +172,10 @@ fn tenth() -> Xen {
     Xen(XEN / 10)
 }
 
+fn max_per_order() -> u32 {
+    8
+}
+
 fn max_faults() -> u32 {
     3
 }
@@ -224,6 +232,8 @@ impl Config {
         ensure(scheme, "node_url", url, "a ws:// or wss:// address")?;
         let leases = (1..=MOST_LEASES).contains(&c.max_leases);
         ensure(leases, "capacity.max_leases", &c.max_leases, "from 1 to 1000")?;
+        let per_order = (1..=MOST_PER_ORDER).contains(&c.max_per_order);
+        ensure(per_order, "capacity.max_per_order", &c.max_per_order, "from 1 to 256")?;
         ensure(c.cpu_millis >= 10, "capacity.cpu_millis", &c.cpu_millis, "at least 10")?;
         ensure(c.memory_mib >= 16, "capacity.memory_mib", &c.memory_mib, "at least 16")?;
         let cpu = (10..=c.cpu_millis).contains(&m.cpu_millis);

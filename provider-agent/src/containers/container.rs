@@ -47,6 +47,8 @@ impl Container {
 
     /// Starts it and gives its first process's id on the host.
     pub(crate) async fn start(&self) -> Result<u32, EngineError> {
+        // It is never closed.
+        let _turn = self.host.turns.acquire().await;
         let disk = self.attach().await?;
         let started = self.docker.start_container(&self.id, None::<StartContainerOptions>).await;
         started.map_err(EngineError::refused("start the container"))?;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use bollard::models::SystemInfo;
-use tokio::task::JoinHandle;
+use tokio::{sync::Semaphore, task::JoinHandle};
 use tracing::{debug, info, warn};
 
 use super::{
@@ -16,6 +16,9 @@ use crate::config::Isolation;
 /// Folder of the machines' disks where no configuration was loaded.
 const DISKS: &str = "disks";
 
+/// Containers that one daemon makes or starts at once.
+const TURNS: usize = 4;
+
 /// What is there for machines besides the engine.
 pub(super) struct Host {
     pub(super) isolation: Isolation,
@@ -25,6 +28,8 @@ pub(super) struct Host {
     /// The user and group that the machines' root is on this host, where it is not root.
     pub(super) root: Option<(u32, u32)>,
     pub(super) first_cgroup: bool,
+    /// Containers that are made or started at once: more would only hold each other up.
+    pub(super) turns: Semaphore,
     runtimes: Vec<String>,
 }
 
@@ -64,6 +69,7 @@ impl Host {
             guard: None,
             root,
             first_cgroup: !format!("{:?}", system.cgroup_version).contains('2'),
+            turns: Semaphore::new(TURNS),
             runtimes,
         };
         if let Err(error) = host.try_disks(system, local).await {

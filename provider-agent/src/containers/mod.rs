@@ -47,6 +47,9 @@ const PROVIDER: &str = "zennet.provider";
 const LEASE: &str = "zennet.lease";
 /// Label with the run of the daemon.
 const RUN: &str = "zennet.run";
+/// Labels with the processors that a machine keeps to, and its part in thousandths of one.
+const PROCESSORS: &str = "zennet.processors";
+const MILLIS: &str = "zennet.cpu-millis";
 /// Label of a network that this program made.
 const NETWORK: &str = "zennet.network";
 /// Option of a network: the name of its bridge, by which the firewall's rules know it.
@@ -191,6 +194,8 @@ impl Engine {
     /// Creates a container without starting it.
     pub(crate) async fn create(&self, spec: &Spec) -> Result<Container, EngineError> {
         self.give_to_machine(&spec.folder)?;
+        // It is never closed.
+        let _turn = self.host.turns.acquire().await;
         let volumes = self.volumes(&spec.image()).await?;
         let made = self.create_on(spec, &volumes).await;
         if made.is_err() {
@@ -255,6 +260,11 @@ impl Engine {
         }
         let mut taken = Vec::new();
         for container in self.labelled(RUN.into()).await? {
+            if let Some(said) = container.labels.as_ref().and_then(spec::taken) {
+                taken.push(said);
+                continue;
+            }
+            // One that an earlier version made.
             let id = container.id.unwrap_or_default();
             let found = self.docker.inspect_container(&id, None::<InspectContainerOptions>).await;
             // One that is gone by now takes nothing.

@@ -14,7 +14,11 @@ use bollard::models::{
 };
 use zennet_primitives::contract::Resources;
 
-use super::{disk::Disk, seccomp, Engine, LEASE, PROVIDER, RUN};
+use super::{
+    disk::Disk,
+    processors::{self, Taken},
+    seccomp, Engine, LEASE, MILLIS, PROCESSORS, PROVIDER, RUN,
+};
 use crate::config::Seccomp;
 
 /// Where the guest expects the bundle and the folder of the lease.
@@ -53,6 +57,12 @@ const NO_IPV6: [&str; 2] = ["net.ipv6.conf.all.disable_ipv6", "net.ipv6.conf.def
 /// A limit that no disk reaches: bytes a second.
 const UNREACHED: i64 = 1 << 50;
 
+/// What the labels of a container say that it takes; nothing where an earlier version made it.
+pub(super) fn taken(labels: &HashMap<String, String>) -> Option<Taken> {
+    let processors = processors::parse(labels.get(PROCESSORS)?);
+    Some(Taken { processors, millis: labels.get(MILLIS)?.parse().ok()? })
+}
+
 /// What a machine is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
@@ -82,7 +92,13 @@ impl Spec {
         volumes: &[String],
         processors: Option<String>,
     ) -> ContainerCreateBody {
-        let labels = [(PROVIDER, &engine.owner), (LEASE, &self.lease), (RUN, &engine.run)];
+        let labels = [
+            (PROVIDER, engine.owner.clone()),
+            (LEASE, self.lease.clone()),
+            (RUN, engine.run.clone()),
+            (PROCESSORS, processors.clone().unwrap_or_default()),
+            (MILLIS, self.resources.cpu_millis.to_string()),
+        ];
         ContainerCreateBody {
             image: Some(self.image()),
             hostname: Some(self.hostname.clone()),
@@ -90,7 +106,7 @@ impl Spec {
             cmd: Some(vec![]),
             user: Some("0:0".into()),
             working_dir: Some("/".into()),
-            labels: Some(labels.map(|(k, v)| (k.into(), v.clone())).into()),
+            labels: Some(labels.map(|(k, v)| (k.into(), v)).into()),
             // An image's health check would run at the tenant's cost.
             healthcheck: Some(HealthConfig {
                 test: Some(vec!["NONE".into()]),
@@ -247,6 +263,18 @@ mod tests {
         assert_eq!(processor_time(100), (10_000, 1000));
         assert_eq!(processor_time(99), (100_000, 9900));
         assert_eq!(processor_time(10), (100_000, 1000));
+    }
+
+    #[test]
+    fn what_a_machine_takes_is_read_from_its_labels_and_not_guessed() {
+        let labels = |pairs: &[(&str, &str)]| {
+            pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect()
+        };
+        let said = taken(&labels(&[(PROCESSORS, "1-2"), (MILLIS, "1500")])).unwrap();
+        assert_eq!((said.processors, said.millis), (vec![1, 2], 1500));
+        let everywhere = taken(&labels(&[(PROCESSORS, ""), (MILLIS, "9000")])).unwrap();
+        assert!(everywhere.processors.is_empty());
+        assert!(taken(&labels(&[(LEASE, "0x01")])).is_none(), "an earlier version made it");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use self::scene::{cpu, Scene, ID, WAIT};
 use zennet_primitives::pow::Role;
 
 use super::*;
-use crate::{history::journal::Happening, meet::Old};
+use crate::{answers::answered_before, history::journal::Happening, meet::Old};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -247,6 +247,23 @@ async fn a_contract_that_cannot_be_stored_is_not_signed() {
 }
 
 #[tokio::test]
+async fn several_leases_of_one_announcement_are_found_after_a_restart() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let (first, row) = store.leases().unwrap().remove(0);
+    let (one, two) = (LeaseName::new(ID, 0), LeaseName::new(ID, 1));
+    store.save(two.key, row).await.unwrap();
+    let mut found: Vec<_> = store.leases().unwrap();
+    found.sort_by_key(|(key, _)| *key != first);
+    let names = found.iter().map(|(key, row)| Old::read(*key, row).unwrap().name);
+    assert_eq!(names.collect::<Vec<_>>(), [one, two]);
+    store.finish(one.key, None).await.unwrap();
+    let orders = answered_before(&store).unwrap();
+    assert!(!orders.wants(&ID, 9, Instant::now()), "what is left of it names the announcement");
+}
+
+#[tokio::test]
 async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     let (_dir, store) = store();
     let mut scene = Scene::begin(store.clone());
@@ -271,7 +288,7 @@ async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     let ports = Ports { wire: None, machine: to_machine, chain: to_chain, redial };
     let inputs = Inputs { wire: incoming, events: reports, links, stop: stopped };
     let (shared, books) = (scene.shared.clone(), Books::default());
-    let driver = Driver::new(shared, ID, old.publisher, old.lease, ports, books);
+    let driver = Driver::new(shared, old.name, old.publisher, old.lease, ports, books);
     let driver = tokio::spawn(driver.run(ProviderEvent::Restarted, inputs));
     let answers = events.clone();
     tokio::spawn(async move {

@@ -13,7 +13,7 @@ use crate::{
     events::Event,
     lease::{recover::Recovery, seats::Seats},
     order::{report::Report, run::Order},
-    ssh::{files::Files, keys::ClientKey, ports::Ports},
+    ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
     store::Store,
 };
 
@@ -67,7 +67,8 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
         chain,
         key,
         wanted: None,
-        seats: Seats::new(0),
+        seats: Seats::new(0, None),
+        logins: Logins::new(),
         endpoint,
         ports: Ports::from(config.ssh_port_base),
         client_key,

@@ -26,7 +26,7 @@ use crate::{
         run::{self, Order, Wanted},
         spec::{announced, tcp_port, Spec},
     },
-    ssh::{files::Files, keys::ClientKey, ports::Ports},
+    ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
     store::{Run, Store},
     units,
 };
@@ -56,10 +56,15 @@ With --json every event is one line: identity, announced, met, waiting, negotiat
 complete, frozen, thawed, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
 smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
-    /// How many machines, each from another provider
+    /// How many machines. They are spread over providers: one has more than one only when no other
+    /// comes for three seconds
     #[arg(short = 'n', long, default_value_t = 1,
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MACHINES)))]
     machines: u32,
+    /// Machines of one provider at most; 1 has each on another host, however long that takes
+    #[arg(long, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MACHINES)))]
+    per_provider: Option<u32>,
     /// Memory of each, such as 512M or 2G
     #[arg(short = 'm', long, value_name = "SIZE", value_parser = units::size_mib)]
     memory: Option<u32>,
@@ -282,7 +287,8 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         chain,
         key,
         wanted: Some(wanted),
-        seats: Seats::new(spec.machines as usize),
+        seats: Seats::new(spec.machines as usize, opts.per_provider.map(|most| most as usize)),
+        logins: Logins::new(),
         endpoint,
         ports: Ports::from(config.ssh_port_base),
         client_key,
@@ -333,7 +339,7 @@ pub(super) async fn listen(
     let limits = Limits {
         connections: usual.connections.max(4 * wanted),
         // Providers may share one address: a lab, a demonstration, a translated network.
-        connections_per_ip: usual.connections_per_ip.max(2 * wanted),
+        connections_per_ip: usual.connections_per_ip.max(run::most_meetings(wanted)),
         allow_private: config.allow_private_endpoint,
         ..usual
     };

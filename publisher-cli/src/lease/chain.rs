@@ -12,7 +12,11 @@ use zennet_primitives::{
     channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord, AccountId,
 };
 
-use super::world::{ChannelChange, Funding, LeaseChain, OpenError, OpenedChannel};
+use super::{
+    opener::{OpenMany, Opener},
+    seats::Seats,
+    world::{ChannelChange, Funding, LeaseChain, OpenError, OpenedChannel},
+};
 use crate::units::xen;
 
 /// Pause before the node is asked again after an error.
@@ -26,42 +30,49 @@ const SPARE_BLOCKS: u64 = 150;
 /// block any more.
 const PENDING: Duration = Duration::from_secs(180);
 
-/// Nonces that are tried to find the channel of a run that was killed while it opened one.
-const NONCES: u64 = 64;
+/// Nonces that are tried to find the channel of a run that was killed while it opened some.
+const NONCES: u64 = 4096;
 
 /// A node with the account that pays.
 #[derive(Clone)]
 pub(crate) struct NodeChain {
     chain: Chain,
     key: AccountKey,
+    /// Opens the channels of an order together; without it each is opened by itself.
+    opener: Option<Opener>,
 }
 
 impl NodeChain {
     /// A lease's view of a node.
     pub(crate) fn new(chain: Chain, key: AccountKey) -> Self {
-        NodeChain { chain, key }
+        NodeChain { chain, key, opener: None }
+    }
+
+    /// The view that all leases of an order share.
+    pub(crate) fn of_order(chain: Chain, key: AccountKey, seats: Seats) -> Self {
+        let opener = Opener::start(NodeChain::new(chain.clone(), key.clone()), seats);
+        NodeChain { chain, key, opener: Some(opener) }
     }
 
     /// Looks for the channel of a contract whose nonce is not known; the nonce is at least
     /// `least`.
     pub(crate) async fn find(&self, terms: &Terms, least: u64) -> Result<Option<u64>> {
         let at = self.chain.best().await?.hash;
-        for nonce in least..least.saturating_add(NONCES) {
-            if self.chain.channel(terms.channel(nonce).channel, at).await?.is_some() {
-                return Ok(Some(nonce));
-            }
-        }
-        Ok(None)
+        let next = self.chain.next_channel_nonce(&terms.publisher, at).await?;
+        let nonces: Vec<u64> = (least.max(next.saturating_sub(NONCES))..next).collect();
+        let ids: Vec<ChannelId> = nonces.iter().map(|n| terms.channel(*n).channel).collect();
+        let open = self.chain.open_channels(&ids, at).await?;
+        let of_contract = |(nonce, id)| open.contains(id).then_some(nonce);
+        Ok(nonces.into_iter().zip(&ids).find_map(of_contract))
     }
 
     async fn record(&self, id: ChannelId, head: Head) -> Result<Option<ChannelRecord<u32>>> {
         Ok(self.chain.channel(id, head.hash).await?)
     }
 
-    async fn try_open(&self, terms: &Terms) -> Result<OpenedChannel, OpenError> {
-        let refused = |error: ChainError| OpenError::Refused(error.to_string());
-        let constants = *self.chain.constants();
-        let best = self.chain.best().await.map_err(refused)?;
+    /// The block in which the channel of a contract is to end at the latest.
+    fn expiry(&self, terms: &Terms, best: Head) -> Result<u32, OpenError> {
+        let constants = self.chain.constants();
         let blocks = lifetime_blocks(
             terms.quote.lease_secs,
             terms.challenge_blocks,
@@ -69,25 +80,27 @@ impl NodeChain {
             constants.channel_max_lifetime,
         )
         .map_err(|error| OpenError::Refused(error.to_string()))?;
-        let expires_at = best
-            .number
-            .checked_add(blocks)
-            .ok_or_else(|| OpenError::Refused("the block number overflows".into()))?;
-        match self.chain.open(&self.key, terms, expires_at).await {
-            Ok(opened) => Ok(OpenedChannel {
+        let overflows = || OpenError::Refused("the block number overflows".into());
+        best.number.checked_add(blocks).ok_or_else(overflows)
+    }
+
+    async fn try_open(&self, contracts: &[(Terms, u32)]) -> Vec<Result<OpenedChannel, OpenError>> {
+        let opened = match self.chain.open_all(&self.key, contracts).await {
+            Ok(opened) => opened,
+            // Nothing is known of any, or all were refused alike.
+            Err(error) => {
+                return contracts.iter().map(|(terms, _)| Err(open_error(&error, terms))).collect();
+            }
+        };
+        let each = opened.into_iter().zip(contracts).map(|(opened, (terms, _))| {
+            opened.map_err(|error| open_error(&error, terms)).map(|opened| OpenedChannel {
                 nonce: opened.nonce,
                 channel: opened.channel,
                 block: opened.block.number,
                 fee: opened.fee,
-            }),
-            Err(ChainError::NoCoin { account, .. }) => Err(OpenError::NoCoin(format!(
-                "account {account} has not enough coin for a deposit of {}: send it some, or \
-                 lower the deposit with --max-price or a shorter --for",
-                xen(terms.deposit)
-            ))),
-            Err(error @ ChainError::Rejected { .. }) => Err(OpenError::Refused(error.to_string())),
-            Err(error) => Err(OpenError::Unknown(error.to_string())),
-        }
+            })
+        });
+        each.collect()
     }
 
     /// Adds what is missing. What a transaction of an earlier try may add is waited for, so that
@@ -158,6 +171,46 @@ enum Reclaimed {
     Waiting,
 }
 
+fn open_error(error: &ChainError, terms: &Terms) -> OpenError {
+    match error {
+        ChainError::NoCoin { account, .. } => OpenError::NoCoin(format!(
+            "account {account} has not enough coin for a deposit of {}: send it some, or lower \
+             the deposit with --max-price or a shorter --for",
+            xen(terms.deposit)
+        )),
+        ChainError::Rejected { .. } => OpenError::Refused(error.to_string()),
+        _ => OpenError::Unknown(error.to_string()),
+    }
+}
+
+impl OpenMany for NodeChain {
+    async fn open_many(&self, contracts: Vec<Terms>) -> Vec<Result<OpenedChannel, OpenError>> {
+        let best = match self.chain.best().await {
+            Ok(best) => best,
+            Err(error) => {
+                let refused = OpenError::Refused(error.to_string());
+                return contracts.iter().map(|_| Err(refused.clone())).collect();
+            }
+        };
+        let mut outcomes = Vec::new();
+        let mut good = Vec::new();
+        for terms in contracts {
+            match self.expiry(&terms, best) {
+                Ok(expires_at) => {
+                    outcomes.push(None);
+                    good.push((terms, expires_at));
+                }
+                Err(error) => outcomes.push(Some(Err(error))),
+            }
+        }
+        if good.is_empty() {
+            return outcomes.into_iter().flatten().collect();
+        }
+        let mut opened = self.try_open(&good).await.into_iter();
+        outcomes.into_iter().filter_map(|outcome| outcome.or_else(|| opened.next())).collect()
+    }
+}
+
 /// Blocks that a channel must live for a lease.
 pub(crate) fn lifetime_blocks(
     lease_secs: u32,
@@ -183,7 +236,11 @@ impl LeaseChain for NodeChain {
     }
 
     async fn open(&self, terms: Terms) -> Result<OpenedChannel, OpenError> {
-        self.try_open(&terms).await
+        if let Some(opener) = &self.opener {
+            return opener.open(terms).await;
+        }
+        let none = || Err(OpenError::Refused("the chain gave no answer".into()));
+        self.open_many(vec![terms]).await.pop().unwrap_or_else(none)
     }
 
     async fn fund(&self, funding: Funding) -> Result<bool> {

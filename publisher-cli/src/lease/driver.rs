@@ -17,7 +17,7 @@ use zennet_time::Clock;
 
 use super::{
     keep::promises,
-    seats::{Seats, Take},
+    seats::{Seats, Take, Waiting},
     session::Session,
     status::{News, Status, What},
     world::{
@@ -98,7 +98,7 @@ pub(super) enum Input {
 /// A step that was not taken yet, and the next change of a seat.
 struct Parked {
     step: Step<Publisher, PublisherAction>,
-    seats: watch::Receiver<()>,
+    turn: Waiting,
 }
 
 /// A lease that runs.
@@ -113,6 +113,8 @@ pub(crate) struct Lease<W, C, S: Shell> {
     pub(super) tasks: JoinSet<()>,
     /// A step that signs a contract and waits for a seat. It was not taken yet.
     parked: Option<Parked>,
+    /// Whether it was told that it waits.
+    told_waiting: bool,
     pub(super) seat: Option<usize>,
     pub(super) stored: Option<StoredLease>,
     pub(super) journal: Journal,
@@ -136,6 +138,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             readings: mpsc::channel(INBOX),
             tasks: JoinSet::new(),
             parked: None,
+            told_waiting: false,
             seat: None,
             stored: None,
             journal: Journal::default(),
@@ -243,8 +246,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             } => Some(PublisherEvent::Timer),
             () = async {
                 match parked {
-                    // The seats live as long as this lease.
-                    Some(parked) => drop(parked.seats.changed().await),
+                    Some(parked) => parked.turn.changed().await,
                     None => pending().await,
                 }
             } => {
@@ -347,7 +349,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         });
         if let (Some(terms), None) = (contract, self.seat) {
             // From before the look at them, so that no change is missed.
-            let seats = self.parts.seats.watch();
+            let turn = self.parts.seats.wait();
             match self.parts.seats.take(&terms.provider) {
                 Take::Seat(number) => {
                     self.seat = Some(number);
@@ -355,8 +357,10 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                     self.lines.status.send_modify(|status| status.name = Some(name));
                 }
                 Take::Wait => {
-                    self.parked = Some(Parked { step, seats });
-                    self.tell(What::Waiting).await;
+                    self.parked = Some(Parked { step, turn });
+                    if !std::mem::replace(&mut self.told_waiting, true) {
+                        self.tell(What::Waiting).await;
+                    }
                     return;
                 }
                 Take::Never => {

@@ -8,10 +8,13 @@
 //!                 │                        ▲
 //!                 └── a seat is taken before a contract is signed
 //! ```
+//!
+//! An order's seats are in [`seats`]; its channels are opened together by [`opener`].
 
 pub(crate) mod chain;
 pub(crate) mod driver;
 mod keep;
+pub(crate) mod opener;
 mod perform;
 pub(crate) mod recover;
 pub(crate) mod rejoin;

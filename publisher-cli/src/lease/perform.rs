@@ -44,6 +44,9 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             PublisherAction::OpenChannel(terms) => {
                 self.publish();
                 self.tell(What::Negotiated).await;
+                if let Some(seat) = self.seat {
+                    self.parts.seats.signed(seat);
+                }
                 let (chain, inbox) = (self.parts.chain.clone(), self.inbox.0.clone());
                 self.tasks.spawn(async move {
                     let opened = chain.open(terms).await;

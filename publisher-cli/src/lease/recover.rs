@@ -126,7 +126,7 @@ impl Recovery {
             shell: NoShell,
             account: self.key,
             session: Session::from_seed(earlier.lease.session_seed),
-            seats: Seats::new(0),
+            seats: Seats::new(0, None),
             store: self.store,
             screen: Screen::default(),
         };

@@ -112,6 +112,19 @@ impl Report {
         });
     }
 
+    /// Names machines that are ready to ssh.
+    pub(crate) fn let_in(&mut self, ready: Vec<Status>) {
+        let hosts = ready.into_iter().filter_map(|status| {
+            let key = status.terms?.quote.host_key;
+            Some((status.lease, Host { name: status.name?, port: status.port?, key }))
+        });
+        let before = self.hosts.len();
+        self.hosts.extend(hosts);
+        if self.hosts.len() > before {
+            self.write_files();
+        }
+    }
+
     /// Something happened to a lease of this order.
     pub(crate) fn news(&mut self, news: &News, status: &Status) {
         let secs = self.since(news.at);
@@ -137,10 +150,7 @@ impl Report {
             What::Ready => {
                 stages.ready = Some(secs);
                 let stages = *stages;
-                let (Some(port), Some(terms)) = (status.port, &status.terms) else { return };
-                let host = Host { name: machine.clone(), port, key: terms.quote.host_key };
-                self.hosts.insert(news.lease, host);
-                self.write_files();
+                let Some(port) = status.port else { return };
                 let (lease, order_to_ready_secs) = (news.lease, secs);
                 Event::Ready { machine, lease, port, provider, order_to_ready_secs, stages }
             }
@@ -279,6 +289,7 @@ mod tests {
         let mut status = status();
         status.port = Some(20001);
         let news = News { lease: 1, at: Instant::now(), what: What::Ready };
+        report.let_in(vec![status.clone()]);
         report.news(&news, &status);
         let text = std::fs::read_to_string(&config).unwrap();
         assert!(text.contains("Host zn-1\n") && text.contains("Port 20001"), "{text}");

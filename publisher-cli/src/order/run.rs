@@ -7,7 +7,7 @@ use tokio::{
     signal::unix::{signal, Signal, SignalKind},
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle, JoinSet},
-    time::{sleep_until, timeout, Instant},
+    time::{interval, sleep_until, timeout, Instant, MissedTickBehavior},
 };
 use zennet_chain_client::{AccountKey, Chain};
 use zennet_lease::{Publisher, PublisherLimits, PublisherPolicy, PublisherSetup};
@@ -27,13 +27,18 @@ use crate::{
         driver::{Earlier, Lease, Lines, Parts},
         recover::Recovery,
         rejoin::greet,
-        seats::Seats,
+        seats::{Seats, BEAT},
         session::Session,
         status::{News, Status, What},
         wire::LinkWire,
         world::Wire,
     },
-    ssh::{keys::ClientKey, ports::Ports, readings::Totals, shell::ConnectionShell},
+    ssh::{
+        keys::ClientKey,
+        ports::Ports,
+        readings::{Logins, Totals},
+        shell::{Access, ConnectionShell},
+    },
     store::Store,
 };
 
@@ -42,6 +47,11 @@ const NEWS: usize = 256;
 
 /// Meetings beyond the machines wanted that may go on at once.
 const SPARE_MEETINGS: usize = 16;
+
+/// Leases of an order for `machines` that may be under way at once, meetings included.
+pub(crate) const fn most_meetings(machines: usize) -> usize {
+    2 * machines + SPARE_MEETINGS
+}
 
 /// Longest time to settle after the end was asked for: the challenge of a vanished provider is
 /// part of it.
@@ -70,6 +80,8 @@ pub(crate) struct Order {
     pub(crate) registry: Registry,
     /// The seats.
     pub(crate) seats: Seats,
+    /// Logins of this program that may begin at once.
+    pub(crate) logins: Logins,
 }
 
 /// What new providers are met with.
@@ -129,6 +141,7 @@ pub(crate) async fn run(order: Order, recovery: Recovery, report: &mut Report) -
         heard,
         failure: None,
         cancelling: None,
+        chain: NodeChain::of_order(order.chain.clone(), order.key.clone(), order.seats.clone()),
         order,
     };
     running.recover(recovery, report).await;
@@ -157,6 +170,8 @@ struct Running {
     heard: mpsc::Receiver<News>,
     failure: Option<Failure>,
     cancelling: Option<JoinHandle<()>>,
+    /// The chain as leases see it.
+    chain: NodeChain,
     order: Order,
 }
 
@@ -166,6 +181,9 @@ impl Running {
         report: &mut Report,
         signals: &mut Signals,
     ) -> Result<(), Failure> {
+        let mut beat = interval(BEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Vec::new();
         loop {
             if self.live == 0 && self.stage != Stage::Gathering {
                 return Ok(());
@@ -180,7 +198,8 @@ impl Running {
                         self.end();
                     }
                 },
-                Some(news) = self.heard.recv() => self.hear(&news, report),
+                _ = self.heard.recv_many(&mut heard, NEWS) => self.hear(&mut heard, report),
+                _ = beat.tick(), if self.stage == Stage::Gathering => self.order.seats.grow(),
                 Some(greeted) = self.greetings.join_next(), if !self.greetings.is_empty() => {
                     if let Ok(Some(wire)) = greeted {
                         self.meet(wire, report);
@@ -245,7 +264,7 @@ impl Running {
 
     /// Finds out whom a connection belongs to.
     fn greet(&mut self, link: Link) {
-        if self.greetings.len() >= 2 * self.live.max(self.order.machines()) + SPARE_MEETINGS {
+        if self.greetings.len() >= most_meetings(self.live.max(self.order.machines())) {
             link.connection.close();
             return;
         }
@@ -254,7 +273,7 @@ impl Running {
     }
 
     fn meet(&mut self, mut wire: LinkWire, report: &mut Report) {
-        let most = 2 * self.order.machines() + SPARE_MEETINGS;
+        let most = most_meetings(self.order.machines());
         let wanted = match &self.order.wanted {
             Some(wanted) if self.live < most && self.stage != Stage::Ending => wanted.clone(),
             Some(_) | None => {
@@ -290,7 +309,7 @@ impl Running {
         let parts = Parts {
             id,
             machine: Publisher::new(setup),
-            chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
+            chain: self.chain.clone(),
             shell: self.order.shell(Some(wire.connection().clone()), None, Totals::default()),
             wire: Some(wire),
             account: self.order.key.clone(),
@@ -310,7 +329,18 @@ impl Running {
         report.met(id, from);
     }
 
-    fn hear(&mut self, news: &News, report: &mut Report) {
+    /// Hears what leases said, in order. The files for ssh are written once for all of it, and
+    /// before a machine is called ready.
+    fn hear(&mut self, heard: &mut Vec<News>, report: &mut Report) {
+        let ready = heard.iter().filter(|news| matches!(news.what, What::Ready));
+        let ready = ready.filter_map(|news| self.order.registry.status(news.lease)).collect();
+        report.let_in(ready);
+        for news in heard.drain(..) {
+            self.hear_one(&news, report);
+        }
+    }
+
+    fn hear_one(&mut self, news: &News, report: &mut Report) {
         if let Some(status) = self.order.registry.status(news.lease) {
             report.news(news, &status);
         }
@@ -333,9 +363,8 @@ impl Running {
 
     /// Hears what leases said before they ended.
     fn drain(&mut self, report: &mut Report) {
-        while let Ok(news) = self.heard.try_recv() {
-            self.hear(&news, report);
-        }
+        let mut heard: Vec<News> = std::iter::from_fn(|| self.heard.try_recv().ok()).collect();
+        self.hear(&mut heard, report);
     }
 
     /// A lease's task ended without a word.
@@ -423,7 +452,7 @@ impl Running {
             id: earlier.lease.id,
             machine,
             wire: None,
-            chain: NodeChain::new(self.order.chain.clone(), self.order.key.clone()),
+            chain: self.chain.clone(),
             shell: self.order.shell(None, earlier.lease.port, earlier.lease.readings),
             account: self.order.key.clone(),
             session: Session::from_seed(earlier.lease.session_seed),
@@ -445,8 +474,12 @@ impl Order {
         port: Option<u16>,
         readings: Totals,
     ) -> ConnectionShell {
-        let (ports, key) = (self.ports.clone(), self.client_key.clone());
-        ConnectionShell::new(connection, ports, key, port, readings)
+        let access = Access {
+            ports: self.ports.clone(),
+            key: self.client_key.clone(),
+            logins: self.logins.clone(),
+        };
+        ConnectionShell::new(connection, access, port, readings)
     }
 }
 

@@ -14,7 +14,7 @@ use russh::{
 };
 use serde::Deserialize;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, watch, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use zennet_primitives::{
@@ -42,11 +42,33 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 /// Shortest and longest interval between two readings.
 const INTERVAL_MS: (u64, u64) = (250, 2000);
 
+/// Logins that may begin at once: each takes the machine and this program some computing, and an
+/// order for many machines has them all ready in a short time.
+const LOGINS: usize = 6;
+
+/// Turns to log in; clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Logins(Arc<Semaphore>);
+
+impl Logins {
+    /// All turns are free.
+    pub(crate) fn new() -> Self {
+        Logins(Arc::new(Semaphore::new(LOGINS)))
+    }
+
+    /// Waits for a turn, which is over when dropped.
+    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // It is never closed.
+        self.0.clone().acquire_owned().await.ok()
+    }
+}
+
 /// Reads the counters over whichever connection there is, for as long as there may be one; sessions
 /// that break are replaced.
 pub(crate) async fn follow(
     mut lines: watch::Receiver<Option<Connection>>,
     key: ClientKey,
+    logins: Logins,
     host_key: SshKey,
     tick_ms: u64,
     carried: Carried,
@@ -66,7 +88,7 @@ pub(crate) async fn follow(
             let _ = readings.try_send(usage);
         };
         let ended = tokio::select! {
-            ended = session(&connection, &key, &host_key, every, &carried, tell) => ended,
+            ended = session(&connection, (&key, &logins), &host_key, every, &carried, tell) => ended,
             reason = connection.closed() => {
                 tracing::debug!(%reason, "no own readings until the provider connects again");
                 lock(&carried).interrupt();
@@ -104,12 +126,13 @@ pub(crate) fn lock(carried: &Carried) -> MutexGuard<'_, Totals> {
 /// One session; gives the number of lines that it brought.
 async fn session(
     connection: &Connection,
-    key: &ClientKey,
+    (key, logins): (&ClientKey, &Logins),
     host_key: &SshKey,
     every: Duration,
     carried: &Carried,
     mut tell: impl FnMut(Usage),
 ) -> Result<u64> {
+    let turn = logins.turn().await;
     let stream = connection.open_ssh(SETUP).await?;
     let config = Arc::new(client::Config {
         keepalive_interval: Some(Duration::from_secs(15)),
@@ -130,6 +153,7 @@ async fn session(
     let mut channel = timeout(SETUP, ssh.channel_open_session()).await??;
     let command = format!("/.zennet/guest usage --follow --every-ms {}", every.as_millis());
     channel.exec(true, command).await?;
+    drop(turn);
     let mut lines = Lines::default();
     let mut count = 0;
     loop {

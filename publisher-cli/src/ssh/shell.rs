@@ -12,15 +12,24 @@ use zennet_transport::Connection;
 use super::{
     keys::ClientKey,
     ports::Ports,
-    readings::{self, lock, Carried, Totals},
+    readings::{self, lock, Carried, Logins, Totals},
 };
 use crate::lease::world::Shell;
+
+/// What all machines of a run are reached with.
+pub(crate) struct Access {
+    /// Local ports.
+    pub(crate) ports: Ports,
+    /// The key that the machines let in.
+    pub(crate) key: ClientKey,
+    /// Logins of this program.
+    pub(crate) logins: Logins,
+}
 
 /// What makes the machine at the other end of a connection usable.
 pub(crate) struct ConnectionShell {
     lines: watch::Sender<Option<Connection>>,
-    ports: Ports,
-    key: ClientKey,
+    access: Access,
     /// The port that the machine has, or had in an earlier run.
     port: Option<u16>,
     carried: Carried,
@@ -31,14 +40,13 @@ impl ConnectionShell {
     /// Nothing is open yet.
     pub(crate) fn new(
         connection: Option<Connection>,
-        ports: Ports,
-        key: ClientKey,
+        access: Access,
         port: Option<u16>,
         totals: Totals,
     ) -> Self {
         let lines = watch::Sender::new(connection);
         let carried = Carried::new(totals.into());
-        ConnectionShell { lines, ports, key, port, carried, tasks: JoinSet::new() }
+        ConnectionShell { lines, access, port, carried, tasks: JoinSet::new() }
     }
 }
 
@@ -53,14 +61,15 @@ impl Shell for ConnectionShell {
         if let (Some(port), false) = (self.port, self.tasks.is_empty()) {
             return Ok(port);
         }
-        let local = self.ports.listen(self.port).await?;
+        let local = self.access.ports.listen(self.port).await?;
         let port = local.port;
         self.port = Some(port);
         self.tasks.spawn(local.serve(self.lines.subscribe()));
         let every_ms = Millis::from(terms.quote.tick_ms);
         self.tasks.spawn(readings::follow(
             self.lines.subscribe(),
-            self.key.clone(),
+            self.access.key.clone(),
+            self.access.logins.clone(),
             terms.quote.host_key,
             every_ms,
             self.carried.clone(),

@@ -113,7 +113,8 @@ impl Scene {
             journal: Default::default(),
         };
         let books = Books::default();
-        let driver = Driver::new(shared.clone(), ID, key.account(), lease, ports, books);
+        let driver =
+            Driver::new(shared.clone(), LeaseName::new(ID, 0), key.account(), lease, ports, books);
         let connected = ProviderEvent::Connected {
             own_peer: peer_id(1),
             other_peer: peer_id(2),

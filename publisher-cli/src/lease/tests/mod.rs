@@ -61,7 +61,7 @@ impl Bench {
         Bench {
             key: AccountKey::generate(),
             chain,
-            seats: Seats::new(machines),
+            seats: Seats::new(machines, None),
             store: Store::open(dir.path()).unwrap(),
             screen: Screen::default(),
             policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
@@ -284,8 +284,9 @@ async fn a_provider_whose_past_speaks_against_it_is_told_so_and_gets_no_contract
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_provider_gets_one_machine() {
-    let bench = Bench::new(2, Chain::default());
+async fn one_provider_gets_one_machine_where_the_user_wants_that() {
+    let mut bench = Bench::new(2, Chain::default());
+    bench.seats = Seats::new(2, Some(1));
     let provider = AccountKey::generate();
     let mut first = bench.meet(1, provider.clone(), Manner::Honest);
     first.until(|s| s.port.is_some()).await;
