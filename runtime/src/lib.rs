@@ -11,9 +11,16 @@ include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
 
 extern crate alloc;
 
+// First, since its macros are seen only by what follows.
+#[cfg(feature = "runtime-benchmarks")]
+#[macro_use]
+mod benches;
+
 mod apis;
 mod configs;
 pub mod presets;
+#[cfg(test)]
+mod tests;
 
 use alloc::{borrow::Cow, vec::Vec};
 

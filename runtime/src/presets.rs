@@ -79,27 +79,7 @@ pub fn names() -> Vec<PresetId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Balances, Runtime, Session};
-    use sp_runtime::BuildStorage;
-
-    fn state_of(id: &str) -> sp_io::TestExternalities {
-        let json: Value = serde_json::from_slice(&preset(&id.into()).unwrap()).unwrap();
-        let mut whole = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
-        merge(&mut whole, json);
-        let config: RuntimeGenesisConfig = serde_json::from_value(whole).unwrap();
-        config.build_storage().unwrap().into()
-    }
-
-    fn merge(into: &mut Value, patch: Value) {
-        match (into, patch) {
-            (Value::Object(into), Value::Object(patch)) => {
-                for (key, value) in patch {
-                    merge(into.entry(key).or_insert(Value::Null), value);
-                }
-            }
-            (into, patch) => *into = patch,
-        }
-    }
+    use crate::{tests::state_of, Balances, Runtime, Session};
 
     #[test]
     fn the_supply_is_whole_at_genesis_and_the_bookkeepers_sit() {

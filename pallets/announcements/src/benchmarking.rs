@@ -131,8 +131,8 @@ mod benchmarks {
 
         #[block]
         {
-            ExpiringAt::<T>::remove(now);
             assert!(ExpiringAt::<T>::get(now).is_empty());
+            ExpiringAt::<T>::remove(now);
         }
     }
 

@@ -177,5 +177,15 @@ pub(crate) fn build_and_execute(test: impl FnOnce()) {
         test();
         Announcements::do_try_state(System::block_number())
             .expect("the state is sound after the test");
+        #[cfg(feature = "try-runtime")]
+        try_hooks();
     });
+}
+
+/// The hooks that a dry run calls, those of the other pallets included.
+#[cfg(feature = "try-runtime")]
+fn try_hooks() {
+    use frame_support::traits::{TryState, TryStateSelect};
+    AllPalletsWithSystem::try_state(System::block_number(), TryStateSelect::All)
+        .expect("the state is sound after the test");
 }

@@ -2,6 +2,7 @@ mod changing;
 mod claiming;
 mod ending;
 mod opening;
+mod splitting;
 
 use frame_support::{
     assert_noop, assert_ok,
@@ -82,6 +83,11 @@ fn voucher(channel: ChannelId, cumulative: Balance) -> Unverified<Voucher> {
     voucher_in(&context(channel), SESSION, cumulative)
 }
 
+/// The same channel number on another chain.
+fn on_another_chain(channel: ChannelId) -> ChannelContext {
+    ChannelContext { genesis: Hash::repeat_byte(7), ..context(channel) }
+}
+
 fn sign_split(seed: u8, channel: ChannelId, split: Split) -> Signature {
     pair(seed).sign(&split.signing_bytes(&context(channel)))
 }
@@ -147,6 +153,10 @@ fn unsigned_calls_are_refused() {
         let channel = open();
         let none = RuntimeOrigin::none;
         let bad = DispatchError::BadOrigin;
+        let key = pair(SESSION).public();
+        let (to, until) = (account(PROVIDER), EXPIRY);
+        let open = Channels::open(none(), to, contract(), key, DEPOSIT, until, CHALLENGE, None);
+        assert_noop!(open, bad);
         assert_noop!(Channels::top_up(none(), channel, 1), bad);
         assert_noop!(Channels::extend(none(), channel, 60), bad);
         assert_noop!(Channels::claim(none(), channel, voucher(channel, 1)), bad);

@@ -2,8 +2,8 @@
 
 use frame_benchmarking::v2::*;
 use frame_support::traits::{fungible, Get};
-use frame_system::{pallet_prelude::BlockNumberFor, RawOrigin};
-use sp_runtime::{traits::One, KeyTypeId};
+use frame_system::RawOrigin;
+use sp_runtime::KeyTypeId;
 use zennet_primitives::{amount::Balance, signed::Signable, AccountId, SessionKey, Signature};
 
 use crate::{deposit_id, Call, Config, DepositContext, DepositId, Deposits, Event, Pallet, Spend};
@@ -51,7 +51,7 @@ mod benchmarks {
         let counterparty: AccountId = account("counterparty", 0, 0);
         <T::Currency as fungible::Mutate<_>>::mint_into(&owner, unit::<T>() * 1000)?;
         let amount = unit::<T>() * 100;
-        let refund_at = frame_system::Pallet::<T>::block_number() + BlockNumberFor::<T>::one();
+        let refund_at = T::MaxLock::get();
 
         #[extrinsic_call]
         lock(RawOrigin::Signed(owner.clone()), counterparty.clone(), amount, refund_at);

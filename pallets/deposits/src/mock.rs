@@ -64,6 +64,7 @@ pub(crate) fn go_to(block: BlockNumberFor<Test>) {
     System::set_block_number(block);
 }
 
+/// The first state, from which benchmarks are run as well.
 pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
     let mut storage = frame_system::GenesisConfig::<Test>::default().build_storage().unwrap();
     pallet_balances::GenesisConfig::<Test> {
@@ -73,20 +74,29 @@ pub(crate) fn new_test_ext() -> sp_io::TestExternalities {
     .assimilate_storage(&mut storage)
     .unwrap();
     let mut ext = sp_io::TestExternalities::from(storage);
-    #[cfg(feature = "runtime-benchmarks")]
     ext.register_extension(sp_keystore::KeystoreExt::new(
         sp_keystore::testing::MemoryKeystore::new(),
     ));
-    ext.execute_with(|| System::set_block_number(1));
     ext
 }
 
 /// Runs a test, then checks that the state is sound and that no coin appeared or vanished.
 pub(crate) fn build_and_execute(test: impl FnOnce()) {
     new_test_ext().execute_with(|| {
+        System::set_block_number(1);
         let supply = Balances::total_issuance();
         test();
         assert_eq!(Balances::total_issuance(), supply, "the supply changed");
         Deposits::do_try_state().unwrap();
+        #[cfg(feature = "try-runtime")]
+        try_hooks();
     });
+}
+
+/// The hooks that a dry run calls, those of the other pallets included.
+#[cfg(feature = "try-runtime")]
+fn try_hooks() {
+    use frame_support::traits::{TryState, TryStateSelect};
+    AllPalletsWithSystem::try_state(System::block_number(), TryStateSelect::All)
+        .expect("the state is sound after the test");
 }

@@ -116,6 +116,26 @@ fn anyone_refunds_from_the_refund_block_on() {
 }
 
 #[test]
+fn both_together_spend_after_the_refund_block_until_someone_refunds() {
+    build_and_execute(|| {
+        let deposit = lock(1000);
+        go_to(60);
+        assert_ok!(show(deposit, pay(0, OTHER, 300)));
+        assert_ok!(Deposits::refund(signed(THIRD), deposit));
+        assert_noop!(show(deposit, pay(1, OTHER, 300)), Error::<Test>::NotFound);
+    });
+}
+
+#[test]
+fn unknown_deposits_are_refused() {
+    build_and_execute(|| {
+        let unknown = Hash::repeat_byte(0xff);
+        assert_noop!(show(unknown, pay(0, OTHER, 1)), Error::<Test>::NotFound);
+        assert_noop!(Deposits::refund(signed(OWNER), unknown), Error::<Test>::NotFound);
+    });
+}
+
+#[test]
 fn identifiers_are_never_used_again() {
     build_and_execute(|| {
         let first = lock(1000);
@@ -189,6 +209,8 @@ fn a_spend_of_nothing_or_of_too_much_is_refused() {
         assert_noop!(show(deposit, pay(0, OTHER, 0)), Error::<Test>::NothingToSpend);
         assert_noop!(show(deposit, pay(0, OTHER, 1001)), Error::<Test>::AboveDeposit);
         assert_noop!(show(deposit, pay(0, OTHER, Balance::MAX)), Error::<Test>::AboveDeposit);
+        assert_ok!(show(deposit, pay(0, OTHER, 300)));
+        assert_noop!(show(deposit, pay(1, OTHER, 701)), Error::<Test>::AboveDeposit);
     });
 }
 
@@ -223,11 +245,15 @@ fn a_spend_holds_for_one_deposit_on_one_chain() {
         let spend = pay(0, OTHER, 300);
         let other_chain = DepositContext { genesis: Hash::repeat_byte(7), ..context(second) };
         for wrong in [context(first), other_chain] {
-            let owner = sign(OWNER, &spend, &wrong);
-            let other = sign(OTHER, &spend, &wrong);
+            let (owner, other) = (sign(OWNER, &spend, &wrong), sign(OTHER, &spend, &wrong));
             assert_noop!(
                 Deposits::spend(signed(THIRD), second, spend.clone(), owner, other),
                 Error::<Test>::BadOwnerSignature
+            );
+            let owner = sign(OWNER, &spend, &context(second));
+            assert_noop!(
+                Deposits::spend(signed(THIRD), second, spend.clone(), owner, other),
+                Error::<Test>::BadCounterpartySignature
             );
         }
     });

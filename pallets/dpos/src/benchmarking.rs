@@ -122,7 +122,7 @@ mod benchmarks {
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()), new.clone(), stake::<T>().saturating_mul(2u32.into()));
 
-        assert_eq!(Votes::<T>::get(&who).map(|vote| vote.candidates), Some(new));
+        assert_eq!(Votes::<T>::get(&who).map(|cast| cast.candidates), Some(new));
     }
 
     #[benchmark]

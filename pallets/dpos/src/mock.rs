@@ -159,8 +159,18 @@ impl ExtBuilder {
         self.build().execute_with(|| {
             test();
             Dpos::do_try_state().expect("the state is sound after the test");
+            #[cfg(feature = "try-runtime")]
+            try_hooks();
         });
     }
+}
+
+/// The hooks that a dry run calls, those of the other pallets included.
+#[cfg(feature = "try-runtime")]
+fn try_hooks() {
+    use frame_support::traits::{TryState, TryStateSelect};
+    AllPalletsWithSystem::try_state(System::block_number(), TryStateSelect::All)
+        .expect("the state is sound after the test");
 }
 
 /// Runs the blocks up to the first one of a session.

@@ -25,6 +25,12 @@ impl pallet_announcements::KnownPublisher for MinedPublishers {
     fn is_known(account: &AccountId) -> bool {
         MinedIdentity::is_mined(Role::Publisher, account)
     }
+
+    #[cfg(feature = "runtime-benchmarks")]
+    fn make_known(account: &AccountId) {
+        let record = zennet_primitives::record::IdentityRecord { registered_at: 0, difficulty: 1 };
+        pallet_mined_identity::Identities::<Runtime>::insert(Role::Publisher, account, record);
+    }
 }
 
 impl pallet_announcements::Config for Runtime {

@@ -65,7 +65,7 @@ fn only_the_session_key_signs_vouchers() {
 fn a_voucher_of_another_chain_is_refused() {
     build_and_execute(|| {
         let channel = open();
-        let other = ChannelContext { genesis: Hash::repeat_byte(7), ..context(channel) };
+        let other = on_another_chain(channel);
         assert_noop!(
             Channels::claim(signed(PROVIDER), channel, voucher_in(&other, SESSION, 100)),
             Error::<Test>::BadVoucherSignature
@@ -127,6 +127,22 @@ fn a_censored_claim_still_pays_in_the_last_block_of_the_challenge() {
         go_to(CHALLENGE);
         assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
         go_to(CHALLENGE + 1);
+        assert_noop!(
+            Channels::claim(signed(PROVIDER), channel, voucher(channel, 200)),
+            Error::<Test>::Ended
+        );
+    });
+}
+
+#[test]
+fn a_challenge_that_outlasts_the_expiry_gives_no_more_time_to_claim() {
+    build_and_execute(|| {
+        let channel = open();
+        go_to(EXPIRY - 1);
+        assert_ok!(Channels::request_close(signed(PUBLISHER), channel));
+        assert_eq!(record(channel).closing_at, Some(EXPIRY - 1 + CHALLENGE));
+        assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
+        go_to(EXPIRY);
         assert_noop!(
             Channels::claim(signed(PROVIDER), channel, voucher(channel, 200)),
             Error::<Test>::Ended

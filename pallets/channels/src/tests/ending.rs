@@ -40,6 +40,30 @@ fn a_close_with_a_bad_voucher_is_refused() {
 }
 
 #[test]
+fn a_close_with_a_voucher_of_another_channel_or_chain_is_refused() {
+    build_and_execute(|| {
+        let (channel, other) = (open(), open());
+        for context in [context(other), on_another_chain(channel)] {
+            let elsewhere = voucher_in(&context, SESSION, 100);
+            assert_noop!(
+                Channels::close(signed(PROVIDER), channel, Some(elsewhere)),
+                Error::<Test>::BadVoucherSignature
+            );
+        }
+    });
+}
+
+#[test]
+fn a_close_without_a_voucher_keeps_what_was_claimed() {
+    build_and_execute(|| {
+        let channel = open();
+        assert_ok!(Channels::claim(signed(WATCHTOWER), channel, voucher(channel, 300)));
+        assert_ok!(Channels::close(signed(PROVIDER), channel, None));
+        assert_settled(channel, 300, 700);
+    });
+}
+
+#[test]
 fn only_the_provider_closes() {
     build_and_execute(|| {
         let channel = open();
@@ -67,63 +91,37 @@ fn after_the_end_the_provider_closes_only_without_a_voucher() {
 }
 
 #[test]
-fn either_party_submits_a_split_that_both_signed() {
-    build_and_execute(|| {
-        for by in [PUBLISHER, PROVIDER] {
-            let before = free(PROVIDER);
-            let channel = open();
-            assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
-            assert_ok!(close_together(by, channel, 400));
-            assert_settled(channel, 400, 600);
-            assert_eq!(free(PROVIDER), before + 400);
-        }
-    });
-}
-
-#[test]
-fn a_split_may_pay_nothing_more_or_everything_even_after_the_end() {
+fn the_provider_answers_a_request_to_close_until_the_challenge_has_passed() {
     build_and_execute(|| {
         let (first, second) = (open(), open());
-        go_to(EXPIRY);
-        assert_ok!(close_together(PUBLISHER, first, 0));
-        assert_settled(first, 0, DEPOSIT);
-        assert_ok!(close_together(PROVIDER, second, DEPOSIT));
-        assert_settled(second, DEPOSIT, 0);
+        for channel in [first, second] {
+            assert_ok!(Channels::request_close(signed(PUBLISHER), channel));
+        }
+        go_to(CHALLENGE);
+        assert_ok!(Channels::close(signed(PROVIDER), first, Some(voucher(first, 300))));
+        assert_settled(first, 300, 700);
+        go_to(CHALLENGE + 1);
+        assert_noop!(
+            Channels::close(signed(PROVIDER), second, Some(voucher(second, 300))),
+            Error::<Test>::Ended
+        );
     });
 }
 
 #[test]
-fn a_split_below_what_was_paid_or_above_the_deposit_is_refused() {
+fn nothing_can_be_done_with_a_settled_channel() {
     build_and_execute(|| {
         let channel = open();
-        assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, 100)));
-        assert_noop!(close_together(PUBLISHER, channel, 99), Error::<Test>::BelowPaid);
-        assert_noop!(close_together(PROVIDER, channel, DEPOSIT + 1), Error::<Test>::AboveDeposit);
-    });
-}
-
-#[test]
-fn a_split_needs_both_account_signatures_for_this_channel() {
-    build_and_execute(|| {
-        let (channel, other) = (open(), open());
-        let split = Split { to_provider: 400 };
-        let publisher = sign_split(PUBLISHER, channel, split);
-        let provider = sign_split(PROVIDER, channel, split);
-        let close = |p, q| Channels::close_together(signed(PROVIDER), channel, split, p, q);
-        assert_noop!(close(provider, provider), Error::<Test>::BadPublisherSignature);
-        assert_noop!(close(publisher, publisher), Error::<Test>::BadProviderSignature);
-        let session = sign_split(SESSION, channel, split);
-        assert_noop!(close(session, provider), Error::<Test>::BadPublisherSignature);
-        let elsewhere = sign_split(PUBLISHER, other, split);
-        assert_noop!(close(elsewhere, provider), Error::<Test>::BadPublisherSignature);
-    });
-}
-
-#[test]
-fn only_the_parties_submit_a_split() {
-    build_and_execute(|| {
-        let channel = open();
-        assert_noop!(close_together(WATCHTOWER, channel, 400), Error::<Test>::NotParty);
+        assert_ok!(Channels::close(signed(PROVIDER), channel, Some(voucher(channel, 300))));
+        let gone: DispatchError = Error::<Test>::NotFound.into();
+        let later = voucher(channel, 400);
+        assert_noop!(Channels::top_up(signed(PUBLISHER), channel, 500), gone);
+        assert_noop!(Channels::extend(signed(PUBLISHER), channel, EXPIRY + 1), gone);
+        assert_noop!(Channels::claim(signed(PROVIDER), channel, later.clone()), gone);
+        assert_noop!(Channels::close(signed(PROVIDER), channel, Some(later)), gone);
+        assert_noop!(close_together(PROVIDER, channel, 400), gone);
+        assert_noop!(Channels::request_close(signed(PUBLISHER), channel), gone);
+        assert_noop!(Channels::finalize(signed(PUBLISHER), channel), gone);
     });
 }
 
@@ -189,5 +187,20 @@ fn a_rest_that_the_publisher_cannot_take_stays_locked_and_the_provider_is_paid()
         ));
         assert_ok!(Channels::finalize(signed(WATCHTOWER), channel));
         assert_settled(channel, DEPOSIT - 5, 5);
+    });
+}
+
+#[test]
+fn a_channel_without_a_rest_settles_though_its_publisher_owns_nothing() {
+    build_and_execute(|| {
+        let (first, second) = (open(), open());
+        empty_the_publisher();
+        let all = voucher(first, DEPOSIT);
+        assert_ok!(Channels::close(signed(PROVIDER), first, Some(all)));
+        assert_settled(first, DEPOSIT, 0);
+        assert_ok!(Channels::claim(signed(PROVIDER), second, voucher(second, DEPOSIT)));
+        go_to(EXPIRY);
+        assert_ok!(Channels::finalize(signed(WATCHTOWER), second));
+        assert_settled(second, DEPOSIT, 0);
     });
 }

@@ -1,0 +1,183 @@
+//! What holds between the pallets as this runtime puts them together.
+
+use alloc::{vec, vec::Vec};
+
+use codec::Encode;
+use frame_support::{
+    assert_ok, assert_storage_noop,
+    dispatch::{DispatchClass, GetDispatchInfo},
+};
+use pallet_deposits::DepositLedger;
+use serde_json::Value;
+use sp_genesis_builder::DEV_RUNTIME_PRESET;
+use sp_keyring::Sr25519Keyring;
+use sp_runtime::{traits::Dispatchable, BuildStorage, DispatchError};
+use zennet_primitives::channel::ChannelId;
+
+use crate::{
+    presets, AccountId, Balance, Balances, Deposits, Hash, Runtime, RuntimeCall, RuntimeEvent,
+    RuntimeGenesisConfig, RuntimeOrigin, System, MINUTES, XEN,
+};
+
+/// Machines of one order, each with a channel of its own.
+const MACHINES: usize = 50;
+
+/// The first state of a preset's chain.
+pub(crate) fn state_of(preset: &str) -> sp_io::TestExternalities {
+    let json: Value = serde_json::from_slice(&presets::preset(&preset.into()).unwrap()).unwrap();
+    let mut whole = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
+    merge(&mut whole, json);
+    let config: RuntimeGenesisConfig = serde_json::from_value(whole).unwrap();
+    config.build_storage().unwrap().into()
+}
+
+fn merge(into: &mut Value, patch: Value) {
+    match (into, patch) {
+        (Value::Object(into), Value::Object(patch)) => {
+            for (key, value) in patch {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, patch) => *into = patch,
+    }
+}
+
+/// Runs a test in the first block of a chain, then the hooks that a dry run calls.
+fn in_the_first_block(test: impl FnOnce()) {
+    state_of(DEV_RUNTIME_PRESET).execute_with(|| {
+        System::set_block_number(1);
+        test();
+        #[cfg(feature = "try-runtime")]
+        assert_sound();
+    });
+}
+
+#[cfg(feature = "try-runtime")]
+fn assert_sound() {
+    use frame_support::traits::{TryState, TryStateSelect};
+    let now = System::block_number();
+    crate::AllPalletsWithSystem::try_state(now, TryStateSelect::All).expect("the state is sound");
+}
+
+fn publisher() -> AccountId {
+    Sr25519Keyring::Eve.to_account_id()
+}
+
+fn provider() -> AccountId {
+    Sr25519Keyring::Bob.to_account_id()
+}
+
+/// The same each time, so that only the nonce tells the channels apart.
+fn open(provider: AccountId, deposit: Balance) -> RuntimeCall {
+    RuntimeCall::Channels(pallet_channels::Call::open {
+        provider,
+        contract: Hash::repeat_byte(1),
+        session_key: Sr25519Keyring::Charlie.public(),
+        deposit,
+        expires_at: 60 * MINUTES,
+        challenge: MINUTES,
+        app: None,
+    })
+}
+
+fn batch(calls: Vec<RuntimeCall>) -> RuntimeCall {
+    RuntimeCall::Utility(pallet_utility::Call::batch_all { calls })
+}
+
+fn by_the_publisher(call: RuntimeCall) -> Result<(), DispatchError> {
+    let origin = RuntimeOrigin::signed(publisher());
+    call.dispatch(origin).map(|_| ()).map_err(|refused| refused.error)
+}
+
+fn opened() -> Vec<(u64, ChannelId)> {
+    let events = System::events().into_iter().map(|record| record.event);
+    let opened = events.filter_map(|event| match event {
+        RuntimeEvent::Channels(pallet_channels::Event::Opened { nonce, channel, .. }) => {
+            Some((nonce, channel))
+        }
+        _ => None,
+    });
+    opened.collect()
+}
+
+#[test]
+fn a_batch_of_opens_gives_a_channel_each_with_nonces_in_a_row() {
+    in_the_first_block(|| {
+        assert_ok!(by_the_publisher(open(provider(), XEN)));
+        assert_ok!(by_the_publisher(batch(vec![open(provider(), XEN); MACHINES])));
+        let (nonces, mut channels): (Vec<_>, Vec<_>) = opened().into_iter().unzip();
+        assert_eq!(nonces, (0..=MACHINES as u64).collect::<Vec<_>>());
+        channels.sort();
+        channels.dedup();
+        assert_eq!(channels.len(), MACHINES + 1);
+        assert!(channels.iter().all(pallet_channels::Channels::<Runtime>::contains_key));
+        let locked = <Deposits as DepositLedger>::locked(&publisher());
+        assert_eq!(locked, XEN * (MACHINES as Balance + 1));
+    });
+}
+
+#[test]
+fn a_batch_of_opens_takes_less_than_half_of_a_block() {
+    let call = batch(vec![open(provider(), XEN); MACHINES]);
+    let weights = <Runtime as frame_system::Config>::BlockWeights::get();
+    let base = weights.get(DispatchClass::Normal).base_extrinsic;
+    let weight = call.get_dispatch_info().total_weight().saturating_add(base);
+    assert!(weight.all_lte(weights.max_block / 2), "{weight:?} of {:?}", weights.max_block);
+    let lengths = <Runtime as frame_system::Config>::BlockLength::get();
+    let most = *lengths.max.get(DispatchClass::Normal) as usize;
+    assert!(call.encoded_size() <= most / 2, "{} of {most} bytes", call.encoded_size());
+}
+
+#[test]
+fn a_batch_in_which_one_open_fails_opens_nothing() {
+    in_the_first_block(|| {
+        let mut calls = vec![open(provider(), XEN); MACHINES];
+        calls[MACHINES / 2] = open(publisher(), XEN);
+        let to_oneself = pallet_channels::Error::<Runtime>::SameParty.into();
+        assert_storage_noop!(assert_eq!(by_the_publisher(batch(calls)), Err(to_oneself)));
+        assert_eq!(opened(), vec![]);
+    });
+}
+
+#[test]
+fn a_batch_beyond_what_the_publisher_owns_opens_nothing() {
+    in_the_first_block(|| {
+        // All but the last fit.
+        let deposit = Balances::free_balance(publisher()) / MACHINES as Balance;
+        let calls = vec![open(provider(), deposit); MACHINES];
+        let poor = pallet_deposits::Error::<Runtime>::NotEnoughFree.into();
+        assert_storage_noop!(assert_eq!(by_the_publisher(batch(calls)), Err(poor)));
+        assert_eq!(opened(), vec![]);
+    });
+}
+
+#[cfg(feature = "try-runtime")]
+#[test]
+fn the_first_state_of_every_preset_is_sound() {
+    for preset in presets::names() {
+        state_of(preset.as_ref()).execute_with(assert_sound);
+    }
+}
+
+#[cfg(feature = "runtime-benchmarks")]
+#[test]
+fn every_call_of_this_projects_pallets_can_be_measured() {
+    use frame_benchmarking::runtime_decl_for_benchmark::BenchmarkV2;
+    use frame_support::traits::GetCallName;
+
+    let (list, _) = Runtime::benchmark_metadata(false);
+    for (pallet, calls) in [
+        ("pallet_announcements", pallet_announcements::Call::<Runtime>::get_call_names()),
+        ("pallet_channels", pallet_channels::Call::<Runtime>::get_call_names()),
+        ("pallet_deposits", pallet_deposits::Call::<Runtime>::get_call_names()),
+        ("pallet_dpos", pallet_dpos::Call::<Runtime>::get_call_names()),
+        ("pallet_mined_identity", pallet_mined_identity::Call::<Runtime>::get_call_names()),
+    ] {
+        let listed = list.iter().find(|listed| listed.pallet == pallet.as_bytes());
+        let benchmarks = &listed.unwrap_or_else(|| panic!("{pallet} is not listed")).benchmarks;
+        for call in calls {
+            let measured = benchmarks.iter().any(|benchmark| benchmark.name == call.as_bytes());
+            assert!(measured, "{pallet}::{call} has no benchmark");
+        }
+    }
+}
