@@ -59,3 +59,16 @@ impl EncodeAsFields for Arguments {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_together_are_a_vector_of_calls() {
+        let calls = [vec![7, 1, 9], vec![7, 2]];
+        let all = RawCall::all(&calls);
+        assert_eq!(all.title(), "Utility.batch_all");
+        assert_eq!(all.arguments.0, [2 << 2, 7, 1, 9, 7, 2]);
+    }
+}
