@@ -19,13 +19,6 @@ impl RawCall {
         Self { pallet, name, arguments: Arguments(arguments.encode()) }
     }
 
-    /// Several encoded calls as one: all of them happen, or none.
-    pub(crate) fn all(calls: &[Vec<u8>]) -> Self {
-        let count = codec::Compact(calls.len() as u64).encode();
-        let arguments = Arguments([count, calls.concat()].concat());
-        Self { pallet: "Utility", name: "batch_all", arguments }
-    }
-
     /// Name for messages.
     pub(crate) fn title(&self) -> String {
         format!("{}.{}", self.pallet, self.name)

@@ -122,7 +122,9 @@ impl Chain {
         if let [(terms, expires_at)] = contracts {
             return Ok(vec![self.open(key, terms, *expires_at).await]);
         }
-        let call = RawCall::new("Utility", "force_batch", self.open_calls(contracts).await?);
+        let calls: Vec<RawCall> =
+            contracts.iter().map(|(terms, expires_at)| open_call(terms, *expires_at)).collect();
+        let call = self.batch("force_batch", &calls).await?;
         let (included, events) = self.submit(&call, Some(key)).await?;
         let part = included.fee / (contracts.len().max(1) as Balance);
         let mut errors = events.items.into_iter();
@@ -139,17 +141,6 @@ impl Chain {
             }
         });
         Ok(answers.collect())
-    }
-
-    async fn open_calls(&self, contracts: &[(Terms, u32)]) -> Result<Calls, ChainError> {
-        let failed = |error: String| ChainError::Rpc { request: "a block", reason: error };
-        let block = self.client.at_current_block().await.map_err(|e| failed(e.to_string()))?;
-        let transactions = block.transactions();
-        let encode = |(terms, expires_at): &(Terms, u32)| {
-            transactions.call_data(&open_call(terms, *expires_at))
-        };
-        let calls: Result<Vec<_>, _> = contracts.iter().map(encode).collect();
-        Ok(Calls(calls.map_err(|_| ChainError::Incompatible("Channels.open".into()))?))
     }
 
     /// Adds to the deposit of a channel.
@@ -189,7 +180,7 @@ impl Chain {
                     RawCall::new("Channels", "top_up", (channel, amount)),
                     RawCall::new("Channels", "extend", (channel, expires_at)),
                 ];
-                self.send(key, self.together(&calls).await?).await
+                self.send(key, self.batch("batch_all", &calls).await?).await
             }
         }
     }
@@ -202,17 +193,17 @@ impl Chain {
         Ok(next > u64::from(self.nonce(account, self.best().await?.hash).await?))
     }
 
-    async fn together(&self, calls: &[RawCall]) -> Result<RawCall, ChainError> {
-        let failed = |call: &RawCall, error: &dyn ToString| ChainError::NotTaken {
-            call: call.title(),
-            reason: error.to_string(),
+    /// Several calls as one, by a call of the utility pallet that says what an error of one means.
+    async fn batch(&self, how: &'static str, calls: &[RawCall]) -> Result<RawCall, ChainError> {
+        let failed = |error: String| ChainError::Rpc { request: "a block", reason: error };
+        let block = self.client.at_current_block().await.map_err(|e| failed(e.to_string()))?;
+        let transactions = block.transactions();
+        let encode = |call: &RawCall| {
+            let encoded = transactions.call_data(call);
+            encoded.map_err(|_| ChainError::Incompatible(call.title()))
         };
-        let mut encoded = Vec::new();
-        for call in calls {
-            let block = self.client.at_current_block().await.map_err(|e| failed(call, &e))?;
-            encoded.push(block.transactions().call_data(call).map_err(|e| failed(call, &e))?);
-        }
-        Ok(RawCall::all(&encoded))
+        let encoded: Result<Vec<_>, _> = calls.iter().map(encode).collect();
+        Ok(RawCall::new("Utility", how, Calls(encoded?)))
     }
 
     /// Has a voucher paid out; the channel stays open.

@@ -374,10 +374,9 @@ pub(super) async fn provide(
                 }
                 ProviderAction::Disconnect => wire.close(),
                 ProviderAction::Finished(reason) => return Ok((reason, machine.paid())),
-                ProviderAction::WatchOpenChannel(_) | ProviderAction::ResumeMachine(_) => {
-                    bail!("it was not loaded from a store");
-                }
+                ProviderAction::ResumeMachine(_) => bail!("it was not loaded from a store"),
                 ProviderAction::PrepareMachine(_)
+                | ProviderAction::WatchOpenChannel(_)
                 | ProviderAction::Freeze
                 | ProviderAction::Thaw
                 | ProviderAction::Claim(_) => {}

@@ -49,7 +49,7 @@ pub(super) struct Driver {
 }
 
 /// Most frames on their way to one side.
-const INBOX: usize = 8;
+const INBOX: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Inbox {
