@@ -1,15 +1,18 @@
 //! Announced endpoints: what may be dialed, and what a name may lead to.
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::{self, FromStr},
 };
 
 use libp2p::{multiaddr::Protocol, Multiaddr, PeerId};
 use thiserror::Error;
+use tokio::net;
 
-/// Bytes that an announced endpoint may have.
-pub const MAX_ENDPOINT: usize = 128;
+use crate::endpoint::DialError;
+
+/// Bytes that an announced endpoint may have: as many as an announcement has room for.
+pub const MAX_ENDPOINT: usize = 192;
 
 /// Why an announced endpoint is not dialed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -18,8 +21,15 @@ pub enum EndpointError {
     TooLong(usize),
     #[error("endpoint is not a multiaddr ({0}): announce /ip4/<address>/tcp/<port>/p2p/<peer id>")]
     Malformed(String),
-    #[error("endpoint {0} is not /(ip4|ip6|dns|dns4|dns6)/…/tcp/<port>/p2p/<peer id>")]
+    #[error(
+        "endpoint {0} is not /(ip4|ip6|dns|dns4|dns6)/…/tcp/<port>/p2p/<peer id>, nor such an \
+         address of a relay with /p2p-circuit/p2p/<peer id> behind it"
+    )]
     Shape(String),
+    #[error(
+        "{0} is not /(ip4|ip6|dns|dns4|dns6)/…/tcp/<port>/p2p/<peer id of the relay>/p2p-circuit"
+    )]
+    NoRelay(String),
     #[error("endpoint has port 0: announce the port that the listener got")]
     PortZero,
     #[error("endpoint address {0} belongs to no single host: announce a unicast address")]
@@ -49,6 +59,25 @@ pub fn parse_endpoint(
     Ok(address)
 }
 
+/// Whether an address leads through a relay.
+pub fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// The relay of an address to listen on, `/…/p2p/<peer id of the relay>/p2p-circuit`.
+pub(crate) fn relay_of(address: &Multiaddr) -> Result<Parts, EndpointError> {
+    let no_relay = || EndpointError::NoRelay(address.to_string());
+    let mut relay = address.clone();
+    if relay.pop() != Some(Protocol::P2pCircuit) {
+        return Err(no_relay());
+    }
+    let parts = Parts::of(&relay).map_err(|_| no_relay())?;
+    if parts.relay.is_some() {
+        return Err(no_relay());
+    }
+    Ok(parts)
+}
+
 /// The host of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Host {
@@ -74,11 +103,12 @@ impl Family {
     }
 }
 
-/// An endpoint taken apart.
+/// An endpoint taken apart; with a relay, host and port are the relay's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parts {
     pub(crate) host: Host,
     pub(crate) port: u16,
+    pub(crate) relay: Option<PeerId>,
     pub(crate) peer: PeerId,
 }
 
@@ -94,12 +124,17 @@ impl Parts {
             Protocol::Dns6(name) => Host::Name { name: name.into_owned(), family: Family::V6 },
             _ => return Err(shape()),
         };
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(Protocol::Tcp(port)), Some(Protocol::P2p(peer)), None) => {
-                Ok(Parts { host, port, peer })
+        let rest: Vec<_> = parts.collect();
+        let (port, relay, peer) = match rest.as_slice() {
+            [Protocol::Tcp(port), Protocol::P2p(peer)] => (*port, None, *peer),
+            [Protocol::Tcp(port), Protocol::P2p(relay), Protocol::P2pCircuit, Protocol::P2p(peer)]
+                if relay != peer =>
+            {
+                (*port, Some(*relay), *peer)
             }
-            _ => Err(shape()),
-        }
+            _ => return Err(shape()),
+        };
+        Ok(Parts { host, port, relay, peer })
     }
 
     pub(crate) fn check(&self, allow_private: bool) -> Result<(), EndpointError> {
@@ -111,6 +146,37 @@ impl Parts {
             Host::Name { name, .. } => check_name(name, allow_private),
         }
     }
+}
+
+/// Addresses of a name that are tried.
+const ADDRESSES_PER_NAME: usize = 8;
+
+/// Turns a host's name into addresses, each checked: a name must not lead where an address may not.
+pub(crate) async fn resolve(
+    parts: &Parts,
+    allow_private: bool,
+) -> Result<Vec<Multiaddr>, DialError> {
+    let (name, family) = match &parts.host {
+        Host::Ip(ip) => return Ok(vec![tcp_address(SocketAddr::new(*ip, parts.port))]),
+        Host::Name { name, family } => (name, *family),
+    };
+    let found = net::lookup_host((name.as_str(), parts.port))
+        .await
+        .map_err(|error| DialError::Resolve { name: name.clone(), error })?;
+    let addresses: Vec<_> = found
+        .filter(|found| family.admits(found.ip()))
+        .filter(|found| check_ip(found.ip(), allow_private).is_ok())
+        .take(ADDRESSES_PER_NAME)
+        .map(tcp_address)
+        .collect();
+    if addresses.is_empty() {
+        return Err(DialError::NoAddress { name: name.clone() });
+    }
+    Ok(addresses)
+}
+
+fn tcp_address(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
 }
 
 /// Refuses addresses that no provider should dial.
@@ -182,6 +248,7 @@ mod tests {
     use super::*;
 
     const PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+    const RELAY: &str = "12D3KooWRNJihXnhpSgMzTYGDoccoHWRnGKUDrV1SDVd9sn4yuMH";
 
     fn check(host_and_port: &str, allow_private: bool) -> Result<Multiaddr, EndpointError> {
         parse_endpoint(format!("{host_and_port}/p2p/{PEER}"), allow_private)
@@ -252,7 +319,47 @@ mod tests {
         assert!(shape(""));
         assert!(matches!(parse_endpoint("nonsense", true), Err(EndpointError::Malformed(_))));
         assert!(matches!(parse_endpoint([0xff, 0xfe], true), Err(EndpointError::Malformed(_))));
-        assert_eq!(parse_endpoint([b'/'; 129], true), Err(EndpointError::TooLong(129)));
+        assert_eq!(parse_endpoint([b'/'; 193], true), Err(EndpointError::TooLong(193)));
+    }
+
+    #[test]
+    fn a_relayed_endpoint_names_a_relay_and_another_peer() {
+        let host = "/ip4/8.8.8.8/tcp/1";
+        let through = |host: &str, relay: &str, peer: &str| {
+            format!("{host}/p2p/{relay}/p2p-circuit/p2p/{peer}")
+        };
+        let address = parse_endpoint(through(host, RELAY, PEER), false).expect("passes");
+        assert!(is_relayed(&address));
+        let parts = Parts::of(&address).expect("has a shape");
+        assert_eq!(parts.relay.map(|relay| relay.to_string()).as_deref(), Some(RELAY));
+        assert_eq!(parts.peer.to_string(), PEER);
+        assert!(!is_relayed(&check(host, false).expect("passes")));
+
+        let private = parse_endpoint(through("/ip4/10.0.0.1/tcp/1", RELAY, PEER), false);
+        assert!(matches!(private, Err(EndpointError::Private(_))), "{private:?}");
+        let longest = through("/ip4/255.255.255.254/tcp/65535", RELAY, PEER);
+        assert!(longest.len() <= MAX_ENDPOINT, "{}", longest.len());
+
+        let shape = |text: &str| matches!(parse_endpoint(text, true), Err(EndpointError::Shape(_)));
+        assert!(shape(&through(host, PEER, PEER)));
+        assert!(shape(&format!("{host}/p2p-circuit/p2p/{PEER}")));
+        assert!(shape(&format!("{}/p2p-circuit", through(host, RELAY, PEER))));
+        assert!(shape(&format!("{}/p2p-circuit/p2p/{PEER}", through(host, RELAY, PEER))));
+    }
+
+    #[test]
+    fn a_relay_to_listen_at_ends_with_a_circuit() {
+        let of = |text: String| relay_of(&text.parse().expect("a multiaddr"));
+        let relay = of(format!("/dns/a.example.org/tcp/9/p2p/{RELAY}/p2p-circuit"));
+        assert_eq!(relay.expect("a relay").peer.to_string(), RELAY);
+        for text in [
+            format!("/ip4/8.8.8.8/tcp/9/p2p/{RELAY}"),
+            "/ip4/8.8.8.8/tcp/9/p2p-circuit".to_owned(),
+            "/p2p-circuit".to_owned(),
+            format!("/ip4/8.8.8.8/tcp/9/p2p/{RELAY}/p2p-circuit/p2p/{PEER}/p2p-circuit"),
+        ] {
+            assert!(matches!(of(text.clone()), Err(EndpointError::NoRelay(_))), "{text}");
+        }
     }
 
     #[test]
