@@ -48,14 +48,14 @@ struct Serve {
     /// File with the secret that the peer id comes from, made when it is missing [default: ~/.config/zennet/provider/relay.key].
     #[arg(long, value_name = "FILE")]
     key_file: Option<PathBuf>,
-    /// Connections at once.
-    #[arg(long, value_name = "N", default_value_t = 2048)]
+    /// Connections at once; each takes a file descriptor (`ulimit -n`).
+    #[arg(long, value_name = "N", default_value_t = 900)]
     connections: u32,
     /// Connections at once from one IP address; a provider has one for each machine.
     #[arg(long, value_name = "N", default_value_t = 256)]
     connections_per_ip: u32,
     /// Circuits, connections that are carried, at once.
-    #[arg(long, value_name = "N", default_value_t = 1024)]
+    #[arg(long, value_name = "N", default_value_t = 800)]
     circuits: u32,
     /// Circuits at once that one peer has asked for.
     #[arg(long, value_name = "N", default_value_t = 256,

@@ -52,7 +52,7 @@ const CIRCUITS_PER_IP: (u32, Duration) = (1024, Duration::from_millis(20));
 /// What a relay carries at most.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayLimits {
-    /// Connections at once, those still shaking hands included.
+    /// Connections at once, those still shaking hands included; each takes a file descriptor.
     pub connections: usize,
     /// Connections at once from one IP address: a provider has one for each of its machines.
     pub connections_per_ip: usize,
@@ -69,9 +69,9 @@ pub struct RelayLimits {
 impl Default for RelayLimits {
     fn default() -> Self {
         RelayLimits {
-            connections: 2048,
+            connections: 900,
             connections_per_ip: 256,
-            circuits: 1024,
+            circuits: 800,
             circuits_per_peer: 256,
             circuit_duration: Duration::from_secs(7 * 24 * 3600),
             circuit_bytes: 1 << 40,
