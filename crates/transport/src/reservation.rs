@@ -27,7 +27,7 @@ const ANSWER: Duration = Duration::from_secs(8);
 /// Pauses between two attempts double from the first to the last. The last bounds how long a relay
 /// that is back waits for its publishers.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LAST_PAUSE: Duration = Duration::from_secs(4);
+const LAST_PAUSE: Duration = Duration::from_millis(1500);
 
 /// How it stands with the place at a relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
