@@ -15,7 +15,7 @@ use zennet_primitives::{
     usage::Counter,
     AccountId,
 };
-use zennet_transport::{parse_endpoint, EndpointError, Multiaddr};
+use zennet_transport::{is_relayed, parse_endpoint, EndpointError, Multiaddr};
 
 use crate::config::{Config, Filter, Lease};
 
@@ -68,6 +68,8 @@ pub(crate) enum Refusal {
     TooMuchWork { asked: Difficulty, most: Difficulty },
     #[error("{0}")]
     Endpoint(EndpointError),
+    #[error("its publisher is reached through a relay only, and allow_relayed is false")]
+    Relayed,
     #[error("none of its images is admitted")]
     Image,
     #[error("its lease time of {min_secs} to {max_secs} s is not offered")]
@@ -152,6 +154,9 @@ impl Policy {
         self.check_work(id, record)?;
         let endpoint = parse_endpoint(&body.endpoint, self.filter.allow_private_endpoints)
             .map_err(Refusal::Endpoint)?;
+        if is_relayed(&endpoint) && !self.filter.allow_relayed {
+            return Err(Refusal::Relayed);
+        }
         self.check_speed(body)?;
         let shortest = body.lease.min_secs.max(self.filter.min_lease_secs);
         if shortest > body.lease.max_secs.min(self.filter.max_lease_secs) {

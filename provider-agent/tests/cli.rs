@@ -57,6 +57,8 @@ fn every_command_explains_itself_with_examples() {
         &["--help"][..],
         &["init", "--help"],
         &["run", "--help"],
+        &["relay", "--help"],
+        &["relay", "serve", "--help"],
         &["status", "--help"],
         &["sweep", "--help"],
         &["history", "--help"],

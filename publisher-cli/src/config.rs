@@ -37,6 +37,9 @@ pub(crate) struct Config {
     /// Address that providers can reach, without the peer id, where it differs.
     #[serde(default)]
     pub(crate) announce: Option<String>,
+    /// Relay through which providers reach a publisher that they cannot dial.
+    #[serde(default)]
+    pub(crate) relay: Option<String>,
     /// First local port for ssh; each machine takes the next free one.
     #[serde(default = "default_ssh_port_base")]
     pub(crate) ssh_port_base: u16,
@@ -91,8 +94,11 @@ impl Config {
             Err(e) => return Err(bad(e.to_string())),
         };
         let mut config: Config = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
-        if config.listen.is_empty() {
+        if config.listen.is_empty() && config.relay.is_none() {
             return Err(bad("listen names no address: providers must be able to dial".into()));
+        }
+        if config.relay.is_some() && config.announce.is_some() {
+            return Err(bad("relay and announce are both set: one address is announced".into()));
         }
         if config.ssh_port_base == 0 {
             return Err(bad("ssh_port_base is 0: give a port from 1 to 65535".into()));
@@ -100,6 +106,12 @@ impl Config {
         config.key_file = dir.join(&config.key_file);
         config.data_dir = dir.join(&config.data_dir);
         Ok(config)
+    }
+
+    /// Addresses to listen on, the place at the relay among them.
+    pub(crate) fn listening(&self) -> Vec<String> {
+        let circuit = |relay: &String| format!("{}/p2p-circuit", relay.trim_end_matches('/'));
+        self.listen.iter().cloned().chain(self.relay.iter().map(circuit)).collect()
     }
 }
 
@@ -112,6 +124,8 @@ pub(crate) struct Initial {
     pub(crate) listen: Vec<String>,
     /// Address that providers can reach.
     pub(crate) announce: Option<String>,
+    /// Relay for a publisher that providers cannot dial.
+    pub(crate) relay: Option<String>,
     /// First local port for ssh.
     pub(crate) ssh_port_base: u16,
     /// Whether private addresses may be announced.
@@ -126,6 +140,10 @@ impl Initial {
         let announce = match &self.announce {
             Some(address) => format!("announce = {}", text(address)),
             None => "# announce = \"/ip4/203.0.113.7/tcp/4001\"".to_owned(),
+        };
+        let relay = match &self.relay {
+            Some(address) => format!("relay = {}", text(address)),
+            None => "# relay = \"/ip4/203.0.113.7/tcp/4002/p2p/12D3KooW…\"".to_owned(),
         };
         format!(
             "# Configuration of publisher-cli. Relative paths start at this file's folder.
@@ -148,6 +166,11 @@ listen = [{listen}]
 # The address to announce where it differs from the one listened on, such as behind a router that
 # forwards a port. Without the peer id, which is new in each run; port 0 stands for the port taken.
 {announce}
+
+# Where no port can be forwarded: a relay that providers reach this publisher through, as
+# `publisher-cli relay serve` prints it on a host that can be dialed. It sees who talks to whom and
+# how much, and can cut the connections; it can read nothing. `listen` may then be empty.
+{relay}
 
 # First local port for ssh; each machine takes the next free one.
 ssh_port_base = {port}
@@ -172,6 +195,7 @@ mod tests {
             node: "ws://127.0.0.1:9944".into(),
             listen: default_listen(),
             announce: None,
+            relay: None,
             ssh_port_base: 20001,
             allow_private_endpoint: false,
         }
@@ -200,6 +224,19 @@ mod tests {
         assert_eq!(load(&told.render()).unwrap().announce.unwrap(), "/ip4/1.2.3.4/tcp/5");
         let odd = Initial { node: "ws://\"x\"".into(), ..initial() };
         assert_eq!(load(&odd.render()).unwrap().node, "ws://\"x\"");
+    }
+
+    #[test]
+    fn a_relay_is_listened_at_and_is_the_one_address_announced() {
+        let relay = "/ip4/1.2.3.4/tcp/5/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+        let told = Initial { relay: Some(relay.into()), ..initial() };
+        let config = load(&told.render()).unwrap();
+        assert_eq!(config.relay.as_deref(), Some(relay));
+        assert_eq!(config.listening().last().unwrap(), &format!("{relay}/p2p-circuit"));
+        let alone = load(&format!("node = \"x\"\nlisten = []\nrelay = \"{relay}\"")).unwrap();
+        assert_eq!(alone.listening().len(), 1);
+        let both = Initial { announce: Some("/ip4/1.2.3.4/tcp/5".into()), ..told };
+        assert!(load(&both.render()).unwrap_err().to_string().contains("both"));
     }
 
     #[test]

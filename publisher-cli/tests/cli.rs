@@ -51,6 +51,7 @@ fn help_names_every_command_and_every_exit_code() {
         "cancel",
         "resume",
         "recover",
+        "relay",
         "completions",
     ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb} in {help}");

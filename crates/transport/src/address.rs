@@ -1,15 +1,21 @@
 //! Announced endpoints: what may be dialed, and what a name may lead to.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::{self, FromStr},
 };
 
 use libp2p::{multiaddr::Protocol, Multiaddr, PeerId};
 use thiserror::Error;
+use tokio::net;
 
-/// Bytes that an announced endpoint may have.
-pub const MAX_ENDPOINT: usize = 128;
+use crate::endpoint::DialError;
+
+/// Bytes that an announced endpoint may have: as many as an announcement has room for.
+pub const MAX_ENDPOINT: usize = 192;
 
 /// Why an announced endpoint is not dialed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -18,8 +24,15 @@ pub enum EndpointError {
     TooLong(usize),
     #[error("endpoint is not a multiaddr ({0}): announce /ip4/<address>/tcp/<port>/p2p/<peer id>")]
     Malformed(String),
-    #[error("endpoint {0} is not /(ip4|ip6|dns|dns4|dns6)/…/tcp/<port>/p2p/<peer id>")]
+    #[error(
+        "endpoint {0} is not /(ip4|ip6|dns|dns4|dns6)/…/tcp/<port>/p2p/<peer id>, nor such an \
+         address of a relay with /p2p-circuit/p2p/<peer id> behind it"
+    )]
     Shape(String),
+    #[error(
+        "{0} is not /(ip4|ip6|dns|dns4|dns6)/…/tcp/<port>/p2p/<peer id of the relay>/p2p-circuit"
+    )]
+    NoRelay(String),
     #[error("endpoint has port 0: announce the port that the listener got")]
     PortZero,
     #[error("endpoint address {0} belongs to no single host: announce a unicast address")]
@@ -49,6 +62,25 @@ pub fn parse_endpoint(
     Ok(address)
 }
 
+/// Whether an address leads through a relay.
+pub fn is_relayed(address: &Multiaddr) -> bool {
+    address.iter().any(|part| part == Protocol::P2pCircuit)
+}
+
+/// The relay of an address to listen on, `/…/p2p/<peer id of the relay>/p2p-circuit`.
+pub(crate) fn relay_of(address: &Multiaddr) -> Result<Parts, EndpointError> {
+    let no_relay = || EndpointError::NoRelay(address.to_string());
+    let mut relay = address.clone();
+    if relay.pop() != Some(Protocol::P2pCircuit) {
+        return Err(no_relay());
+    }
+    let parts = Parts::of(&relay).map_err(|_| no_relay())?;
+    if parts.relay.is_some() {
+        return Err(no_relay());
+    }
+    Ok(parts)
+}
+
 /// The host of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Host {
@@ -74,11 +106,12 @@ impl Family {
     }
 }
 
-/// An endpoint taken apart.
+/// An endpoint taken apart; with a relay, host and port are the relay's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parts {
     pub(crate) host: Host,
     pub(crate) port: u16,
+    pub(crate) relay: Option<PeerId>,
     pub(crate) peer: PeerId,
 }
 
@@ -94,12 +127,17 @@ impl Parts {
             Protocol::Dns6(name) => Host::Name { name: name.into_owned(), family: Family::V6 },
             _ => return Err(shape()),
         };
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(Protocol::Tcp(port)), Some(Protocol::P2p(peer)), None) => {
-                Ok(Parts { host, port, peer })
+        let rest: Vec<_> = parts.collect();
+        let (port, relay, peer) = match rest.as_slice() {
+            [Protocol::Tcp(port), Protocol::P2p(peer)] => (*port, None, *peer),
+            [Protocol::Tcp(port), Protocol::P2p(relay), Protocol::P2pCircuit, Protocol::P2p(peer)]
+                if relay != peer =>
+            {
+                (*port, Some(*relay), *peer)
             }
-            _ => Err(shape()),
-        }
+            _ => return Err(shape()),
+        };
+        Ok(Parts { host, port, relay, peer })
     }
 
     pub(crate) fn check(&self, allow_private: bool) -> Result<(), EndpointError> {
@@ -111,6 +149,37 @@ impl Parts {
             Host::Name { name, .. } => check_name(name, allow_private),
         }
     }
+}
+
+/// Addresses of a name that are tried.
+const ADDRESSES_PER_NAME: usize = 8;
+
+/// Turns a host's name into addresses, each checked: a name must not lead where an address may not.
+pub(crate) async fn resolve(
+    parts: &Parts,
+    allow_private: bool,
+) -> Result<Vec<Multiaddr>, DialError> {
+    let (name, family) = match &parts.host {
+        Host::Ip(ip) => return Ok(vec![tcp_address(SocketAddr::new(*ip, parts.port))]),
+        Host::Name { name, family } => (name, *family),
+    };
+    let found = net::lookup_host((name.as_str(), parts.port))
+        .await
+        .map_err(|error| DialError::Resolve { name: name.clone(), error })?;
+    let addresses: Vec<_> = found
+        .filter(|found| family.admits(found.ip()))
+        .filter(|found| check_ip(found.ip(), allow_private).is_ok())
+        .take(ADDRESSES_PER_NAME)
+        .map(tcp_address)
+        .collect();
+    if addresses.is_empty() {
+        return Err(DialError::NoAddress { name: name.clone() });
+    }
+    Ok(addresses)
+}
+
+fn tcp_address(address: SocketAddr) -> Multiaddr {
+    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
 }
 
 /// Refuses addresses that no provider should dial.
@@ -173,100 +242,4 @@ fn check_name(name: &str, allow_private: bool) -> Result<(), EndpointError> {
         return Err(EndpointError::Private(name.to_owned()));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
-
-    fn check(host_and_port: &str, allow_private: bool) -> Result<Multiaddr, EndpointError> {
-        parse_endpoint(format!("{host_and_port}/p2p/{PEER}"), allow_private)
-    }
-
-    #[test]
-    fn public_addresses_and_names_pass() {
-        for text in [
-            "/ip4/8.8.8.8/tcp/4001",
-            "/ip6/2606:4700::1/tcp/1",
-            "/dns/host.example.org/tcp/65535",
-            "/dns4/a.example.org/tcp/9",
-            "/dns6/a.example.org/tcp/9",
-        ] {
-            assert!(check(text, false).is_ok(), "{text}: {:?}", check(text, false));
-        }
-    }
-
-    #[test]
-    fn private_ranges_pass_only_where_allowed() {
-        for text in [
-            "/ip4/127.0.0.1/tcp/1",
-            "/ip4/10.1.2.3/tcp/1",
-            "/ip4/172.16.0.9/tcp/1",
-            "/ip4/192.168.1.1/tcp/1",
-            "/ip4/169.254.1.1/tcp/1",
-            "/ip4/100.64.0.1/tcp/1",
-            "/ip4/198.18.0.1/tcp/1",
-            "/ip4/192.0.2.1/tcp/1",
-            "/ip6/::1/tcp/1",
-            "/ip6/fe80::1/tcp/1",
-            "/ip6/fd00::1/tcp/1",
-            "/ip6/::ffff:127.0.0.1/tcp/1",
-            "/ip6/64:ff9b::7f00:1/tcp/1",
-            "/ip6/2002:7f00:1::/tcp/1",
-            "/dns/localhost/tcp/1",
-            "/dns4/printer.local/tcp/1",
-            "/dns4/box/tcp/1",
-        ] {
-            assert!(matches!(check(text, false), Err(EndpointError::Private(_))), "{text}");
-            assert!(check(text, true).is_ok(), "{text}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_no_host_are_refused_even_on_development_chains() {
-        for text in [
-            "/ip4/0.0.0.0/tcp/1",
-            "/ip4/224.0.0.1/tcp/1",
-            "/ip4/255.255.255.255/tcp/1",
-            "/ip6/::/tcp/1",
-            "/ip6/ff02::1/tcp/1",
-            "/ip6/::ffff:224.0.0.1/tcp/1",
-        ] {
-            assert!(matches!(check(text, true), Err(EndpointError::NotUnicast(_))), "{text}");
-        }
-        assert_eq!(check("/ip4/8.8.8.8/tcp/0", true), Err(EndpointError::PortZero));
-    }
-
-    #[test]
-    fn other_shapes_are_refused() {
-        let shape = |text: &str| matches!(parse_endpoint(text, true), Err(EndpointError::Shape(_)));
-        assert!(shape("/ip4/8.8.8.8/tcp/1"));
-        assert!(shape("/ip4/8.8.8.8"));
-        assert!(shape(&format!("/ip4/8.8.8.8/udp/1/p2p/{PEER}")));
-        assert!(shape(&format!("/ip4/8.8.8.8/tcp/1/p2p/{PEER}/p2p-circuit")));
-        assert!(shape(&format!("/unix/tmp/p2p/{PEER}")));
-        assert!(shape(""));
-        assert!(matches!(parse_endpoint("nonsense", true), Err(EndpointError::Malformed(_))));
-        assert!(matches!(parse_endpoint([0xff, 0xfe], true), Err(EndpointError::Malformed(_))));
-        assert_eq!(parse_endpoint([b'/'; 129], true), Err(EndpointError::TooLong(129)));
-    }
-
-    #[test]
-    fn names_that_are_no_host_names_are_refused() {
-        for name in ["a..b", "-a.b", "a b.c", "a%00.b"] {
-            let got = check(&format!("/dns/{name}/tcp/1"), true);
-            assert!(matches!(got, Err(EndpointError::BadName(_))), "{name}: {got:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_input_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = parse_endpoint(&bytes, true);
-        }
-    }
 }

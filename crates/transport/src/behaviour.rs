@@ -1,30 +1,30 @@
 //! Counts inbound connections and hands out the ends of each connection's queues.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     convert::Infallible,
-    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
 
 use libp2p::{
     core::{transport::PortUse, Endpoint},
-    multiaddr::Protocol,
     ping,
     swarm::{
-        behaviour::{ConnectionClosed, DialFailure, ListenFailure},
+        behaviour::{toggle::Toggle, ConnectionClosed, DialFailure, ListenFailure},
+        derive_prelude::Either,
         ConnectionDenied, ConnectionId, FromSwarm, NetworkBehaviour, Stream, THandler,
         THandlerInEvent, THandlerOutEvent, ToSwarm,
     },
     Multiaddr, PeerId,
 };
-use thiserror::Error;
 use tokio::sync::{mpsc, oneshot, Semaphore};
 
 use crate::{
     config::Limits,
+    door::Door,
     handler::{Handler, Inbound, InboundSsh, OpenRequest, INBOUND_SSH},
+    nudge::Nudge,
 };
 
 /// Wishes for streams that may wait in a connection's queue.
@@ -35,6 +35,8 @@ const WISHES: usize = 16;
 pub(crate) struct Behaviour {
     pub(crate) ping: ping::Behaviour,
     pub(crate) links: Links,
+    /// Only where a relay is used.
+    pub(crate) relay: Toggle<libp2p_relay::client::Behaviour>,
 }
 
 /// The holder's ends of a connection's queues.
@@ -49,27 +51,23 @@ pub(crate) enum Side {
     Dialer { ssh: mpsc::Receiver<InboundSsh> },
 }
 
-/// Why an inbound connection is turned away.
-#[derive(Debug, Error)]
-enum TurnedAway {
-    #[error("{0} inbound connections are open, no more are taken")]
-    Full(usize),
-    #[error("{0} inbound connections of {1} are open, no more are taken")]
-    FullFor(usize, IpAddr),
-    #[error("the remote address {0} has no IP address")]
-    NoIp(Multiaddr),
-}
-
-/// Raw streams on every connection.
+/// Raw streams on every connection but those to relays.
 pub(crate) struct Links {
-    limits: Limits,
-    inbound: HashMap<ConnectionId, IpAddr>,
+    door: Door,
+    /// Dials that the endpoint asked for. Other outbound connections lead to a relay.
+    dialed: HashSet<ConnectionId>,
     fresh: HashMap<ConnectionId, Ends>,
 }
 
 impl Links {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Links { limits, inbound: HashMap::new(), fresh: HashMap::new() }
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let door = Door::new(limits.connections, limits.connections_per_ip);
+        Links { door, dialed: HashSet::new(), fresh: HashMap::new() }
+    }
+
+    /// Says that a connection which is about to be dialed leads to a peer, not to a relay.
+    pub(crate) fn expect(&mut self, id: ConnectionId) {
+        self.dialed.insert(id);
     }
 
     /// Takes the queues of a connection that was just established; each is handed out once.
@@ -78,42 +76,23 @@ impl Links {
     }
 
     fn forget(&mut self, id: ConnectionId) {
-        self.inbound.remove(&id);
+        self.door.forget(id);
+        self.dialed.remove(&id);
         self.fresh.remove(&id);
-    }
-
-    fn admit(&mut self, id: ConnectionId, remote: &Multiaddr) -> Result<(), TurnedAway> {
-        let ip = remote
-            .iter()
-            .find_map(|part| match part {
-                Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
-                Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),
-                _ => None,
-            })
-            .ok_or_else(|| TurnedAway::NoIp(remote.clone()))?;
-        if self.inbound.len() >= self.limits.connections {
-            return Err(TurnedAway::Full(self.limits.connections));
-        }
-        let same = self.inbound.values().filter(|other| **other == ip).count();
-        if same >= self.limits.connections_per_ip {
-            return Err(TurnedAway::FullFor(same, ip));
-        }
-        self.inbound.insert(id, ip);
-        Ok(())
     }
 }
 
 impl NetworkBehaviour for Links {
-    type ConnectionHandler = Handler;
+    type ConnectionHandler = Either<Handler, Nudge>;
     type ToSwarm = Infallible;
 
     fn handle_pending_inbound_connection(
         &mut self,
         id: ConnectionId,
-        _local: &Multiaddr,
+        local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.admit(id, remote).map_err(ConnectionDenied::new)
+        self.door.admit(id, local, remote).map_err(ConnectionDenied::new)
     }
 
     fn handle_established_inbound_connection(
@@ -126,7 +105,7 @@ impl NetworkBehaviour for Links {
         let (open, wishes) = mpsc::channel(WISHES);
         let (sender, control) = oneshot::channel();
         self.fresh.insert(id, Ends { open, side: Side::Listener { control } });
-        Ok(Handler::new(Inbound::Listener { control: Some(sender) }, wishes))
+        Ok(Either::Left(Handler::new(Inbound::Listener { control: Some(sender) }, wishes)))
     }
 
     fn handle_established_outbound_connection(
@@ -137,11 +116,14 @@ impl NetworkBehaviour for Links {
         _role: Endpoint,
         _port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
+        if !self.dialed.contains(&id) {
+            return Ok(Either::Right(Nudge::new()));
+        }
         let (open, wishes) = mpsc::channel(WISHES);
         let (sender, ssh) = mpsc::channel(INBOUND_SSH);
         self.fresh.insert(id, Ends { open, side: Side::Dialer { ssh } });
         let places = Arc::new(Semaphore::new(INBOUND_SSH));
-        Ok(Handler::new(Inbound::Dialer { ssh: sender, places }, wishes))
+        Ok(Either::Left(Handler::new(Inbound::Dialer { ssh: sender, places }, wishes)))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
@@ -161,7 +143,9 @@ impl NetworkBehaviour for Links {
         _id: ConnectionId,
         event: THandlerOutEvent<Self>,
     ) {
-        match event {}
+        match event {
+            Either::Left(never) | Either::Right(never) => match never {},
+        }
     }
 
     fn poll(

@@ -1,6 +1,12 @@
 //! One side's place in the network: it listens, or dials, or both.
 
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    collections::{hash_map::RandomState, HashMap},
+    hash::{BuildHasher, Hasher},
+    io,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::StreamExt;
 use libp2p::{
@@ -13,29 +19,39 @@ use libp2p::{
     },
     Multiaddr, PeerId,
 };
+use libp2p_relay::outbound::hop::ConnectError;
 use thiserror::Error;
 use tokio::{
-    net,
     sync::{mpsc, oneshot, watch, Mutex},
     time,
 };
 
 use crate::{
-    address::{check_ip, EndpointError, Host, Parts},
+    address::{is_relayed, relay_of, resolve, EndpointError, Parts},
     config::Limits,
-    connection::{CloseReason, Link},
+    connection::{CloseReason, Link, Shared},
     handler::LEASE,
-    swarm::{listening, Dial, Task},
+    reservation::{chain, keep, Standing},
+    swarm::{listening, Dial, Relays, Requests, Task},
 };
 
 /// Accepted links that may wait for [`Endpoint::accept`].
 const ACCEPT_QUEUE: usize = 16;
 /// Dials that may wait for the swarm's task.
 const DIAL_QUEUE: usize = 16;
-/// Addresses of a name that are tried.
-const ADDRESSES_PER_NAME: usize = 8;
+/// Wishes for places at relays that may wait for the swarm's task.
+const WISH_QUEUE: usize = 4;
 /// Time in which the system must give the addresses to listen on.
 const LISTEN_DEADLINE: Duration = Duration::from_secs(10);
+/// Time in which a relay must have given its place.
+const RELAY_DEADLINE: Duration = Duration::from_secs(20);
+/// Attempts to get a circuit from a relay, and the time of each: libp2p-relay lets ten at once wait
+/// for a publisher's answer and forgets those above.
+const CIRCUIT_ATTEMPTS: usize = 8;
+const CIRCUIT: Duration = Duration::from_secs(4);
+/// Pauses between them double from the first to the last, more or less.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Why an endpoint does not listen.
 #[derive(Debug, Error)]
@@ -48,6 +64,13 @@ pub enum ListenError {
     Address { address: Multiaddr, error: String },
     #[error("the system gave no address to listen on within {0:?}")]
     Timeout(Duration),
+    #[error(transparent)]
+    Relay(#[from] EndpointError),
+    #[error(
+        "no place at the relay {relay} within {} s: {error}; does it run, are its address and \
+         its peer id right, and does its port answer?", RELAY_DEADLINE.as_secs()
+    )]
+    NoPlace { relay: Multiaddr, error: String },
 }
 
 /// Why a dial failed.
@@ -67,6 +90,12 @@ pub enum DialError {
     Timeout(Duration),
     #[error("cannot connect: {0}")]
     Unreachable(String),
+    #[error("the relay that the address names was not reached: {0}")]
+    NoRelay(String),
+    #[error("the relay that the address names has no place for the peer: it is not there")]
+    Absent,
+    #[error("cannot set up encryption: {0}")]
+    Noise(#[from] noise::Error),
     #[error("connected, but the control stream could not be opened: {0}")]
     NoControl(String),
     #[error("the connection ended: {0}")]
@@ -79,22 +108,48 @@ impl DialError {
     pub(crate) fn from_swarm(error: SwarmDialError) -> Self {
         match error {
             SwarmDialError::WrongPeerId { obtained, endpoint } => {
-                let expected = endpoint.get_remote_address().iter().find_map(|part| match part {
-                    Protocol::P2p(peer) => Some(peer),
-                    _ => None,
-                });
+                // The last one: before it may stand the relay's.
+                let parts = endpoint.get_remote_address().iter();
+                let expected = parts.filter_map(peer_id).last();
                 match expected {
                     Some(expected) => DialError::WrongPeer { expected, obtained },
                     None => DialError::Unreachable(format!("unexpected peer {obtained}")),
                 }
             }
             SwarmDialError::LocalPeerId { .. } => DialError::Own,
+            SwarmDialError::Transport(failures)
+                if failures.iter().any(|(_, error)| is_absence(error)) =>
+            {
+                DialError::Absent
+            }
             SwarmDialError::Transport(failures) => {
-                let all: Vec<_> = failures.iter().map(|(to, why)| format!("{to}: {why}")).collect();
+                let all: Vec<_> =
+                    failures.iter().map(|(to, why)| format!("{to}: {}", chain(why))).collect();
                 DialError::Unreachable(all.join("; "))
             }
             other => DialError::Unreachable(other.to_string()),
         }
+    }
+}
+
+/// Whether a relay said that the peer has no place there.
+fn is_absence(error: &(dyn std::error::Error + 'static)) -> bool {
+    match error.downcast_ref() {
+        Some(ConnectError::NoReservation) => true,
+        _ => error.source().is_some_and(is_absence),
+    }
+}
+
+/// Half of a time to one and a half of it, so that many that were refused at once come apart.
+fn about(time: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    time.mul_f64(0.5 + random as f64 / u64::MAX as f64)
+}
+
+fn peer_id(part: Protocol<'_>) -> Option<PeerId> {
+    match part {
+        Protocol::P2p(peer) => Some(peer),
+        _ => None,
     }
 }
 
@@ -105,12 +160,21 @@ pub struct Stopped;
 
 /// One side's swarm; dropping it ends every connection.
 pub struct Endpoint {
-    local: PeerId,
+    keypair: Keypair,
     limits: Limits,
     dials: mpsc::Sender<Dial>,
     accepted: Mutex<mpsc::Receiver<Link>>,
     addresses: watch::Receiver<Vec<Multiaddr>>,
-    _stop: oneshot::Sender<()>,
+    places: Vec<Place>,
+    /// Dropping it ends every task.
+    stop: watch::Sender<()>,
+}
+
+/// A place at a relay.
+struct Place {
+    /// `/…/p2p/<peer id of the relay>/p2p-circuit`, as it was given.
+    circuit: Multiaddr,
+    standing: watch::Receiver<Standing>,
 }
 
 impl Endpoint {
@@ -120,11 +184,14 @@ impl Endpoint {
     pub fn dialer(limits: Limits) -> Result<Self, ListenError> {
         let (accepted, links) = mpsc::channel(ACCEPT_QUEUE);
         let keypair = Keypair::generate_ed25519();
-        let task = Task::new(&keypair, limits.clone(), accepted)?;
-        Ok(Self::start(task, limits, links))
+        let task = Task::new(&keypair, limits.clone(), accepted, Relays::Unused)?;
+        Ok(Self::start(keypair, task, limits, links, Vec::new()))
     }
 
     /// Starts an endpoint that listens (the publisher's), with a key made for this run.
+    ///
+    /// An address `/…/p2p/<peer id of a relay>/p2p-circuit` listens at that relay: this returns
+    /// when the relay has given a place, which is then kept, and asked for again when it is lost.
     pub async fn listen(addresses: Vec<Multiaddr>, limits: Limits) -> Result<Self, ListenError> {
         Self::listen_as(Keypair::generate_ed25519(), addresses, limits).await
     }
@@ -148,8 +215,14 @@ impl Endpoint {
         limits: Limits,
     ) -> Result<Self, ListenError> {
         let (accepted, links) = mpsc::channel(ACCEPT_QUEUE);
-        let mut task = Task::new(&keypair, limits.clone(), accepted)?;
-        let mut waiting = std::collections::HashMap::new();
+        let (circuits, addresses): (Vec<_>, Vec<_>) = addresses.into_iter().partition(is_relayed);
+        let relays = if circuits.is_empty() { Relays::Unused } else { Relays::Used };
+        let circuits = circuits
+            .into_iter()
+            .map(|circuit| relay_of(&circuit).map(|relay| (circuit, relay)))
+            .collect::<Result<_, _>>()?;
+        let mut task = Task::new(&keypair, limits.clone(), accepted, relays)?;
+        let mut waiting = HashMap::new();
         for address in addresses {
             match task.swarm.listen_on(address.clone()) {
                 Ok(id) => drop(waiting.insert(id, address)),
@@ -180,26 +253,66 @@ impl Endpoint {
             Ok(result) => result?,
             Err(_) => return Err(ListenError::Timeout(LISTEN_DEADLINE)),
         }
-        Ok(Self::start(task, limits, links))
+        let endpoint = Self::start(keypair, task, limits, links, circuits);
+        endpoint.places_held().await?;
+        Ok(endpoint)
     }
 
-    fn start(task: Task, limits: Limits, links: mpsc::Receiver<Link>) -> Self {
-        let local = *task.swarm.local_peer_id();
-        let (dials, requests) = mpsc::channel(DIAL_QUEUE);
-        let (stop, stopped) = oneshot::channel();
-        let (known, addresses) = watch::channel(listening(&task.swarm, local));
-        tokio::spawn(task.run(requests, stopped, known));
-        Endpoint { local, limits, dials, accepted: Mutex::new(links), addresses, _stop: stop }
+    fn start(
+        keypair: Keypair,
+        task: Task,
+        limits: Limits,
+        links: mpsc::Receiver<Link>,
+        circuits: Vec<(Multiaddr, Parts)>,
+    ) -> Self {
+        let (dials, dial_requests) = mpsc::channel(DIAL_QUEUE);
+        let (wishes, wish_requests) = mpsc::channel(WISH_QUEUE);
+        let (stop, stopped) = watch::channel(());
+        let known = listening(&task.swarm, *task.swarm.local_peer_id());
+        let (known, addresses) = watch::channel(known);
+        let requests = Requests { dials: dial_requests, wishes: wish_requests, stop: stopped };
+        tokio::spawn(task.run(requests, known));
+        let place = |(circuit, relay)| {
+            let (shown, standing) = watch::channel(Standing::Asked(None));
+            tokio::spawn(keep(relay, limits.allow_private, wishes.clone(), shown));
+            Place { circuit, standing }
+        };
+        let places = circuits.into_iter().map(place).collect();
+        Endpoint { keypair, limits, dials, accepted: Mutex::new(links), addresses, places, stop }
+    }
+
+    /// Waits until each relay has given its place.
+    async fn places_held(&self) -> Result<(), ListenError> {
+        let until = time::Instant::now() + RELAY_DEADLINE;
+        for Place { circuit, standing } in &self.places {
+            let mut standing = standing.clone();
+            let held = standing.wait_for(|now| *now == Standing::Held);
+            let held = matches!(time::timeout_at(until, held).await, Ok(Ok(_)));
+            if !held {
+                let error = match &*standing.borrow() {
+                    Standing::Asked(Some(why)) => why.clone(),
+                    Standing::Asked(None) | Standing::Held => String::from("it gave no answer"),
+                };
+                return Err(ListenError::NoPlace { relay: circuit.clone(), error });
+            }
+        }
+        Ok(())
     }
 
     /// This endpoint's peer id.
     pub fn local_peer(&self) -> PeerId {
-        self.local
+        self.keypair.public().to_peer_id()
     }
 
-    /// The addresses that are listened on now, each with `/p2p/<peer id>`.
+    /// The addresses that are listened on now, each with `/p2p/<peer id>`; those at relays apart.
     pub fn addresses(&self) -> Vec<Multiaddr> {
         self.addresses.borrow().clone()
+    }
+
+    /// The addresses at relays whose place is held now, each with `/p2p/<peer id>`.
+    pub fn relayed_addresses(&self) -> Vec<Multiaddr> {
+        let held = self.places.iter().filter(|place| *place.standing.borrow() == Standing::Held);
+        held.map(|place| place.circuit.clone().with(Protocol::P2p(self.local_peer()))).collect()
     }
 
     /// Waits for the next peer that connected and opened its control stream.
@@ -207,9 +320,11 @@ impl Endpoint {
         self.accepted.lock().await.recv().await.ok_or(Stopped)
     }
 
-    /// Connects to `/…/tcp/<port>/p2p/<peer id>` and opens the control stream, all within `timeout`.
+    /// Connects to `/…/tcp/<port>/p2p/<peer id>`, or through the relay that the address names, and
+    /// opens the control stream, all within `timeout`.
     ///
-    /// Every dial makes a connection of its own, also to a peer that is connected already.
+    /// Every dial makes a connection of its own, also to a peer that is connected already; through
+    /// a relay it has a connection to the relay of its own too, which nobody else can hold up.
     pub async fn dial(&self, address: &Multiaddr, timeout: Duration) -> Result<Link, DialError> {
         match time::timeout(timeout, self.dial_unbounded(address)).await {
             Ok(result) => result,
@@ -220,15 +335,15 @@ impl Endpoint {
     async fn dial_unbounded(&self, address: &Multiaddr) -> Result<Link, DialError> {
         let parts = Parts::of(address)?;
         parts.check(self.limits.allow_private)?;
-        let addresses = self.resolve(&parts).await?;
-        let opts = DialOpts::peer_id(parts.peer)
-            .condition(PeerCondition::Always)
-            .addresses(addresses)
-            .allocate_new_port()
-            .build();
-        let (reply, answer) = oneshot::channel();
-        self.dials.send(Dial { opts, reply }).await.map_err(|_| Stopped)?;
-        let shared = answer.await.map_err(|_| Stopped)??;
+        let addresses = resolve(&parts, self.limits.allow_private).await?;
+        let shared = match parts.relay {
+            None => {
+                let (dial, answer) = dial_of(parts.peer, addresses);
+                self.dials.send(dial).await.map_err(|_| Stopped)?;
+                answer.await.map_err(|_| Stopped)??
+            }
+            Some(relay) => self.dial_through(relay, &parts, &addresses).await?,
+        };
         let control = tokio::select! {
             stream = shared.open_stream(LEASE) => stream,
             reason = shared.closed() => return Err(DialError::Closed(reason)),
@@ -237,28 +352,46 @@ impl Endpoint {
         Ok(Link::new(shared, control))
     }
 
-    /// Turns a name into addresses, each checked: a name must not lead where an address may not.
-    async fn resolve(&self, parts: &Parts) -> Result<Vec<Multiaddr>, DialError> {
-        let (name, family) = match &parts.host {
-            Host::Ip(ip) => return Ok(vec![tcp_address(SocketAddr::new(*ip, parts.port))]),
-            Host::Name { name, family } => (name, *family),
-        };
-        let found = net::lookup_host((name.as_str(), parts.port))
-            .await
-            .map_err(|error| DialError::Resolve { name: name.clone(), error })?;
-        let addresses: Vec<_> = found
-            .filter(|found| family.admits(found.ip()))
-            .filter(|found| check_ip(found.ip(), self.limits.allow_private).is_ok())
-            .take(ADDRESSES_PER_NAME)
-            .map(tcp_address)
-            .collect();
-        if addresses.is_empty() {
-            return Err(DialError::NoAddress { name: name.clone() });
+    async fn dial_through(
+        &self,
+        relay: PeerId,
+        parts: &Parts,
+        addresses: &[Multiaddr],
+    ) -> Result<Arc<Shared>, DialError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 0;
+        let handshake = self.limits.handshake.min(CIRCUIT);
+        loop {
+            let address = addresses[attempt % addresses.len()].clone();
+            let circuit = address.with(Protocol::P2p(relay)).with(Protocol::P2pCircuit);
+            let (dial, answer) = dial_of(parts.peer, vec![circuit]);
+            // Nothing comes in here.
+            let (accepted, _) = mpsc::channel(1);
+            let limits = Limits { handshake, ..self.limits.clone() };
+            let task = Task::new(&self.keypair, limits, accepted, Relays::Used)?;
+            tokio::spawn(task.run_for(dial, self.stop.subscribe()));
+            attempt += 1;
+            match answer.await.map_err(|_| Stopped)? {
+                Err(DialError::Unreachable(error)) if attempt < CIRCUIT_ATTEMPTS => {
+                    tracing::debug!(%relay, %error, attempt, "no circuit, trying again");
+                }
+                answer => return answer,
+            }
+            time::sleep(about(pause)).await;
+            pause = LAST_PAUSE.min(pause * 2);
         }
-        Ok(addresses)
     }
 }
 
-fn tcp_address(address: SocketAddr) -> Multiaddr {
-    Multiaddr::from(address.ip()).with(Protocol::Tcp(address.port()))
+fn dial_of(
+    peer: PeerId,
+    addresses: Vec<Multiaddr>,
+) -> (Dial, oneshot::Receiver<Result<Arc<Shared>, DialError>>) {
+    let opts = DialOpts::peer_id(peer)
+        .condition(PeerCondition::Always)
+        .addresses(addresses)
+        .allocate_new_port()
+        .build();
+    let (reply, answer) = oneshot::channel();
+    (Dial { opts, reply }, answer)
 }

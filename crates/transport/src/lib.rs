@@ -15,27 +15,35 @@
 //!    Link { connection, sender, receiver }
 //! ```
 //!
+//! Whoever cannot be dialed listens at a [`Relay`]: the same connection, with the same proofs and the
+//! same encryption, inside a circuit that the relay carries.
+//!
 //! Each connection has queues of its own, so that a stranger who floods one starves no other.
 
 mod address;
 mod behaviour;
 mod config;
 mod connection;
+mod door;
 mod endpoint;
 mod frame;
 mod handler;
 mod muxer;
+mod nudge;
+mod relay;
+mod reservation;
 mod ssh;
 mod swarm;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    address::{parse_endpoint, EndpointError, MAX_ENDPOINT},
+    address::{is_relayed, parse_endpoint, EndpointError, MAX_ENDPOINT},
     config::Limits,
     connection::{CloseReason, Connection, Link, OpenError},
     endpoint::{DialError, Endpoint, ListenError, Stopped},
     frame::{FrameError, FrameReceiver, FrameSender, MAX_FRAME},
+    relay::{relay_secret, Relay, RelayLimits, SecretError},
     ssh::{splice, IncomingSsh, SshStream},
 };
 pub use libp2p::{identity::Keypair, Multiaddr, PeerId};

@@ -4,7 +4,11 @@ use std::{collections::HashMap, io, sync::Arc};
 
 use futures::StreamExt;
 use libp2p::{
-    core::{muxing::StreamMuxerBox, transport::timeout::TransportTimeout, upgrade},
+    core::{
+        muxing::StreamMuxerBox,
+        transport::{timeout::TransportTimeout, OptionalTransport},
+        upgrade,
+    },
     identity::Keypair,
     noise, ping,
     swarm::{dial_opts::DialOpts, ConnectionId, SwarmEvent},
@@ -16,12 +20,14 @@ use tokio::{
 };
 
 use crate::{
+    address::is_relayed,
     behaviour::{Behaviour, BehaviourEvent, Links},
     config::Limits,
     connection::{Close, CloseReason, Established, Link, Shared},
     endpoint::DialError,
     handler::{DIALER_INBOUND, LISTENER_INBOUND},
     muxer::Capped,
+    reservation::{chain, Reservations, Wish},
 };
 
 /// A dial that the endpoint asks for.
@@ -44,6 +50,24 @@ pub(crate) struct Task {
     closer: mpsc::UnboundedSender<Close>,
     closes: mpsc::UnboundedReceiver<Close>,
     accepted: mpsc::Sender<Link>,
+    reservations: Reservations,
+    /// Why the relay of a dial was not reached.
+    no_relay: Option<String>,
+}
+
+/// Whether a swarm speaks to relays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relays {
+    Used,
+    Unused,
+}
+
+/// What the task is asked for.
+pub(crate) struct Requests {
+    pub(crate) dials: mpsc::Receiver<Dial>,
+    pub(crate) wishes: mpsc::Receiver<Wish>,
+    /// The endpoint's end is the task's.
+    pub(crate) stop: watch::Receiver<()>,
 }
 
 impl Task {
@@ -51,8 +75,18 @@ impl Task {
         keypair: &Keypair,
         limits: Limits,
         accepted: mpsc::Sender<Link>,
+        relays: Relays,
     ) -> Result<Self, noise::Error> {
-        let transport = tcp::tokio::Transport::new(tcp::Config::default().nodelay(true))
+        let (circuits, relay) = match relays {
+            Relays::Used => {
+                let (transport, client) = libp2p_relay::client::new(keypair.public().to_peer_id());
+                (OptionalTransport::some(transport), Some(client))
+            }
+            Relays::Unused => (OptionalTransport::none(), None),
+        };
+        // Both sides prove their peer ids inside a circuit as on a direct connection.
+        let transport = circuits
+            .or_transport(tcp::tokio::Transport::new(tcp::Config::default().nodelay(true)))
             .upgrade(upgrade::Version::V1Lazy)
             .authenticate(noise::Config::new(keypair)?)
             .multiplex(yamux::Config::default())
@@ -64,8 +98,11 @@ impl Task {
         let ping = ping::Config::new()
             .with_interval(limits.ping_interval)
             .with_timeout(limits.ping_timeout);
-        let behaviour =
-            Behaviour { ping: ping::Behaviour::new(ping), links: Links::new(limits.clone()) };
+        let behaviour = Behaviour {
+            ping: ping::Behaviour::new(ping),
+            links: Links::new(&limits),
+            relay: relay.into(),
+        };
         // Negotiations are bounded by the muxer's cap; below it none may wait outside our sight.
         let config = libp2p::swarm::Config::with_tokio_executor()
             .with_max_negotiating_inbound_streams(DIALER_INBOUND);
@@ -79,20 +116,23 @@ impl Task {
             closer,
             closes,
             accepted,
+            reservations: Reservations::default(),
+            no_relay: None,
         })
     }
 
     /// Runs until the endpoint is dropped; every connection ends with it.
     pub(crate) async fn run(
         mut self,
-        mut dials: mpsc::Receiver<Dial>,
-        mut stop: oneshot::Receiver<()>,
+        requests: Requests,
         addresses: watch::Sender<Vec<Multiaddr>>,
     ) {
+        let Requests { mut dials, mut wishes, mut stop } = requests;
         loop {
             tokio::select! {
-                _ = &mut stop => break,
+                _ = stop.changed() => break,
                 Some(dial) = dials.recv() => self.dial(dial),
+                Some(wish) = wishes.recv() => self.reservations.ask(wish, &mut self.swarm),
                 Some((id, reason)) = self.closes.recv() => self.close(id, reason),
                 event = self.swarm.select_next_some() => {
                     self.on_event(event);
@@ -106,6 +146,23 @@ impl Task {
                 }
             }
         }
+        self.stopped();
+    }
+
+    /// Runs for one dial and the connection that comes of it, and ends with it or the endpoint.
+    pub(crate) async fn run_for(mut self, dial: Dial, mut stop: watch::Receiver<()>) {
+        self.dial(dial);
+        while self.swarm.network_info().connection_counters().num_connections() > 0 {
+            tokio::select! {
+                _ = stop.changed() => break,
+                Some((id, reason)) = self.closes.recv() => self.close(id, reason),
+                event = self.swarm.select_next_some() => self.on_event(event),
+            }
+        }
+        self.stopped();
+    }
+
+    fn stopped(&mut self) {
         for (_, live) in self.live.drain() {
             end(&live, CloseReason::Stopped);
         }
@@ -113,17 +170,19 @@ impl Task {
 
     fn dial(&mut self, Dial { opts, reply }: Dial) {
         let id = opts.connection_id();
+        self.swarm.behaviour_mut().links.expect(id);
         match self.swarm.dial(opts) {
             Ok(()) => drop(self.dials.insert(id, reply)),
             Err(error) => drop(reply.send(Err(DialError::from_swarm(error)))),
         }
     }
 
+    /// Ends a connection; one to a relay has no holder who is told.
     fn close(&mut self, id: ConnectionId, reason: CloseReason) {
         if let Some(live) = self.live.get(&id) {
             end(live, reason);
-            self.swarm.close_connection(id);
         }
+        self.swarm.close_connection(id);
     }
 
     pub(crate) fn on_event(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -144,10 +203,25 @@ impl Task {
                     end(&live, CloseReason::Lost(cause));
                 }
             }
-            SwarmEvent::OutgoingConnectionError { connection_id, error, .. } => {
-                if let Some(reply) = self.dials.remove(&connection_id) {
-                    drop(reply.send(Err(DialError::from_swarm(error))));
+            SwarmEvent::OutgoingConnectionError { connection_id, peer_id, error } => {
+                match (self.dials.remove(&connection_id), peer_id) {
+                    (Some(reply), _) => {
+                        let error = match self.no_relay.take() {
+                            Some(why) => DialError::NoRelay(why),
+                            None => DialError::from_swarm(error),
+                        };
+                        drop(reply.send(Err(error)));
+                    }
+                    (None, Some(relay)) => {
+                        let why = DialError::from_swarm(error).to_string();
+                        self.reservations.unreachable(relay, &why);
+                        self.no_relay = Some(why);
+                    }
+                    (None, None) => {}
                 }
+            }
+            SwarmEvent::NewListenAddr { listener_id, .. } => {
+                self.reservations.accepted(listener_id)
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 tracing::debug!(%send_back_addr, %error, "inbound connection failed");
@@ -160,8 +234,13 @@ impl Task {
                 tracing::debug!(%peer, %error, "ping failed");
                 self.close(connection, CloseReason::Unresponsive);
             }
-            SwarmEvent::ListenerClosed { reason: Err(error), .. }
-            | SwarmEvent::ListenerError { error, .. } => {
+            SwarmEvent::ListenerClosed { listener_id, reason, .. } => {
+                let error = reason.err().map(|error| chain(&error));
+                if !self.reservations.closed(listener_id, error.clone()) && error.is_some() {
+                    tracing::warn!(error, "listener failed");
+                }
+            }
+            SwarmEvent::ListenerError { error, .. } => {
                 tracing::warn!(%error, "listener failed");
             }
             _ => {}
@@ -170,10 +249,8 @@ impl Task {
 
     fn on_established(&mut self, established: Established) {
         let id = established.id;
-        let Some(ends) = self.swarm.behaviour_mut().links.take(id) else {
-            self.swarm.close_connection(id);
-            return;
-        };
+        // A connection to a relay carries circuits, no streams of ours, and nobody holds it.
+        let Some(ends) = self.swarm.behaviour_mut().links.take(id) else { return };
         let (closed, watcher) = watch::channel(None);
         self.live.insert(id, Live { closed });
         let (shared, control) =
@@ -192,10 +269,10 @@ impl Task {
     }
 }
 
-/// The addresses that are listened on, with the peer id.
+/// The addresses that are listened on, with the peer id; not those that relays name.
 pub(crate) fn listening(swarm: &Swarm<Behaviour>, local: PeerId) -> Vec<Multiaddr> {
     let with_peer = |address: &Multiaddr| address.clone().with_p2p(local).unwrap_or_else(|a| a);
-    swarm.listeners().map(with_peer).collect()
+    swarm.listeners().filter(|address| !is_relayed(address)).map(with_peer).collect()
 }
 
 /// Says why a connection ends; the first reason stays.

@@ -3,6 +3,7 @@
 mod completions;
 mod history;
 mod init;
+mod relay;
 mod run;
 mod status;
 mod sweep;
@@ -27,6 +28,7 @@ Examples:
   provider-agent run                     serve until Ctrl-C
   provider-agent status --json | jq .leases
   provider-agent history --since 7d      past leases and what they paid
+  provider-agent relay serve             carry connections to publishers behind routers
   provider-agent sweep                   remove what a killed daemon left
 
 Exit codes:
@@ -45,6 +47,7 @@ enum Command {
     Run(run::Opts),
     Status(status::Opts),
     History(Box<history::Opts>),
+    Relay(relay::Opts),
     Sweep(sweep::Opts),
     Completions(completions::Opts),
 }
@@ -58,6 +61,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(opts) => run::run(opts),
         Command::Status(opts) => status::run(opts, &mut out),
         Command::History(opts) => history::run(*opts, &mut out),
+        Command::Relay(opts) => relay::run(opts, &mut out),
         Command::Sweep(opts) => sweep::run(opts, &mut out),
         Command::Completions(opts) => completions::run(opts, &mut out),
     };
@@ -82,7 +86,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             RunError::Socket(_) | RunError::Endpoint(_) | RunError::Signals(_) => 1,
         };
     }
-    let config = error.is::<ConfigError>() || error.is::<zennet_chain_client::KeyError>();
+    let config = error.is::<ConfigError>()
+        || error.is::<zennet_chain_client::KeyError>()
+        || error.is::<zennet_transport::SecretError>();
     let store =
         error.is::<StoreError>() || matches!(error.downcast_ref(), Some(StatusError::Store(_)));
     match (config, store) {

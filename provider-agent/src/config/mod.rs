@@ -110,6 +110,8 @@ pub(crate) struct Filter {
     pub(crate) require_identity: bool,
     #[serde(default)]
     pub(crate) allow_private_endpoints: bool,
+    #[serde(default = "yes")]
+    pub(crate) allow_relayed: bool,
     pub(crate) images: Vec<String>,
     pub(crate) default_image: String,
     #[serde(default)]

@@ -126,6 +126,22 @@ fn a_private_endpoint_passes_only_on_development_chains() {
 }
 
 #[test]
+fn a_relayed_endpoint_passes_unless_it_is_not_wanted() {
+    let relayed = |host: &'static str| {
+        move |r: &mut AnnouncementRecord<u32>| {
+            let relay = "12D3KooWRNJihXnhpSgMzTYGDoccoHWRnGKUDrV1SDVd9sn4yuMH";
+            let text = format!("/ip4/{host}/tcp/1/p2p/{relay}/p2p-circuit/p2p/{PEER}");
+            r.body.endpoint = text.into_bytes().try_into().unwrap();
+        }
+    };
+    assert!(admit(|_| (), relayed("8.8.8.8")).is_ok());
+    let refused = admit(|p| p.filter.allow_relayed = false, relayed("8.8.8.8"));
+    assert_eq!(refused.unwrap_err(), Refusal::Relayed);
+    let private = admit(|_| (), relayed("10.0.0.1"));
+    assert!(matches!(private, Err(Refusal::Endpoint(EndpointError::Private(_)))));
+}
+
+#[test]
 fn a_stamp_is_worth_its_work() {
     let id = Hash::repeat_byte(9);
     let nonce = mine(|n| stamp_work(id, n), 1 << 10, 0, 1 << 20).unwrap();

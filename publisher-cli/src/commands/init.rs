@@ -33,6 +33,9 @@ pub(crate) struct Opts {
     /// Multiaddr to announce where it differs, without the peer id
     #[arg(long)]
     announce: Option<String>,
+    /// Relay to be reached through, with its peer id, where no port can be forwarded
+    #[arg(long, conflicts_with = "announce")]
+    relay: Option<String>,
     /// First local port for ssh
     #[arg(long, default_value_t = 20001)]
     ssh_port_base: u16,
@@ -48,6 +51,7 @@ pub(crate) fn run(opts: &Opts, context: &Context) -> Result<()> {
         node: opts.node.clone(),
         listen: opts.listen.clone(),
         announce: opts.announce.clone(),
+        relay: opts.relay.clone(),
         ssh_port_base: opts.ssh_port_base,
         allow_private_endpoint: opts.allow_private_endpoint,
     };
@@ -96,6 +100,7 @@ mod tests {
             suri: suri.map(str::to_owned),
             listen: vec!["/ip4/0.0.0.0/tcp/0".into()],
             announce: None,
+            relay: None,
             ssh_port_base: 20001,
             allow_private_endpoint: true,
         }

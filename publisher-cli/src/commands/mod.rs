@@ -9,6 +9,7 @@ mod identity;
 mod init;
 mod list;
 mod recover;
+mod relay;
 mod resume;
 mod submit;
 mod usage;
@@ -63,6 +64,7 @@ enum Command {
     Cancel(cancel::Opts),
     Resume(resume::Opts),
     Recover(recover::Opts),
+    Relay(relay::Opts),
     Completions(completions::Opts),
 }
 
@@ -105,6 +107,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Cancel(opts) => cancel::run(opts, &context).await,
         Command::Resume(opts) => resume::run(&opts, &context).await,
         Command::Recover(opts) => recover::run(&opts, &context).await,
+        Command::Relay(opts) => relay::run(opts, &context).await,
         Command::Completions(opts) => completions::run(&opts),
     }
 }

@@ -257,10 +257,11 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
 
     let mut peer_seed = [0; 32];
     OsRng.fill_bytes(&mut peer_seed);
-    let endpoint = listen(&config, peer_seed, &config.listen, spec.machines).await?;
+    let listening = config.listening();
+    let endpoint = listen(&config, peer_seed, &listening, spec.machines).await?;
     store.put_run(&Run {
         peer_seed,
-        listen: with_ports(&config.listen, &endpoint),
+        listen: with_ports(&listening, &endpoint),
         ssh_seed: client_key.seed(),
         ssh_config: report.ssh_config(),
     })?;
@@ -331,7 +332,7 @@ pub(super) async fn listen(
     for text in listen {
         let address: Multiaddr = text
             .parse()
-            .with_context(|| format!("`listen` in the configuration: {text:?} is no multiaddr"))?;
+            .with_context(|| format!("`listen` or `relay`: {text:?} is no multiaddr"))?;
         addresses.push(address);
     }
     let wanted = machines as usize;
@@ -384,6 +385,7 @@ mod tests {
             ("/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/tcp/41"),
             ("/ip6/::/tcp/0", "/ip6/::/tcp/43"),
             ("/ip4/127.0.0.1/tcp/7", "/ip4/127.0.0.1/tcp/7"),
+            ("/ip4/10.0.0.9/tcp/4/p2p/x/p2p-circuit", "/ip4/10.0.0.9/tcp/4/p2p/x/p2p-circuit"),
         ] {
             assert_eq!(with_port(configured, &listening), kept);
         }

@@ -142,11 +142,26 @@ impl Spec {
     }
 }
 
-/// The address to announce: the configured one, or the best of those listened on.
+/// The address to announce: that at the relay, the configured one, or the best of those listened on.
 pub(crate) fn announced(config: &Config, endpoint: &Endpoint) -> Result<String> {
+    if config.relay.is_some() {
+        let relayed = endpoint.relayed_addresses().first().map(ToString::to_string);
+        let relayed = relayed.context("the place at the relay was lost already: try again")?;
+        return through_relay(relayed, config.allow_private_endpoint);
+    }
     let peer = endpoint.local_peer().to_string();
     let listening: Vec<String> = endpoint.addresses().iter().map(ToString::to_string).collect();
     choose(config.announce.as_deref(), &peer, &listening, config.allow_private_endpoint)
+}
+
+fn through_relay(address: String, allow_private: bool) -> Result<String> {
+    parse_endpoint(&address, allow_private).with_context(|| {
+        format!(
+            "`relay` in the configuration gives {address}, which providers would refuse; on a \
+             chain of your own, allow_private_endpoint = true permits private addresses"
+        )
+    })?;
+    Ok(address)
 }
 
 fn choose(
@@ -184,8 +199,8 @@ fn choose(
         Some(address) => Ok(address.clone()),
         None => bail!(
             "none of the addresses listened on can be reached by strangers ({}): set `announce` in \
-             the configuration to a public address, or allow_private_endpoint = true on a chain of \
-             your own",
+             the configuration to a public address, `relay` where no port can be forwarded, or \
+             allow_private_endpoint = true on a chain of your own",
             listening.join(", ")
         ),
     }
@@ -203,6 +218,7 @@ pub(crate) mod tests {
     use super::*;
 
     const PEER: &str = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp";
+    const RELAY: &str = "12D3KooWRNJihXnhpSgMzTYGDoccoHWRnGKUDrV1SDVd9sn4yuMH";
 
     pub(crate) fn spec() -> Spec {
         Spec {
@@ -294,6 +310,15 @@ pub(crate) mod tests {
         let error = choose(None, PEER, &all, false).unwrap_err().to_string();
         assert!(error.contains("announce") && error.contains("10.0.0.5"), "{error}");
         let told = choose(Some("/ip4/10.0.0.5/tcp/1"), PEER, &all, false).unwrap_err();
+        assert!(told.to_string().contains("allow_private_endpoint"), "{told}");
+    }
+
+    #[test]
+    fn a_private_relay_is_announced_on_chains_of_ones_own_alone() {
+        let at = |host: &str| format!("{host}/tcp/1/p2p/{RELAY}/p2p-circuit/p2p/{PEER}");
+        assert_eq!(through_relay(at("/ip4/8.8.8.8"), false).unwrap(), at("/ip4/8.8.8.8"));
+        assert!(through_relay(at("/ip4/10.0.0.5"), true).is_ok());
+        let told = through_relay(at("/ip4/10.0.0.5"), false).unwrap_err();
         assert!(told.to_string().contains("allow_private_endpoint"), "{told}");
     }
 

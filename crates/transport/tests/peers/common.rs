@@ -2,6 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
+use libp2p::multiaddr::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use zennet_transport::{Connection, Endpoint, Limits, Link, Multiaddr};
 
@@ -14,6 +15,16 @@ pub(crate) fn limits() -> Limits {
 
 pub(crate) fn loopback() -> Vec<Multiaddr> {
     vec!["/ip4/127.0.0.1/tcp/0".parse().expect("a multiaddr")]
+}
+
+pub(crate) fn port(address: &Multiaddr) -> u16 {
+    address
+        .iter()
+        .find_map(|part| match part {
+            Protocol::Tcp(port) => Some(port),
+            _ => None,
+        })
+        .expect("has a port")
 }
 
 pub(crate) async fn listener(limits: Limits) -> (Endpoint, Multiaddr) {

@@ -19,17 +19,7 @@ use zennet_transport::{
     CloseReason, DialError, Endpoint, FrameError, Limits, Multiaddr, MAX_FRAME,
 };
 
-use crate::common::{self, limits, listener, loopback, pair, soon, LONG};
-
-fn port(address: &Multiaddr) -> u16 {
-    address
-        .iter()
-        .find_map(|part| match part {
-            libp2p::multiaddr::Protocol::Tcp(port) => Some(port),
-            _ => None,
-        })
-        .expect("has a port")
-}
+use crate::common::{self, limits, listener, loopback, pair, port, soon, LONG};
 
 #[tokio::test]
 async fn frames_of_every_size_arrive_in_order() {
