@@ -3,10 +3,10 @@
 #[cfg(test)]
 mod tests;
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, watch, Notify},
     task::JoinHandle,
 };
 use tracing::{info, warn, Instrument, Span};
@@ -142,7 +142,11 @@ pub(crate) async fn serve<L: Ledger>(
     let mut known_paid = 0;
     while let Some(command) = commands.recv().await {
         match command {
+            // A watch that goes on is not begun anew: however often that is asked for, it sees
+            // every head.
+            ChainCommand::Watch { open: true, .. } if watching.looks_again() => (),
             ChainCommand::Watch { context, open } => {
+                let again = Arc::new(Notify::new());
                 let watch = watch_channel(
                     ledger.clone(),
                     heads.clone(),
@@ -150,8 +154,10 @@ pub(crate) async fn serve<L: Ledger>(
                     context.channel,
                     open,
                     events.clone(),
+                    again.clone(),
                 );
-                watching = Watching(Some(tokio::spawn(watch.instrument(Span::current()))));
+                let task = tokio::spawn(watch.instrument(Span::current()));
+                watching = Watching(Some((task, again)));
             }
             ChainCommand::Claim(context, voucher) => {
                 let amount = voucher.payload.cumulative;
@@ -177,12 +183,23 @@ pub(crate) async fn serve<L: Ledger>(
     drop(watching);
 }
 
-/// The task that watches; dropped, it ends.
-struct Watching(Option<JoinHandle<()>>);
+/// The task that watches, and what has it report anew; dropped, it ends.
+struct Watching(Option<(JoinHandle<()>, Arc<Notify>)>);
+
+impl Watching {
+    /// Has a watch that goes on report the channel as it stands; whether there is one.
+    fn looks_again(&self) -> bool {
+        let Some((_, again)) = self.0.as_ref().filter(|(task, _)| !task.is_finished()) else {
+            return false;
+        };
+        again.notify_one();
+        true
+    }
+}
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(task) = &self.0 {
+        if let Some((task, _)) = &self.0 {
             task.abort();
         }
     }
@@ -239,7 +256,11 @@ async fn settle<L: Ledger>(
     let fee = ledger.close_fee(context.channel, gain.as_ref()).await?;
     if fee.saturating_sub(brings) > policy.settle_loss {
         warn!(fee, brings, "closing the channel would cost too much; the publisher may do it");
-        return Ok(ProviderEvent::Settled { paid: record.paid });
+        // A fee may fall again while there is something to get.
+        return Ok(match brings {
+            0 => ProviderEvent::Settled { paid: record.paid },
+            _ => ProviderEvent::SettleFailed,
+        });
     }
     // Should the answer get lost and the channel be gone next time, then by this transaction.
     *known_paid = promised;
@@ -263,6 +284,7 @@ async fn watch_channel<L: Ledger>(
     id: ChannelId,
     open: bool,
     events: mpsc::Sender<ProviderEvent>,
+    again: Arc<Notify>,
 ) {
     let mut reported = None;
     if !open {
@@ -309,8 +331,12 @@ async fn watch_channel<L: Ledger>(
             }
             Err(error) => warn!(%error, "the channel could not be read"),
         }
-        if heads.best.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = heads.best.changed() => match changed {
+                Ok(()) => (),
+                Err(_) => return,
+            },
+            () = again.notified() => reported = None,
         }
     }
 }

@@ -25,8 +25,6 @@ const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers/1");
 
 /// Key of the next lease's number.
 const NEXT_LEASE: &str = "next-lease";
-/// Key of the nonce that the next channel has at least.
-const NEXT_NONCE: &str = "next-nonce";
 
 /// Key of the last run.
 const LAST_RUN: &str = "last";
@@ -177,25 +175,6 @@ impl Store {
             Ok(number)
         });
         Ok(next?)
-    }
-
-    /// The nonce that the next channel of this account has at least.
-    pub(crate) fn least_nonce(&self) -> Result<u64> {
-        let least = self
-            .database
-            .read(|read| Ok(read.open_table(NUMBERS)?.get(NEXT_NONCE)?.map_or(0, |n| n.value())));
-        Ok(least?)
-    }
-
-    /// Remembers that a nonce is used.
-    pub(crate) fn used_nonce(&self, nonce: u64) -> Result<()> {
-        let noted = self.database.write(|write| {
-            let mut numbers = write.open_table(NUMBERS)?;
-            let least = numbers.get(NEXT_NONCE)?.map_or(0, |n| n.value());
-            numbers.insert(NEXT_NONCE, least.max(nonce.saturating_add(1)))?;
-            Ok(())
-        });
-        Ok(noted?)
     }
 
     /// Remembers the run durably.
@@ -401,13 +380,10 @@ pub(crate) mod tests {
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(store.next_lease().unwrap(), 1);
         store.put(&lease(1, false)).unwrap();
-        store.used_nonce(7).unwrap();
-        store.used_nonce(3).unwrap();
         drop(store);
         let store = Store::open(dir.path()).unwrap();
         assert_eq!(store.lease(1).unwrap(), Some(lease(1, false)));
         assert_eq!(store.next_lease().unwrap(), 2);
-        assert_eq!(store.least_nonce().unwrap(), 8);
         let mode = fs::metadata(path(dir.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }

@@ -137,7 +137,10 @@ impl Chain {
                     nonce: opened.nonce,
                     channel: opened.channel,
                 }),
-                None => Err(self.refused("Channels.open".into(), Some(key), error)),
+                None => Err(match error {
+                    Some(error) => self.refused("Channels.open".into(), Some(key), error),
+                    None => ChainError::Decode("what became of a call in a batch"),
+                }),
             }
         });
         Ok(answers.collect())
@@ -376,26 +379,27 @@ impl Chain {
     ) -> ChainError {
         match error {
             TransactionEventsError::ExtrinsicFailed(dispatch) => {
-                self.refused(call.title(), key, Some(dispatch))
+                self.refused(call.title(), key, dispatch)
             }
-            other => ChainError::Rejected { call: call.title(), reason: other.to_string() },
+            // It is in a block, and may have done what it says.
+            other => ChainError::Rpc {
+                request: "what became of a transaction",
+                reason: other.to_string(),
+            },
         }
     }
 
     /// The runtime's refusal of a call, alone or in a batch.
-    fn refused(
-        &self,
-        call: String,
-        key: Option<&AccountKey>,
-        error: Option<DispatchError>,
-    ) -> ChainError {
-        match (error, key) {
-            (Some(DispatchError::Token(TokenError::FundsUnavailable)), Some(key)) => {
-                ChainError::NoCoin { account: self.address(&key.account()), call }
-            }
+    fn refused(&self, call: String, key: Option<&AccountKey>, error: DispatchError) -> ChainError {
+        let no_coin = match &error {
+            DispatchError::Token(TokenError::FundsUnavailable) => true,
+            DispatchError::Module(module) => module.details_string() == "Deposits::NotEnoughFree",
+            _ => false,
+        };
+        match key.filter(|_| no_coin) {
+            Some(key) => ChainError::NoCoin { account: self.address(&key.account()), call },
             // Its own text has the name of the error and its pallet.
-            (Some(error), _) => ChainError::Rejected { call, reason: error.to_string() },
-            (None, _) => ChainError::Rejected { call, reason: "it left no event".into() },
+            None => ChainError::Rejected { call, reason: error.to_string() },
         }
     }
 

@@ -195,7 +195,14 @@ async fn a_channel_that_is_watched_anew_is_told_as_it_stands() {
     let mut scene = scene(Some(0));
     scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: true }).await.unwrap();
     let lasts_ms = (500 - 5) * 2_000;
-    assert_eq!(scene.event().await, ProviderEvent::ChannelChanged { record: record(), lasts_ms });
+    let told = || ProviderEvent::ChannelChanged { record: record(), lasts_ms };
+    assert_eq!(scene.event().await, told());
+    // However often that is asked for, what it sees meanwhile is told.
+    scene.fake.0.lock().unwrap().record.as_mut().unwrap().closing_at = Some(400);
+    for _ in 0..3 {
+        scene.commands.send(ChainCommand::Watch { context: CONTEXT, open: true }).await.unwrap();
+    }
+    assert_eq!(scene.event().await, ProviderEvent::ChannelClosing);
 }
 
 #[tokio::test]
@@ -280,6 +287,8 @@ async fn a_channel_that_costs_too_much_to_close_is_left_to_its_publisher() {
     scene.fake.0.lock().unwrap().fee = 150;
     // A loss of 51, where 50 are borne.
     scene.commands.send(ChainCommand::Settle(CONTEXT, Some(voucher(199)))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::SettleFailed, "the fee may fall");
+    scene.commands.send(ChainCommand::Settle(CONTEXT, None)).await.unwrap();
     assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
     assert!(scene.closed_with().is_empty());
     scene.settle(Some(voucher(200)), Ok(Some(200))).await;

@@ -54,12 +54,12 @@ impl NodeChain {
         NodeChain { chain, key, opener: Some(opener) }
     }
 
-    /// Looks for the channel of a contract whose nonce is not known; the nonce is at least
-    /// `least`.
-    pub(crate) async fn find(&self, terms: &Terms, least: u64) -> Result<Option<u64>> {
+    /// Looks for the channel of a contract whose nonce is not known. No two contracts are alike,
+    /// since each has a session key of its own, so no other channel is taken for it.
+    pub(crate) async fn find(&self, terms: &Terms) -> Result<Option<u64>> {
         let at = self.chain.best().await?.hash;
         let next = self.chain.next_channel_nonce(&terms.publisher, at).await?;
-        let nonces: Vec<u64> = (least.max(next.saturating_sub(NONCES))..next).collect();
+        let nonces: Vec<u64> = (next.saturating_sub(NONCES)..next).collect();
         let ids: Vec<ChannelId> = nonces.iter().map(|n| terms.channel(*n).channel).collect();
         let open = self.chain.open_channels(&ids, at).await?;
         let of_contract = |(nonce, id)| open.contains(id).then_some(nonce);
@@ -114,7 +114,10 @@ impl NodeChain {
                 }
                 Ok::<_, ChainError>(())
             };
-            timeout(PENDING, idle).await.context("transactions stay in the node's pool")??;
+            // After that time none of an earlier try can get into a block any more.
+            if let Ok(idle) = timeout(PENDING, idle).await {
+                idle?;
+            }
         }
         let best = self.chain.best().await?;
         let record = self.record(channel, best).await?.context("the channel is gone")?;

@@ -116,6 +116,8 @@ pub(crate) struct Lease<W, C, S: Shell> {
     /// Whether it was told that it waits.
     told_waiting: bool,
     pub(super) seat: Option<usize>,
+    /// The seat was given back: by now it may be another lease's.
+    released: bool,
     pub(super) stored: Option<StoredLease>,
     pub(super) journal: Journal,
     /// The transaction that opens the channel is out and nothing is known of it.
@@ -140,6 +142,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             parked: None,
             told_waiting: false,
             seat: None,
+            released: false,
             stored: None,
             journal: Journal::default(),
             open_unknown: false,
@@ -264,9 +267,6 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             Input::Identity { mined } => Some(PublisherEvent::IdentityChecked { mined }),
             Input::Unwelcome => Some(PublisherEvent::Stop(CloseReason::RequirementsNotMet)),
             Input::Open(Ok(opened)) => {
-                if let Err(error) = self.parts.store.used_nonce(opened.nonce) {
-                    tracing::warn!(%error, "cannot store the channel's nonce");
-                }
                 self.lines.status.send_modify(|status| {
                     status.opened = true;
                     status.transactions += 1;
@@ -413,8 +413,15 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             status.follow(machine);
             status.port = status.port.filter(|_| !over);
         });
-        if let Some(seat) = self.seat.filter(|_| machine.close_reason().is_some()) {
+        if machine.close_reason().is_some() {
+            self.release_seat();
+        }
+    }
+
+    fn release_seat(&mut self) {
+        if let (Some(seat), false) = (self.seat, self.released) {
             self.parts.seats.release(seat);
+            self.released = true;
         }
     }
 
@@ -423,9 +430,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         self.parts.shell.stop();
         self.tasks.shutdown().await;
         self.publish();
-        if let Some(seat) = self.seat {
-            self.parts.seats.release(seat);
-        }
+        self.release_seat();
         let reason = self.finished.unwrap_or(CloseReason::Finished);
         let (opened, settled) = {
             let status = self.lines.status.borrow();

@@ -100,7 +100,7 @@ impl Recovery {
             });
         }
         let node = NodeChain::new(self.chain.clone(), self.key.clone());
-        if let Some(nonce) = node.find(&lease.terms, self.store.least_nonce()?).await? {
+        if let Some(nonce) = node.find(&lease.terms).await? {
             return Ok(Found::Open(lease.terms.channel(nonce).channel, Some(nonce)));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());

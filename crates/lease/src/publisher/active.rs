@@ -278,7 +278,7 @@ fn amendment_answered(
         }
         Frame::NotAmended { number, objection } => ledger
             .amending
-            .objected(*number, now)
+            .objected(*number, *objection, now)
             .map(|news| news.then_some(Action::NotAmended(*objection)).into_iter().collect()),
         Frame::Amended { number } => {
             ledger.amending.counted(*number).map(|holds| amended(&ledger, holds))

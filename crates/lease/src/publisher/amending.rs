@@ -13,7 +13,7 @@
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
-    amendment::{Amendment, Scope},
+    amendment::{Amendment, Objection, Scope},
     amount::{Balance, TOTAL_SUPPLY},
     contract::{Quote, Terms},
     signed::{account_key, Unverified},
@@ -66,6 +66,8 @@ pub(super) struct Amending {
     pub(super) scope: Scope,
     /// Lease time that the user has asked for by now, seconds.
     wanted_secs: u32,
+    /// The provider lets the lease be no longer.
+    longest: bool,
     proposal: Option<Proposal>,
     /// Highest number that was proposed.
     number: u16,
@@ -80,6 +82,7 @@ impl Amending {
             contract: terms.hash(),
             scope,
             wanted_secs: scope.lease_secs,
+            longest: false,
             proposal: None,
             number: 0,
             failures: 0,
@@ -90,6 +93,7 @@ impl Amending {
     /// The user wants the lease to last for so much longer.
     pub(super) fn extend(&mut self, secs: u32) {
         self.wanted_secs = self.wanted_secs.max(self.scope.lease_secs).saturating_add(secs);
+        self.longest = false;
         (self.failures, self.not_before) = (0, 0);
     }
 
@@ -119,11 +123,23 @@ impl Amending {
     }
 
     /// The provider does not grant an amendment: whether that is news.
-    pub(super) fn objected(&mut self, number: u16, now: Millis) -> Result<bool, Refused> {
+    pub(super) fn objected(
+        &mut self,
+        number: u16,
+        objection: Objection,
+        now: Millis,
+    ) -> Result<bool, Refused> {
         let Some(proposal) = self.proposal(number)? else { return Ok(false) };
         let is_open = matches!(proposal.stage, Stage::Proposed { .. });
-        if is_open {
-            self.drop_proposal(now);
+        match objection {
+            _ if !is_open => (),
+            // The deposit may still be topped up for the time that is agreed on.
+            Objection::TooLong => {
+                self.proposal = None;
+                self.wanted_secs = self.scope.lease_secs;
+                self.longest = true;
+            }
+            Objection::NothingMore | Objection::Leaving => self.drop_proposal(now),
         }
         Ok(is_open)
     }
@@ -231,6 +247,7 @@ impl Ledger {
             quote: &self.terms.quote,
             scope: amending.scope,
             wanted_secs: amending.wanted_secs,
+            longest: amending.longest,
             signed: self.signed,
             elapsed_ms: now.saturating_sub(started),
         };
@@ -266,6 +283,7 @@ struct Needs<'a> {
     quote: &'a Quote,
     scope: Scope,
     wanted_secs: u32,
+    longest: bool,
     signed: Balance,
     /// Since the machine was ready.
     elapsed_ms: Millis,
@@ -286,7 +304,7 @@ impl Needs<'_> {
         let is_near = left_ms <= ahead_ms.min(ms(scope.lease_secs) / 4);
         let lease_secs = if self.wanted_secs > scope.lease_secs {
             self.wanted_secs
-        } else if is_near && policy.extend_to_secs > scope.lease_secs {
+        } else if is_near && !self.longest && policy.extend_to_secs > scope.lease_secs {
             scope.lease_secs.saturating_add(quote.lease_secs).min(policy.extend_to_secs)
         } else {
             scope.lease_secs
