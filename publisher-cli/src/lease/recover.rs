@@ -1,7 +1,5 @@
 //! Leases that an earlier run left open: their channels are closed and the deposits return.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use anyhow::{bail, Context, Result};
 use codec::DecodeAll;
 use tokio::sync::mpsc;
@@ -103,8 +101,7 @@ impl Recovery {
         if let Some(nonce) = node.find(&lease.terms).await? {
             return Ok(Found::Open(lease.terms.channel(nonce).channel, Some(nonce)));
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        Ok(if now.saturating_sub(lease.since) < OPEN_SECS {
+        Ok(if zennet_time::unix_secs().saturating_sub(lease.since) < OPEN_SECS {
             Found::Unclear
         } else {
             Found::Over(reason.unwrap_or(CloseReason::ChannelNotOpened))

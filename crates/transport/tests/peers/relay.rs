@@ -351,38 +351,3 @@ async fn a_relay_keeps_its_peer_id_in_a_file_of_its_own() {
     assert!(matches!(relay_secret(&path), Err(SecretError::ReadableByOthers { .. })));
     std::fs::remove_dir_all(&folder).expect("removes");
 }
-
-/// Bytes a second over a direct and over a relayed connection; printed, not judged.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement: run it alone"]
-async fn throughput() {
-    let (relay, _work) = relay(&RelayLimits::default()).await;
-    let provider = Endpoint::dialer(limits()).expect("starts");
-    let (direct, direct_address) = listener(limits()).await;
-    let (behind, relayed_address) = behind(&relay, limits()).await;
-    for (name, publisher, address) in
-        [("direct", &direct, &direct_address), ("relayed", &behind, &relayed_address)]
-    {
-        let (at_provider, at_publisher) = meet(&provider, publisher, address).await;
-        let connection = at_provider.connection.clone();
-        let source = tokio::spawn(async move {
-            let stream = connection.accept_ssh().await.expect("comes");
-            let mut stream = stream.ready().await.expect("ready");
-            let chunk = vec![1; 64 * 1024];
-            for _ in 0..16 * 256 {
-                stream.write_all(&chunk).await.expect("writes");
-            }
-            stream.shutdown().await.expect("ends");
-        });
-        let mut stream = soon(at_publisher.connection.open_ssh(LONG)).await.expect("opens");
-        let began = Instant::now();
-        let mut got = 0;
-        let mut buffer = vec![0; 64 * 1024];
-        while let n @ 1.. = stream.read(&mut buffer).await.expect("reads") {
-            got += n;
-        }
-        let secs = began.elapsed().as_secs_f64();
-        println!("{name}: {:.0} MiB/s", got as f64 / 1048576.0 / secs);
-        source.await.expect("no panic");
-    }
-}
