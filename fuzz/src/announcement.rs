@@ -55,6 +55,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
             disk_mib: Some(1024),
             disk_mib_per_sec: Some(100),
             bandwidth_kbit_per_sec: Some(10_000),
+            volume_mib: Some(64),
         },
         lease: LeaseRange { min_secs: 1, max_secs: u32::MAX },
         interval_ms: -500,

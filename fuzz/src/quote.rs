@@ -48,6 +48,7 @@ pub fn run(mut data: &[u8]) {
         assert!(opening.resources.cpu_millis <= available.cpu_millis);
         assert!(opening.resources.memory_mib <= available.memory_mib);
         assert!(opening.resources.disk_mib <= available.disk_mib);
+        assert!(opening.resources.volume_mib <= available.volume_mib);
         assert!(opening.lease_secs <= max_lease_secs.min(body.lease.max_secs));
         let tick = price_of_full_use(&opening.rates, &opening.resources, opening.tick_ms.into());
         assert!(tick.is_ok_and(|tick| tick <= opening.max_exposure));

@@ -97,6 +97,7 @@ pub fn capabilities() -> Capabilities {
         disk_mib: 4096,
         bandwidth_kbit_per_sec: None,
         benchmarks: Default::default(),
+        wall: zennet_primitives::contract::Wall::Namespaces,
     }
 }
 
@@ -105,9 +106,12 @@ pub fn listing() -> Listing {
     Listing {
         rates: rates(),
         grace_ms: 2000,
-        available: Resources { cpu_millis: 2000, memory_mib: 4096, disk_mib: 4096 },
-        default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 1024 },
+        available: Resources { cpu_millis: 2000, memory_mib: 4096, disk_mib: 4096, volume_mib: 0 },
+        default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 1024, volume_mib: 0 },
         max_lease_secs: 3600,
+        notice_secs: 0,
+        max_keep_secs: 0,
+        keep_unpaid_secs: 0,
         image: b"os".to_vec().try_into().expect("it is short"),
         image_digest: [7; 32],
         host_key: [8; 32],
@@ -167,6 +171,8 @@ fn new_terms() -> Terms {
         deposit: 1 << 40,
         challenge_blocks: 20,
         app: None,
+        volume: None,
+        read_only: false,
     }
 }
 

@@ -5,15 +5,15 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use serde::Serialize;
 use thiserror::Error;
 use tokio::{
-    signal::unix::{signal, SignalKind},
     sync::watch,
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout, Instant},
 };
 use tracing::{error, info, info_span, warn, Instrument};
 use zennet_chain_client::{AccountKey, Chain, ChainError, Head, HeadStream, KeyError};
 use zennet_pricing::RateError;
 use zennet_primitives::{AccountId, Hash};
+use zennet_time::unix_secs;
 use zennet_transport::{Endpoint, Limits};
 
 use crate::{
@@ -23,12 +23,14 @@ use crate::{
     config::{Config, ConfigError},
     containers::{Engine, EngineError},
     driver::Shared,
+    ending::{endings, listen_to_signals, Ending, Endings},
     filter::Policy,
     ledger::{Account, Heads, WatchPolicy},
     machine::{self, container_name},
-    meet::{settle_old, short_name, Grounds, Old},
+    meet::{settle_old, Grounds, Old},
     status::{self, Board},
     store::{Store, StoreError},
+    volumes::Volumes,
 };
 
 /// How long the daemon waits for its leases when it ends. What is not settled by then is settled
@@ -40,6 +42,8 @@ const SETTLE_ONLY: Duration = Duration::from_secs(60);
 const STORE_PATIENCE: Duration = Duration::from_secs(3);
 /// How long the engine is waited for while machines of an earlier run may be left on it.
 const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
+/// How often volumes are looked through.
+const JANITOR: Duration = Duration::from_secs(30);
 /// Folder of the machines' own folders, in the data folder.
 const MACHINES: &str = "machines";
 /// Pause before the chain is followed again, or the engine asked again.
@@ -81,7 +85,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let rates = config.rates.rates()?;
     let key = AccountKey::load(&config.key_file)?;
     let store = open_store(&config.data_dir).await?;
-    let stop = stop_on_signal().map_err(RunError::Signals)?;
+    let (teller, endings) = endings();
+    listen_to_signals(teller.clone()).map_err(RunError::Signals)?;
     let chain = Chain::connect(&config.node_url, genesis).await?;
     let account = key.account();
     let address = chain.address(&account);
@@ -93,6 +98,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         board: Board::default(),
         key: key.clone(),
         clock: zennet_time::Clock::start(),
+        volumes: Volumes::open(&store, &config.volumes)?,
     };
     let capacity = Capacity::new(&config.capacity);
     let source = status::Source {
@@ -103,6 +109,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         capacity: capacity.clone(),
         board: shared.board.clone(),
         store: store.clone(),
+        volumes: shared.volumes.clone(),
+        teller,
     };
     let _socket = status::listen(&config.data_dir, source).map_err(RunError::Socket)?;
     let watch = WatchPolicy {
@@ -116,10 +124,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let kept: HashSet<String> = old
         .iter()
         .filter(|old| old.lease.provider.leaves_machine())
-        .map(|old| short_name(&account, &old.name))
+        .map(|old| old.name.short(&account))
         .collect();
 
-    let engine = match engine(&config, &account, &kept, stop.clone()).await {
+    let engine = match engine(&config, &account, &kept, endings.clone()).await {
         Ok(engine) => Arc::new(engine),
         Err(error) => {
             if !old.is_empty() {
@@ -128,7 +136,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
                 for old in old {
                     let span = info_span!("lease", announcement = short(&old.name.announcement));
                     let (shared, ledger, heads) = (shared.clone(), ledger.clone(), heads.clone());
-                    let settled = settle_old(old, shared, ledger, heads, watch, stop.clone());
+                    let settled = settle_old(old, shared, ledger, heads, watch, endings.clone());
                     settling.spawn(settled.instrument(span));
                 }
                 let _ = timeout(SETTLE_ONLY, join_all(&mut settling)).await;
@@ -138,8 +146,13 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     };
     let folders = config.data_dir.join(MACHINES);
     machine::clear_folders(&folders, &kept);
-    let capabilities = bench::capabilities(&config, &store).await;
+    let volumes = shared.volumes.clone();
+    volumes.release_all_but(&kept, unix_secs()).await?;
+    engine.clear_volumes(&volumes.paths()).await;
+    let _janitor = Janitor(tokio::spawn(remove_expired(volumes.clone(), engine.clone())));
+    let capabilities = bench::capabilities(&config, &store, engine.wall()).await;
     let policy = Policy::new(&config, account.clone(), rates, capabilities, Chain::parse_address)?;
+    let policy = if engine.has_volumes() { policy.with_volumes(volumes) } else { policy };
     let limits =
         Limits { allow_private: config.filter.allow_private_endpoints, ..Default::default() };
     let endpoint = Endpoint::dialer(limits).map_err(|e| RunError::Endpoint(e.to_string()))?;
@@ -153,22 +166,59 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         endpoint,
         folders: folders.clone(),
         watch,
-        stop: stop.clone(),
+        endings: endings.clone(),
     });
     let mut answers = Answers::new(grounds, capacity)?;
     for old in old {
         answers.resume(old);
     }
-    let served = answers.serve(stop).await;
-
-    info!("ending: leases are settled and machines removed");
-    if timeout(FAREWELL, answers.end()).await.is_err() {
-        warn!("some leases are not settled yet; the next start settles them");
+    let served = answers.serve(endings.clone()).await;
+    farewell(&mut answers, endings.clone()).await;
+    if endings.get() == Ending::Away {
+        return Ok(served?);
     }
     if let Err(error) = leave_nothing(&engine, &folders).await {
         error!(%error, "containers may be left behind; the next start removes them");
     }
     Ok(served?)
+}
+
+/// Waits for the end of all leases. After a notice they run on for as long as was promised.
+async fn farewell(answers: &mut Answers, mut endings: Endings) {
+    if endings.get() == Ending::Leave {
+        info!("leaving: leases end after their notice; no announcement is answered any more");
+        tokio::select! {
+            () = answers.end() => return,
+            _ = endings.beyond(Ending::Leave) => (),
+        }
+    }
+    info!("ending: leases are settled, or left to the next start");
+    if timeout(FAREWELL, answers.end()).await.is_err() {
+        warn!("some leases are not settled yet; the next start settles them");
+    }
+}
+
+/// Ends with what it is for.
+struct Janitor(JoinHandle<()>);
+
+impl Drop for Janitor {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Deletes volumes whose time is over.
+async fn remove_expired(volumes: Volumes, engine: Arc<Engine>) {
+    loop {
+        for path in volumes.expired(unix_secs()) {
+            // The row goes first: files without one are deleted by the next start.
+            if volumes.forget(&path, unix_secs()).await {
+                engine.delete_volume(&path).await;
+                info!(volume = path, "volume deleted: its time was over");
+            }
+        }
+        sleep(JANITOR).await;
+    }
 }
 
 /// What was left on this host and has been removed.
@@ -226,7 +276,7 @@ async fn engine(
     config: &Config,
     account: &AccountId,
     kept: &HashSet<String>,
-    mut stop: watch::Receiver<bool>,
+    mut endings: Endings,
 ) -> Result<Engine, EngineError> {
     let owner = owner(account);
     let deadline = Instant::now() + ENGINE_PATIENCE;
@@ -237,7 +287,7 @@ async fn engine(
             }
             connected => break connected?,
         }
-        let stopped = timeout(PAUSE, stop.wait_for(|stop| *stop)).await.is_ok();
+        let stopped = timeout(PAUSE, endings.begun()).await.is_ok();
         if stopped {
             break Engine::connect(&config.docker, &config.isolation, owner).await?;
         }
@@ -255,30 +305,6 @@ pub(crate) fn parse_hash(text: &str) -> Result<Hash, RunError> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     hex::decode_to_slice(digits, &mut hash.0).map_err(|_| RunError::Genesis(text.into()))?;
     Ok(hash)
-}
-
-/// The first signal asks the daemon to end; a second Ctrl-C ends it at once. A second SIGTERM does
-/// not: supervisors repeat theirs, and leases would stay unsettled.
-fn stop_on_signal() -> std::io::Result<watch::Receiver<bool>> {
-    let mut interrupts = signal(SignalKind::interrupt())?;
-    let mut terminations = signal(SignalKind::terminate())?;
-    let (stop, stopped) = watch::channel(false);
-    tokio::spawn(async move {
-        loop {
-            let interrupted = tokio::select! {
-                _ = interrupts.recv() => true,
-                _ = terminations.recv() => false,
-            };
-            let again = stop.send_replace(true);
-            if again && interrupted {
-                std::process::exit(130);
-            }
-            if !again {
-                info!("asked to end; Ctrl-C once more ends at once");
-            }
-        }
-    });
-    Ok(stopped)
 }
 
 /// Follows both heads for as long as anyone looks.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{sync::watch, task::JoinSet, time::Instant};
+use tokio::{task::JoinSet, time::Instant};
 use tracing::{debug, error, info, info_span, warn, Instrument};
 use zennet_chain_client::{ChainError, Head};
 use zennet_primitives::{announcement::AnnouncementId, pow::Role, record::AnnouncementRecord};
@@ -13,6 +13,7 @@ use zennet_primitives::{announcement::AnnouncementId, pow::Role, record::Announc
 use crate::{
     capacity::{Capacity, Reservation},
     driver::{Ended, Kept},
+    ending::Endings,
     filter::Refusal,
     history::screen::Screen,
     meet::{Answer, Grounds, MeetError, Old},
@@ -87,14 +88,11 @@ impl Answers {
     }
 
     /// Follows the chain and answers until it is told to end.
-    pub(crate) async fn serve(
-        &mut self,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<(), ChainError> {
+    pub(crate) async fn serve(&mut self, mut endings: Endings) -> Result<(), ChainError> {
         let grounds = self.grounds.clone();
         tokio::select! {
             mined = mining::ensure_identity(&grounds.chain, &grounds.policy.account) => mined?,
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = endings.begun() => return Ok(()),
         }
         let balance = grounds.balance().await?;
         if let Err(refusal) = grounds.policy.check_coin(balance, self.meetings.len()) {
@@ -105,7 +103,7 @@ impl Answers {
         best.mark_changed();
         loop {
             tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => return Ok(()),
+                () = endings.begun() => return Ok(()),
                 Some(ended) = self.meetings.join_next() => self.note(ended),
                 changed = best.changed() => {
                     if changed.is_err() {

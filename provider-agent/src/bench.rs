@@ -11,7 +11,7 @@ use std::{
 use codec::{Decode, Encode};
 use sp_crypto_hashing::blake2_256;
 use tracing::{info, warn};
-use zennet_primitives::contract::{Benchmark, BenchmarkResult, Capabilities};
+use zennet_primitives::contract::{Benchmark, BenchmarkResult, Capabilities, Wall};
 
 use zennet_time::unix_secs;
 
@@ -28,7 +28,7 @@ const PIECE: usize = 4 << 20;
 const DISK_MOST: usize = 256 << 20;
 
 /// What this host can do, measured anew when the last time was more than a day ago.
-pub(crate) async fn capabilities(config: &Config, store: &Store) -> Capabilities {
+pub(crate) async fn capabilities(config: &Config, store: &Store, wall: Wall) -> Capabilities {
     let benchmarks = match recent(store) {
         Some(results) => results,
         None => measure(config, store).await,
@@ -41,6 +41,7 @@ pub(crate) async fn capabilities(config: &Config, store: &Store) -> Capabilities
         disk_mib: config.capacity.disk_mib,
         bandwidth_kbit_per_sec: config.capacity.bandwidth_kbit_per_sec,
         benchmarks: benchmarks.try_into().unwrap_or_default(),
+        wall,
     }
 }
 

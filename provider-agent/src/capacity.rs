@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn part(cpu_millis: u32, memory_mib: u32) -> Resources {
-        Resources { cpu_millis, memory_mib, disk_mib: 0 }
+        Resources { cpu_millis, memory_mib, disk_mib: 0, volume_mib: 0 }
     }
 
     #[test]

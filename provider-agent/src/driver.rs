@@ -42,10 +42,12 @@ use zennet_primitives::{
 use zennet_time::{unix_ms, unix_secs, Clock};
 
 use crate::{
+    ending::{Ending, Endings},
     history::journal::Journal,
     lease_name::LeaseName,
     status::{Board, LeaseStatus},
     store::{PastLease, Store},
+    volumes::Volumes,
 };
 
 /// Shortest time between two timer events, so that a deadline in the past cannot spin.
@@ -58,10 +60,14 @@ pub(crate) enum MachineCommand {
     Prepare(Terms),
     Start,
     Resume(Terms),
-    Read { tick: u32 },
+    Read {
+        tick: u32,
+    },
     Freeze,
     Thaw,
     Stop,
+    /// Freeze it for the daemon's next start, and let go of it.
+    Leave,
 }
 
 /// What the driver asks of a lease's chain task.
@@ -138,8 +144,8 @@ pub(crate) struct Inputs {
     pub(crate) events: mpsc::Receiver<ProviderEvent>,
     /// New connections, once the last one broke.
     pub(crate) links: mpsc::Receiver<NewLink>,
-    /// Set when the daemon is to end.
-    pub(crate) stop: watch::Receiver<bool>,
+    /// How the daemon ends.
+    pub(crate) endings: Endings,
 }
 
 /// What all drivers share.
@@ -149,6 +155,7 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) key: AccountKey,
     pub(crate) clock: Clock,
+    pub(crate) volumes: Volumes,
 }
 
 /// How a meeting or a lease ended.
@@ -206,7 +213,7 @@ impl Driver {
     /// Drives the lease from its first event to its end.
     pub(crate) async fn run(mut self, first: ProviderEvent, mut inputs: Inputs) -> Ended {
         let mut finished = self.on(first).await;
-        let mut stopped = false;
+        let mut ending = Ending::None;
         let mut wire_open = true;
         let mut timer_not_before = Instant::now();
         loop {
@@ -218,9 +225,18 @@ impl Driver {
             // In this order, so that no flood of frames holds up a stop, a timer or a report.
             finished = tokio::select! {
                 biased;
-                () = stop_asked(&mut inputs.stop), if !stopped => {
-                    stopped = true;
-                    self.on(ProviderEvent::Stop(CloseReason::ProviderLeaves)).await
+                said = inputs.endings.beyond(ending), if ending < Ending::Stop => {
+                    ending = said;
+                    match said {
+                        Ending::None => None,
+                        Ending::Leave => self.on(ProviderEvent::Leave).await,
+                        Ending::Away if self.goes_on_later() => return self.leave(),
+                        // What has not begun to serve is not worth a wait for the next start, and
+                        // what ends already is ended.
+                        Ending::Away | Ending::Stop => {
+                            self.on(ProviderEvent::Stop(CloseReason::ProviderLeaves)).await
+                        }
+                    }
                 }
                 () = sleep_until(wake), if deadline.is_some() => {
                     timer_not_before = Instant::now() + TIMER_PAUSE;
@@ -247,6 +263,19 @@ impl Driver {
             };
             self.redial();
         }
+    }
+
+    /// Whether the daemon's next start can go on with the lease.
+    fn goes_on_later(&self) -> bool {
+        self.provider.leaves_machine() && !self.store_failed
+    }
+
+    /// Lets go of a lease that the daemon's next start goes on with: all of it is stored.
+    fn leave(self) -> Ended {
+        info!(paid = self.provider.paid(), "machine left for the next start");
+        let _ = self.machine(MachineCommand::Leave);
+        self.shared.board.remove(&self.name.key);
+        Ended { reason: CloseReason::ConnectionLost, contracted: true }
     }
 
     /// One event and all that follows from it at once.
@@ -433,6 +462,13 @@ impl Driver {
         if self.stored.is_none() {
             return ended;
         }
+        if let Some(terms) = provider.terms() {
+            let (lease, kept_secs) = (self.name.short(&terms.provider), provider.kept_secs());
+            let volumes = &self.shared.volumes;
+            if let Err(error) = volumes.release(terms, &lease, kept_secs, unix_secs()).await {
+                error!(%error, "the volume was not given back; the next start does it");
+            }
+        }
         let past = PastLease {
             announcement: format!("{:?}", self.name.announcement),
             publisher: self.publisher.to_string(),
@@ -464,9 +500,4 @@ enum Outcome {
     Done,
     Follows(ProviderEvent),
     Finished(CloseReason),
-}
-
-async fn stop_asked(stop: &mut watch::Receiver<bool>) {
-    // A daemon without its sender is ending as well.
-    let _ = stop.wait_for(|stop| *stop).await;
 }

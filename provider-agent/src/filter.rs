@@ -17,13 +17,16 @@ use zennet_primitives::{
 };
 use zennet_transport::{is_relayed, parse_endpoint, EndpointError, Multiaddr};
 
-use crate::config::{Config, Filter, Lease};
+use crate::{
+    config::{self, Config, Filter, Lease},
+    volumes::Volumes,
+};
 
 /// The smallest machine.
-const LEAST: Resources = Resources { cpu_millis: 10, memory_mib: 16, disk_mib: 0 };
+const LEAST: Resources = Resources { cpu_millis: 10, memory_mib: 16, disk_mib: 0, volume_mib: 0 };
 
 /// What this provider accepts and asks for.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Policy {
     pub(crate) account: AccountId,
     pub(crate) filter: Filter,
@@ -39,6 +42,9 @@ pub(crate) struct Policy {
     pub(crate) allow: Vec<AccountId>,
     pub(crate) deny: Vec<AccountId>,
     pub(crate) capabilities: Capabilities,
+    pub(crate) volume_terms: config::Volumes,
+    /// Volumes for machines, where they can be had.
+    pub(crate) volumes: Option<Volumes>,
 }
 
 /// An announcement that can be answered.
@@ -122,6 +128,7 @@ impl Policy {
                 cpu_millis: config.machine.cpu_millis,
                 memory_mib: config.machine.memory_mib,
                 disk_mib: config.machine.disk_mib,
+                volume_mib: 0,
             },
             lease: config.lease,
             max_per_order: config.capacity.max_per_order,
@@ -129,12 +136,15 @@ impl Policy {
                 cpu_millis: config.capacity.cpu_millis.min(u32::from(capabilities.cores) * 1000),
                 memory_mib: config.capacity.memory_mib,
                 disk_mib: config.capacity.disk_mib,
+                volume_mib: 0,
             },
             floor: floor_of(&rates, config.floor.percent),
             rates,
             allow: accounts(&config.filter.publishers_allow)?,
             deny: accounts(&config.filter.publishers_deny)?,
             capabilities,
+            volume_terms: config.volumes,
+            volumes: None,
         })
     }
 
@@ -163,12 +173,22 @@ impl Policy {
             let (min_secs, max_secs) = (body.lease.min_secs, body.lease.max_secs);
             return Err(Refusal::LeaseTime { min_secs, max_secs });
         }
-        let quote = self.quote(body)?;
+        let quote = self.quote(body, &record.publisher)?;
         let most = self.lease.max_exposure_xen.0;
         if quote.max_exposure > most {
             return Err(Refusal::TickTooDear { price: quote.max_exposure, most });
         }
         Ok(Admitted { endpoint, quote })
+    }
+
+    /// The same policy, with volumes for machines.
+    pub(crate) fn with_volumes(self, volumes: Volumes) -> Policy {
+        Policy { volumes: Some(volumes), ..self }
+    }
+
+    /// Size of the largest volume that a publisher can have.
+    fn volume_mib(&self, publisher: &AccountId) -> u32 {
+        self.volumes.as_ref().map_or(0, |volumes| volumes.available(publisher))
     }
 
     /// Whether the account's own coin pays the fees of one more lease beside those under way.
@@ -252,7 +272,7 @@ impl Policy {
         body.images.iter().find(admitted).cloned().ok_or(Refusal::Image)
     }
 
-    fn quote(&self, body: &Announcement) -> Result<Quote, Refusal> {
+    fn quote(&self, body: &Announcement, publisher: &AccountId) -> Result<Quote, Refusal> {
         let mut needs = body.clone();
         // Below these a machine cannot run the guest and one ssh session.
         needs.needs.cpu_millis = needs.needs.cpu_millis.map(|cpu| cpu.max(LEAST.cpu_millis));
@@ -260,9 +280,12 @@ impl Policy {
         let listing = Listing {
             rates: self.opening_rates(body)?,
             grace_ms: self.lease.grace_ms,
-            available: self.largest,
+            available: Resources { volume_mib: self.volume_mib(publisher), ..self.largest },
             default: self.usual,
             max_lease_secs: self.filter.max_lease_secs,
+            notice_secs: self.lease.notice_secs,
+            max_keep_secs: self.volume_terms.max_keep_secs,
+            keep_unpaid_secs: self.volume_terms.keep_unpaid_secs,
             image: self.image(body)?,
             image_digest: Default::default(),
             host_key: Default::default(),

@@ -1,6 +1,6 @@
 //! Which lease: several machines of one order may be here.
 
-use zennet_primitives::{announcement::AnnouncementId, hash_of, Hash};
+use zennet_primitives::{announcement::AnnouncementId, hash_of, AccountId, Hash};
 
 /// Leases of one announcement at most, whatever is configured.
 pub(crate) const MOST_PER_ORDER: u32 = 256;
@@ -21,6 +21,12 @@ impl LeaseName {
             slot => hash_of(&("zennet/lease/v1", announcement, slot)),
         };
         LeaseName { key, announcement }
+    }
+
+    /// How containers and folders are named, by the provider and the lease alone.
+    pub(crate) fn short(&self, provider: &AccountId) -> String {
+        let account: &[u8] = provider.as_ref();
+        format!("{}-{}", hex::encode(&self.key.0[..6]), hex::encode(&account[..4]))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The task of one machine: container, meter and ssh streams behind a queue of commands.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::HashSet,
@@ -20,7 +20,11 @@ use tokio::{
 use tracing::{debug, error, info, warn, Instrument, Span};
 use zennet_lease::ProviderEvent;
 use zennet_metering::{boottime, Banked, CgroupPaths, Meter, MeterError, PathsError, SourceError};
-use zennet_primitives::{amount::Rates, contract::Terms, usage::Usage};
+use zennet_primitives::{
+    amount::Rates,
+    contract::Terms,
+    usage::{Counter, Usage},
+};
 use zennet_transport::Connection;
 
 use crate::{
@@ -28,6 +32,7 @@ use crate::{
     driver::{Books, MachineCommand},
     hostkey::{HostKey, LeaseFolder},
     ssh::{self, Door},
+    volumes::{Place, VolumeError, Volumes},
 };
 
 /// How long the guest may take to come up.
@@ -45,6 +50,8 @@ const RESTARTS: u32 = 16;
 enum MachineError {
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     #[error("the folder of the lease cannot be made: {0}")]
     Folder(io::Error),
     #[error("the guest did not come up within {} s", GUEST_START.as_secs())]
@@ -68,6 +75,7 @@ enum MachineError {
 /// What a machine is made with.
 pub(crate) struct Workshop {
     pub(crate) engine: Arc<Engine>,
+    pub(crate) volumes: Volumes,
     /// Folder of all leases' folders.
     pub(crate) folders: PathBuf,
     /// Short name of the lease, unique on this host.
@@ -102,14 +110,17 @@ struct Machine {
     ssh: JoinSet<()>,
     watcher: JoinSet<()>,
     frozen: bool,
+    /// Whether it stays for the daemon's next start.
+    left: bool,
     /// Whether the engine has yet to be told so: it may be away.
     untold: bool,
     restarts: u32,
     /// Removed after the container.
     folder: Option<LeaseFolder>,
+    volume: Option<Place>,
 }
 
-/// Serves one lease's commands until its driver is gone, and leaves nothing behind.
+/// Serves one lease's commands until its driver is gone, and leaves nothing behind unless it is to.
 pub(crate) async fn serve(
     workshop: Workshop,
     mut commands: mpsc::Receiver<MachineCommand>,
@@ -148,7 +159,9 @@ pub(crate) async fn serve(
             }
         }
     }
-    machine.stop(&workshop).await;
+    if !machine.left {
+        machine.stop(&workshop).await;
+    }
 }
 
 fn failed(what: &'static str, outcome: Result<(), MachineError>) -> Option<ProviderEvent> {
@@ -182,6 +195,11 @@ impl Machine {
             },
             MachineCommand::Freeze => self.set_frozen(true).await,
             MachineCommand::Thaw => self.set_frozen(false).await,
+            MachineCommand::Leave => {
+                self.set_frozen(true).await;
+                self.left = true;
+                None
+            }
             MachineCommand::Stop => {
                 let usage = self.stop(workshop).await;
                 Some(ProviderEvent::MachineStopped { usage })
@@ -191,6 +209,7 @@ impl Machine {
 
     async fn prepare(&mut self, workshop: &Workshop, terms: &Terms) -> Result<(), MachineError> {
         let name = &workshop.name;
+        self.volume = workshop.volumes.take(terms, name).await?;
         let host_key = workshop.host_key.as_ref().ok_or(MachineError::NotPrepared)?;
         let folder = LeaseFolder::create(&workshop.folders, name, host_key, &terms.client_key)
             .map_err(MachineError::Folder)?;
@@ -202,6 +221,8 @@ impl Machine {
             image_digest: terms.quote.image_digest,
             resources: terms.quote.resources,
             folder: folder.path().into(),
+            volume: self.volume_folder(workshop).await?,
+            read_only: terms.read_only,
         };
         self.folder = Some(folder);
         self.rates = terms.quote.rates;
@@ -216,7 +237,7 @@ impl Machine {
         died: &mpsc::Sender<String>,
     ) -> Result<Usage, MachineError> {
         let container = self.container.clone().ok_or(MachineError::NotPrepared)?;
-        let pid = container.start().await?;
+        let pid = self.start_container(workshop, &container).await?;
         self.run(workshop, container, pid, died)?;
         let door = self.door.as_ref().ok_or(MachineError::NotPrepared)?;
         match timeout(GUEST_START, door.guest_is_up()).await {
@@ -225,7 +246,9 @@ impl Machine {
         }
         // What the start itself cost is not the tenant's.
         let baseline = self.read(workshop)?;
-        if let Some((counter, _)) = self.rates.priced().find(|(c, _)| baseline.get(*c).is_none()) {
+        // A volume is not read: both sides compute what it counts.
+        let is_uncounted = |c: Counter| c != Counter::VolumeByteSecs && baseline.get(c).is_none();
+        if let Some((counter, _)) = self.rates.priced().find(|(c, _)| is_uncounted(*c)) {
             return Err(MachineError::Uncounted(counter.name()));
         }
         info!(pid, "machine runs");
@@ -248,9 +271,10 @@ impl Machine {
         self.door = Some(Door::open(folder.path()).map_err(MachineError::Folder)?);
         self.folder = Some(folder);
         self.rates = terms.quote.rates;
+        self.volume = Place::of(terms);
         let pid = match container.running().await? {
             Some(pid) => pid,
-            None => container.start().await?,
+            None => self.start_container(workshop, &container).await?,
         };
         self.run(workshop, container, pid, died)?;
         info!(pid, "machine found again");
@@ -268,12 +292,30 @@ impl Machine {
         if self.restarts > RESTARTS {
             return Err(MachineError::Restless);
         }
-        let pid = container.start().await?;
+        let pid = self.start_container(workshop, &container).await?;
         self.run(workshop, container, pid, died)?;
         self.untold = self.frozen;
         self.follow().await;
         info!(pid, restarts = self.restarts, "machine runs again");
         Ok(())
+    }
+
+    /// Starts the container with its volume mounted: a power failure has unmounted it.
+    async fn start_container(
+        &self,
+        workshop: &Workshop,
+        container: &Container,
+    ) -> Result<u32, MachineError> {
+        self.volume_folder(workshop).await?;
+        Ok(container.start().await?)
+    }
+
+    /// The folder of the machine's volume, mounted.
+    async fn volume_folder(&self, workshop: &Workshop) -> Result<Option<PathBuf>, MachineError> {
+        match &self.volume {
+            Some(place) => Ok(Some(workshop.engine.open_volume(place).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Meters a machine that runs, and lets ssh streams in.
@@ -360,10 +402,16 @@ impl Machine {
         }
         if let Some(container) = self.container.take() {
             // In a task of its own, so that a hanging engine does not hold up the settlement.
-            let folder = self.folder.take();
+            let (folder, volume) = (self.folder.take(), self.volume.take());
+            let engine = workshop.engine.clone();
             let removal = async move {
                 match container.remove().await {
-                    Ok(()) => info!("container removed"),
+                    Ok(()) => {
+                        info!("container removed");
+                        if let Some(volume) = volume {
+                            engine.close_volume(&volume).await;
+                        }
+                    }
                     Err(error) => {
                         error!(%error, "a container is left behind; the next start removes it");
                     }

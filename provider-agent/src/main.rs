@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod containers;
 mod driver;
+mod ending;
 mod filter;
 mod history;
 mod hostkey;
@@ -29,6 +30,7 @@ mod redial;
 mod ssh;
 mod status;
 mod store;
+mod volumes;
 mod wire;
 
 use std::process::ExitCode;

@@ -17,6 +17,7 @@ use crate::{
     capacity::Reservation,
     containers::{Engine, EngineError},
     driver::{Books, ChainCommand, Driver, Ended, Inputs, Kept, MachineCommand, Ports, Shared},
+    ending::Endings,
     filter::{Admitted, Policy},
     hostkey::HostKey,
     lease_name::LeaseName,
@@ -45,7 +46,7 @@ pub(crate) struct Grounds {
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) folders: PathBuf,
     pub(crate) watch: WatchPolicy,
-    pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) endings: Endings,
 }
 
 /// An announcement that is answered.
@@ -86,7 +87,7 @@ impl Grounds {
     ) -> Result<Ended, MeetError> {
         let Answer { id, record, admitted } = answer;
         let image = std::str::from_utf8(&admitted.quote.image).map_err(|_| MeetError::ImageName)?;
-        let mut stop = self.stop.clone();
+        let mut endings = self.endings.clone();
         let prepared = async {
             let digest = self.engine.image(image).await?;
             let genesis = self.chain.genesis();
@@ -101,7 +102,7 @@ impl Grounds {
         };
         let (digest, stamp, link) = tokio::select! {
             prepared = prepared => prepared?,
-            _ = stop.wait_for(|stop| *stop) => return Err(MeetError::Ending),
+            () = endings.begun() => return Err(MeetError::Ending),
         };
         info!(peer = %link.connection.remote_peer(), "publisher reached");
         let host_key = HostKey::generate();
@@ -169,8 +170,9 @@ impl Grounds {
         tokio::spawn(dialling.serve(wanted).instrument(Span::current()));
         let workshop = Workshop {
             engine: self.engine.clone(),
+            volumes: self.shared.volumes.clone(),
             folders: self.folders.clone(),
-            name: short_name(&self.policy.account, &name),
+            name: name.short(&self.policy.account),
             host_key,
             connections: current,
             books: books.clone(),
@@ -185,7 +187,8 @@ impl Grounds {
             chain: start_ledger(account, self.heads.clone(), self.watch, events),
             redial,
         };
-        let inputs = Inputs { wire: incoming, events: reports, links, stop: self.stop.clone() };
+        let inputs =
+            Inputs { wire: incoming, events: reports, links, endings: self.endings.clone() };
         let driver = Driver::new(self.shared.clone(), name, publisher, lease, ports, books);
         let ended = driver.run(first, inputs).await;
         // The capacity is free again when nothing of the machine is left.
@@ -217,12 +220,6 @@ struct Setting {
     /// Absent for a machine that is there already.
     host_key: Option<HostKey>,
     wire: Option<Wire>,
-}
-
-/// Names of containers and folders, of this provider and this lease alone.
-pub(crate) fn short_name(account: &AccountId, lease: &LeaseName) -> String {
-    let account: &[u8] = account.as_ref();
-    format!("{}-{}", hex::encode(&lease.key.0[..6]), hex::encode(&account[..4]))
 }
 
 fn start_ledger(
@@ -265,7 +262,7 @@ pub(crate) async fn settle_old(
     account: Account,
     heads: Heads,
     policy: WatchPolicy,
-    stop: watch::Receiver<bool>,
+    endings: Endings,
 ) -> Ended {
     let (events, reports) = mpsc::channel(EVENTS);
     let (to_machine, mut machine_commands) = mpsc::channel(COMMANDS);
@@ -279,7 +276,8 @@ pub(crate) async fn settle_old(
                 | MachineCommand::Start
                 | MachineCommand::Read { .. }
                 | MachineCommand::Freeze
-                | MachineCommand::Thaw => continue,
+                | MachineCommand::Thaw
+                | MachineCommand::Leave => continue,
             };
             if answers.send(answer).await.is_err() {
                 return;
@@ -291,7 +289,7 @@ pub(crate) async fn settle_old(
     let ports = Ports { wire: None, machine: to_machine, chain, redial };
     let (_closed, wire) = mpsc::channel(1);
     let (_no_links, links) = mpsc::channel(1);
-    let inputs = Inputs { wire, events: reports, links, stop };
+    let inputs = Inputs { wire, events: reports, links, endings };
     let Old { name, publisher, lease, .. } = old;
     let books = Books::new(lease.banked.clone().into());
     let driver = Driver::new(shared, name, publisher, lease, ports, books);

@@ -2,7 +2,7 @@
 //! it: a request, which is a line of JSON, and an answer. No request at all asks for the status.
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -26,11 +26,13 @@ use zennet_primitives::{amount::Balance, AccountId, Hash};
 
 use crate::{
     capacity::{Capacity, Totals},
+    ending::{Ending, Teller},
     history::{self, History, Query},
     lease_name::LeaseName,
     ledger::Heads,
     ssh::bind,
     store::{PastLease, Store},
+    volumes::{Volume, Volumes},
 };
 
 /// Name of the socket in the data folder.
@@ -65,6 +67,9 @@ pub(crate) struct LeaseStatus {
     /// When the lease time ends, Unix time in seconds, once the machine runs.
     #[serde(default)]
     pub(crate) ends_at: Option<u64>,
+    /// When it ends since this host goes out of service, Unix time in seconds.
+    #[serde(default)]
+    pub(crate) leaves_at: Option<u64>,
     pub(crate) vouchers: u32,
     pub(crate) usage: serde_json::Value,
 }
@@ -88,6 +93,7 @@ impl LeaseStatus {
             paid: provider.paid(),
             deposit: provider.scope().map(|scope| scope.deposit),
             ends_at: provider.ends_at().map(|ms| ms / 1000),
+            leaves_at: provider.leaves_at().map(|ms| ms / 1000),
             vouchers: provider.vouchers(),
             usage: PastLease::usage_of(provider.usage()),
         };
@@ -129,6 +135,9 @@ pub(crate) struct Report {
     pub(crate) unsettled: u64,
     /// Newest first.
     pub(crate) past: Vec<PastLease>,
+    /// What is kept between leases.
+    #[serde(default)]
+    pub(crate) volumes: Vec<Volume>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -153,6 +162,8 @@ pub(crate) struct Source {
     pub(crate) capacity: Capacity,
     pub(crate) board: Board,
     pub(crate) store: Store,
+    pub(crate) volumes: Volumes,
+    pub(crate) teller: Teller,
 }
 
 impl Source {
@@ -173,6 +184,7 @@ impl Source {
             leases: self.board.leases(),
             unsettled: 0,
             past: self.store.past(MOST_PAST)?,
+            volumes: self.volumes.list(),
         })
     }
 }
@@ -183,6 +195,10 @@ impl Source {
 pub(crate) enum Request {
     Status,
     History(Query),
+    /// The daemon goes out of service, after the notice of each lease or at once.
+    Leave {
+        now: bool,
+    },
 }
 
 /// The socket; it is removed when dropped.
@@ -231,6 +247,10 @@ async fn answer(mut stream: UnixStream, source: Arc<Source>) -> io::Result<()> {
             let history = history::of_store(&source.store, &query);
             serde_json::to_vec(&history.map_err(|e| e.to_string()))
         }
+        Ok(Request::Leave { now }) => {
+            source.teller.tell(if now { Ending::Stop } else { Ending::Leave });
+            serde_json::to_vec(&source.report().map_err(|e| e.to_string()))
+        }
         Err(error) => serde_json::to_vec(&Err::<(), _>(format!("bad request: {error}"))),
     });
     let bytes = answered.await?.map_err(io::Error::other)?;
@@ -258,6 +278,11 @@ pub(crate) async fn ask_history(
     query: Query,
 ) -> Result<Option<History>, StatusError> {
     exchange(data_dir, &Request::History(query)).await
+}
+
+/// Tells the running daemon to go out of service, and gives its status; nothing where none runs.
+pub(crate) async fn leave(data_dir: &Path, now: bool) -> Result<Option<Report>, StatusError> {
+    exchange(data_dir, &Request::Leave { now }).await
 }
 
 async fn exchange<T: DeserializeOwned>(
@@ -307,5 +332,6 @@ pub(crate) fn of_store(store: &Store) -> Result<Report, crate::store::StoreError
         leases: Vec::new(),
         unsettled: store.leases()?.len() as u64,
         past: store.past(MOST_PAST)?,
+        volumes: store.volumes()?.into_values().collect(),
     })
 }

@@ -7,7 +7,7 @@
 pub(crate) mod tests;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     fs,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -26,9 +26,12 @@ use zennet_primitives::{
 };
 use zennet_store::Durable;
 
-use crate::history::{
-    journal::Entry,
-    terms::{TermsRecord, VoucherRecord},
+use crate::{
+    history::{
+        journal::Entry,
+        terms::{TermsRecord, VoucherRecord},
+    },
+    volumes::Volume,
 };
 
 /// Name of the file in the data folder.
@@ -41,6 +44,8 @@ const QUEUE: usize = 256;
 const LEASES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("leases");
 const PAST: TableDefinition<u64, &[u8]> = TableDefinition::new("past");
 const FACTS: TableDefinition<&str, &[u8]> = TableDefinition::new("facts");
+/// By publisher and name.
+const VOLUMES: TableDefinition<&str, &[u8]> = TableDefinition::new("volumes");
 
 /// Why the store cannot be used.
 #[derive(Clone, Debug, Error)]
@@ -100,6 +105,7 @@ enum Write {
     Save(Hash, Vec<u8>),
     Finish(Hash, Option<Vec<u8>>),
     Fact(&'static str, Vec<u8>),
+    Volume(String, Option<Vec<u8>>),
 }
 
 type Request = (Write, oneshot::Sender<Result<(), StoreError>>);
@@ -147,6 +153,7 @@ impl Store {
             write.open_table(LEASES)?;
             write.open_table(PAST)?;
             write.open_table(FACTS)?;
+            write.open_table(VOLUMES)?;
             Ok(())
         });
         made.map_err(|e| unusable(&e))?;
@@ -213,6 +220,29 @@ impl Store {
     ) -> Result<(), StoreError> {
         let bytes = serde_json::to_vec(value).map_err(|e| StoreError::Write(e.to_string()))?;
         self.write(Write::Fact(key, bytes)).await
+    }
+
+    /// Stores a volume, or that it is none any more; durable when this returns.
+    pub(crate) async fn put_volume(
+        &self,
+        path: String,
+        volume: Option<&Volume>,
+    ) -> Result<(), StoreError> {
+        let row = volume.map(serde_json::to_vec).transpose();
+        self.write(Write::Volume(path, row.map_err(|e| StoreError::Write(e.to_string()))?)).await
+    }
+
+    /// Every volume, by its path.
+    pub(crate) fn volumes(&self) -> Result<BTreeMap<String, Volume>, StoreError> {
+        let rows = self.read(|read| {
+            let table = read.open_table(VOLUMES)?;
+            let all = table.iter()?.map(|entry| {
+                let (path, row) = entry?;
+                Ok((path.value().to_owned(), row.value().to_vec()))
+            });
+            all.collect::<Result<Vec<_>, redb::Error>>()
+        })?;
+        rows.into_iter().map(|(path, row)| Ok((path, from_json(&row)?))).collect()
     }
 
     async fn write(&self, write: Write) -> Result<(), StoreError> {
@@ -326,6 +356,7 @@ fn change(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::
     let mut leases = transaction.open_table(LEASES)?;
     let mut past = transaction.open_table(PAST)?;
     let mut facts = transaction.open_table(FACTS)?;
+    let mut volumes = transaction.open_table(VOLUMES)?;
     for write in writes {
         match write {
             Write::Save(id, state) => {
@@ -341,6 +372,12 @@ fn change(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::
             }
             Write::Fact(key, value) => {
                 facts.insert(*key, &value[..])?;
+            }
+            Write::Volume(path, Some(row)) => {
+                volumes.insert(path.as_str(), &row[..])?;
+            }
+            Write::Volume(path, None) => {
+                volumes.remove(path.as_str())?;
             }
         }
     }

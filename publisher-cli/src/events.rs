@@ -145,6 +145,13 @@ pub(crate) enum Event {
         /// Name of the machine.
         machine: String,
     },
+    /// The provider goes out of service and ends the lease then.
+    Leaving {
+        /// Name of the machine.
+        machine: String,
+        /// Time that is left, seconds.
+        in_secs: u32,
+    },
     /// The lease has more deposit or more time from now on.
     Amended {
         /// Name of the machine.
@@ -293,6 +300,9 @@ impl fmt::Display for Event {
                 write!(f, "waiting for the providers of {machines} machines to dial again")
             }
             Event::Thawed { machine } => write!(f, "{machine}: runs again"),
+            Event::Leaving { machine, in_secs } => {
+                write!(f, "{machine}: its provider goes out of service in {in_secs} s")
+            }
             Event::Amended { machine, deposit, lease_secs, .. } => {
                 write!(f, "{machine}: {lease_secs} s in all now, deposit {}", xen(*deposit))
             }

@@ -14,6 +14,7 @@ mod output;
 mod ssh;
 mod store;
 mod units;
+mod volumes;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,7 @@ use zennet_primitives::{
     usage::Usage,
 };
 
-use crate::units::xen;
+use crate::{units::xen, volumes::Shown};
 
 /// Where data goes; status goes to stderr.
 #[derive(Clone, Copy, Debug)]
@@ -187,6 +187,21 @@ pub(crate) struct Machine {
     pub(crate) left_secs: Option<u64>,
     /// Why it ended.
     pub(crate) close_reason: Option<CloseReason>,
+}
+
+/// Volumes that providers keep.
+#[derive(Serialize, Debug)]
+pub(crate) struct Volumes {
+    pub(crate) volumes: Vec<Shown>,
+}
+
+impl Display for Volumes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.volumes.is_empty() {
+            return writeln!(f, "no volumes are kept");
+        }
+        self.volumes.iter().try_for_each(|volume| writeln!(f, "{volume}"))
+    }
 }
 
 /// All leases of a folder.

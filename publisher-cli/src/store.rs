@@ -1,6 +1,7 @@
 //! The durable store: every lease that money depends on, and what became of it.
 
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -21,6 +22,8 @@ use crate::{
 const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
 /// The run that leases go on with; one row.
 const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs/1");
+/// Volumes that are not wanted any more, and the lease up to which they are not.
+const FORGOTTEN: TableDefinition<&str, u64> = TableDefinition::new("forgotten/1");
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers/1");
 
 /// Key of the next lease's number.
@@ -122,6 +125,8 @@ pub(crate) struct Figures {
     pub(crate) own_usage: Option<Usage>,
     /// Whether both agreed at last.
     pub(crate) agreed: bool,
+    /// How long the provider keeps the volume beyond the lease, seconds.
+    pub(crate) kept_secs: u32,
 }
 
 /// A handle on the store; clones share it.
@@ -160,6 +165,7 @@ impl Store {
             write.open_table(LEASES)?;
             write.open_table(NUMBERS)?;
             write.open_table(RUNS)?;
+            write.open_table(FORGOTTEN)?;
             Ok(())
         });
         made.with_context(failed)?;
@@ -195,6 +201,28 @@ impl Store {
         bytes?
             .map(|bytes| Run::decode(&mut &bytes[..]).context("the last run cannot be read"))
             .transpose()
+    }
+
+    /// Forgets a volume that a lease had, durably.
+    pub(crate) fn forget(&self, volume: &str, lease: u64) -> Result<()> {
+        let put = self.database.write(|write| {
+            write.open_table(FORGOTTEN)?.insert(volume, lease)?;
+            Ok(())
+        });
+        Ok(put?)
+    }
+
+    /// Volumes that are not wanted any more, and the lease up to which they are not.
+    pub(crate) fn forgotten(&self) -> Result<BTreeMap<String, u64>> {
+        let rows = self.database.read(|read| {
+            let table = read.open_table(FORGOTTEN)?;
+            let rows = table.iter()?.map(|entry| {
+                let (volume, lease) = entry?;
+                Ok((volume.value().to_owned(), lease.value()))
+            });
+            rows.collect::<Result<_, redb::Error>>()
+        });
+        Ok(rows?)
     }
 
     /// Writes a lease durably.
@@ -346,7 +374,15 @@ pub(crate) mod tests {
                 max_exposure: 10,
                 prepay: 0,
                 lease_secs: 60,
-                resources: Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 0 },
+                notice_secs: 0,
+                max_keep_secs: 0,
+                keep_unpaid_secs: 0,
+                resources: Resources {
+                    cpu_millis: 1000,
+                    memory_mib: 256,
+                    disk_mib: 0,
+                    volume_mib: 0,
+                },
                 image: ImageRef::truncate_from(b"os".to_vec()),
                 image_digest: [7; 32],
                 host_key: [8; 32],
@@ -354,6 +390,8 @@ pub(crate) mod tests {
             deposit: 100,
             challenge_blocks: 9,
             app: None,
+            volume: None,
+            read_only: false,
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error;
 use zennet_primitives::{
     amount::{Balance, Rate, Rates, DECIMALS, RATE_SCALE, XEN},
+    contract::{is_volume_name, Wall, MAX_VOLUME_NAME},
     usage::Counter,
 };
 
@@ -25,6 +26,13 @@ pub(crate) enum UnitError {
     OutOfRange { text: String, range: &'static str },
     #[error("{0:?} is no rate: write KEY=XEN, where KEY is one of {keys}", keys = rate_keys())]
     Rate(String),
+    #[error(
+        "{0:?} is no name of a volume: write up to {MAX_VOLUME_NAME} lower-case letters, digits and \
+         hyphens, and a size behind a colon, such as data:1G"
+    )]
+    Volume(String),
+    #[error("{0:?} is no wall: write namespaces, gvisor or vm")]
+    Wall(String),
 }
 
 /// Parses a size in MiB; the suffixes are powers of 1024.
@@ -45,6 +53,36 @@ pub(crate) fn size_mib(text: &str) -> Result<u32, UnitError> {
         Ok(size) if size > 0 => Ok(size),
         _ => Err(range()),
     }
+}
+
+/// Parses a time that may be zero.
+pub(crate) fn time_or_none(text: &str) -> Result<Duration, UnitError> {
+    match text {
+        "0" | "0s" => Ok(Duration::ZERO),
+        text => time(text),
+    }
+}
+
+/// Parses what stands between a machine and its host.
+pub(crate) fn wall(text: &str) -> Result<Wall, UnitError> {
+    match text {
+        "namespaces" => Ok(Wall::Namespaces),
+        "gvisor" => Ok(Wall::Gvisor),
+        "vm" => Ok(Wall::Vm),
+        _ => Err(UnitError::Wall(text.to_owned())),
+    }
+}
+
+/// Parses the name of a volume and, behind a colon, its size.
+pub(crate) fn volume(text: &str) -> Result<(String, Option<u32>), UnitError> {
+    let (name, size) = match text.split_once(':') {
+        Some((name, size)) => (name, Some(size_mib(size)?)),
+        None => (text, None),
+    };
+    if !is_volume_name(name.as_bytes()) || name.len() > MAX_VOLUME_NAME {
+        return Err(UnitError::Volume(name.to_owned()));
+    }
+    Ok((name.to_owned(), size))
 }
 
 /// Parses a time; parts may follow each other, as in `1h30m`.
@@ -135,6 +173,7 @@ const PRICED: [Priced; Counter::COUNT] = [
     Priced { key: "net-rx", counter: Counter::NetRxBytes, units: GIB, per: "GiB" },
     Priced { key: "net-tx", counter: Counter::NetTxBytes, units: GIB, per: "GiB" },
     Priced { key: "faults", counter: Counter::PageFaults, units: 1_000_000, per: "million" },
+    Priced { key: "volume", counter: Counter::VolumeByteSecs, units: GIB * 3600, per: "GiB-hour" },
 ];
 
 /// Every key of a price with its unit, for help and errors.

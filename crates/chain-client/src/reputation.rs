@@ -119,7 +119,7 @@ pub fn is_fault(whose: Role, ending: Ending) -> bool {
     match reason {
         CloseReason::NotPaid => whose == Role::Publisher && !own_absence,
         CloseReason::ChannelNotOpened => whose == Role::Publisher,
-        CloseReason::MachineFailed => whose == Role::Provider,
+        CloseReason::MachineFailed | CloseReason::NoticeBroken => whose == Role::Provider,
         CloseReason::UsageDisagreement => true,
         CloseReason::ConnectionLost => !own_absence,
         CloseReason::ProtocolViolation | CloseReason::NotAuthentic => !said_by_it,
@@ -325,6 +325,7 @@ mod tests {
             (CloseReason::NotPaid, true, false),
             (CloseReason::ChannelNotOpened, true, false),
             (CloseReason::MachineFailed, false, true),
+            (CloseReason::NoticeBroken, false, true),
             (CloseReason::ConnectionLost, true, true),
             (CloseReason::UsageDisagreement, true, true),
             (CloseReason::ProtocolViolation, true, true),

@@ -54,6 +54,7 @@ fn most(counter: Counter, resources: &Resources, duration_ms: u64) -> u128 {
         Counter::PageFaults => {
             u128::from(GREATEST_FAULTS) * u128::from(resources.cpu_millis.div_ceil(1000))
         }
+        Counter::VolumeByteSecs => u128::from(resources.volume_mib) << 20,
     };
     a_second * u128::from(duration_ms) / 1000
 }
@@ -66,6 +67,7 @@ const fn slack(counter: Counter) -> u128 {
         Counter::DiskReadBytes | Counter::DiskWriteBytes => 1 << 20,
         Counter::NetRxBytes | Counter::NetTxBytes => 1 << 16,
         Counter::PageFaults => 1_000,
+        Counter::VolumeByteSecs => 0,
     }
 }
 
@@ -268,7 +270,8 @@ pub fn bounded(usage: &Usage, bound: &Usage) -> Usage {
 mod tests {
     use super::*;
 
-    const RESOURCES: Resources = Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 0 };
+    const RESOURCES: Resources =
+        Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 0, volume_mib: 0 };
 
     fn cpu(micros: u64) -> Usage {
         Usage::default().with(Counter::CpuMicros, micros)

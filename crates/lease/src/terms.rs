@@ -5,7 +5,7 @@ use thiserror::Error;
 use zennet_primitives::{
     amount::{Balance, PriceError, Rates, TOTAL_SUPPLY},
     announcement::{Announcement, ImageRef},
-    contract::{Benchmark, Capabilities, CounterOffer, Quote, Resources, SshKey, Terms},
+    contract::{Benchmark, Capabilities, CounterOffer, Quote, Resources, SshKey, Terms, Volume},
     usage::{Counter, Usage},
 };
 
@@ -51,6 +51,12 @@ pub struct Listing {
     pub default: Resources,
     /// Longest lease, seconds.
     pub max_lease_secs: u32,
+    /// Notice before the provider goes out of service, seconds.
+    pub notice_secs: u32,
+    /// Longest that a volume is kept after a lease for pay, seconds.
+    pub max_keep_secs: u32,
+    /// How long it is kept in any case, seconds.
+    pub keep_unpaid_secs: u32,
     /// Image that will run.
     pub image: ImageRef,
     /// Its digest.
@@ -113,6 +119,7 @@ pub fn quote_for(body: &Announcement, listing: &Listing) -> Result<Quote, QuoteE
             available.memory_mib,
         )?,
         disk_mib: fit("MiB of disk", needs.disk_mib, default.disk_mib, available.disk_mib)?,
+        volume_mib: fit("MiB of volumes", needs.volume_mib, 0, available.volume_mib)?,
     };
     if !body.images.is_empty() && !body.images.contains(&listing.image) {
         return Err(QuoteError::OtherImage);
@@ -135,6 +142,9 @@ pub fn quote_for(body: &Announcement, listing: &Listing) -> Result<Quote, QuoteE
         max_exposure: price_of_full_use(&listing.rates, &resources, window_ms)?,
         prepay,
         lease_secs: body.lease.max_secs.min(listing.max_lease_secs),
+        notice_secs: listing.notice_secs,
+        max_keep_secs: listing.max_keep_secs,
+        keep_unpaid_secs: listing.keep_unpaid_secs,
         resources,
         image: listing.image.clone(),
         image_digest: listing.image_digest,
@@ -157,6 +167,7 @@ pub fn full_use(resources: &Resources, duration_ms: u64) -> Result<Usage, Deposi
             | Counter::NetRxBytes
             | Counter::NetTxBytes => TRAFFIC_ALLOWANCE,
             Counter::PageFaults => FAULT_ALLOWANCE,
+            Counter::VolumeByteSecs => u64::from(resources.volume_mib) << 20,
         };
         let total = u128::from(a_second) * u128::from(duration_ms) / 1000;
         usage.set(counter, u64::try_from(total).map_err(|_| DepositError::Usage(counter))?);
@@ -175,14 +186,38 @@ pub fn price_of_full_use(
     Ok(rates.price(&full_use(resources, duration_ms)?, &zero)?)
 }
 
+/// What a volume counts over some time: its size, whatever is in it. Both sides compute it.
+pub fn volume_use(resources: &Resources, duration_ms: u64) -> u64 {
+    let total = (u128::from(resources.volume_mib) << 20) * u128::from(duration_ms) / 1000;
+    u64::try_from(total).unwrap_or(u64::MAX)
+}
+
+/// What keeping the volume of a lease counts, from the lease's end on.
+pub(crate) fn retention(resources: &Resources, volume: Option<&Volume>) -> u64 {
+    volume.map_or(0, |volume| volume_use(resources, u64::from(volume.keep_secs) * 1000))
+}
+
+/// Price of keeping a volume after the lease.
+pub(crate) fn price_of_retention(
+    rates: &Rates,
+    resources: &Resources,
+    volume: Option<&Volume>,
+) -> Result<Balance, PriceError> {
+    let kept = Rates::default().with(Counter::VolumeByteSecs, rates.get(Counter::VolumeByteSecs));
+    let zero = Usage::default().with(Counter::VolumeByteSecs, 0);
+    kept.price(&zero.with(Counter::VolumeByteSecs, retention(resources, volume)), &zero)
+}
+
 /// What the channel of a lease locks at first: the price of full use over the lease time that is
-/// wanted, or over the time that the policy says, at most the policy's limit and at least one tick.
+/// wanted, or over the time that the policy says, and that of keeping its volume afterwards; at
+/// most the policy's limit and at least one tick.
 pub fn deposit_for(quote: &Quote, policy: &PublisherPolicy) -> Result<Balance, DepositError> {
     let secs = quote.lease_secs.min(policy.deposit_secs.unwrap_or(policy.lease_secs));
     let full =
         price_of_full_use(&quote.rates, &quote.resources, u64::from(secs).saturating_mul(1000));
+    let kept = price_of_retention(&quote.rates, &quote.resources, policy.volume.as_ref())?;
     let full = match full {
-        Ok(price) => price,
+        Ok(price) => price.saturating_add(kept),
         // A limit makes an endless price harmless.
         Err(_) if policy.max_price.is_some() => Balance::MAX,
         Err(error) => return Err(error),
@@ -190,7 +225,7 @@ pub fn deposit_for(quote: &Quote, policy: &PublisherPolicy) -> Result<Balance, D
     let limit = policy.max_price.unwrap_or(TOTAL_SUPPLY).min(TOTAL_SUPPLY);
     let tick = price_of_full_use(&quote.rates, &quote.resources, quote.tick_ms.into())?;
     // One tick is owed and, where the publisher prepays, another is ahead.
-    let least = tick.saturating_add(quote.prepay).max(1);
+    let least = tick.saturating_add(quote.prepay).saturating_add(kept).max(1);
     if least > limit {
         return Err(DepositError::BelowOneTick { tick, limit });
     }
@@ -270,6 +305,10 @@ fn meets_needs(
     quote.tick_ms == body.tick_ms()
         && (body.lease.min_secs..=body.lease.max_secs).contains(&quote.lease_secs)
         && (images.is_empty() || images.contains(&quote.image))
+        && (policy.walls.is_empty() || policy.walls.contains(&capabilities.wall))
+        && quote.notice_secs >= policy.min_notice_secs
+        && got.volume_mib == needs.volume_mib.unwrap_or(0)
+        && policy.volume.as_ref().is_none_or(|volume| volume.keep_secs <= quote.max_keep_secs)
         && got.cpu_millis <= u32::from(capabilities.cores) * 1000
         && got.memory_mib <= capabilities.memory_mib
         && got.disk_mib <= capabilities.disk_mib

@@ -67,6 +67,9 @@ pub struct RateConfig {
     /// A million page faults.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub page_faults_million: Option<Decimal>,
+    /// One GiB of a volume kept for one hour, whether a machine uses it or not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_gib_hour: Option<Decimal>,
 }
 
 /// How a counter is priced: the key, and how many units of the counter make one unit of use.
@@ -83,6 +86,7 @@ const fn unit(counter: Counter) -> (&'static str, u128) {
         Counter::NetRxBytes => ("net_rx_gib", GIB),
         Counter::NetTxBytes => ("net_tx_gib", GIB),
         Counter::PageFaults => ("page_faults_million", 1_000_000),
+        Counter::VolumeByteSecs => ("volume_gib_hour", GIB * 3600),
     }
 }
 
@@ -99,6 +103,7 @@ impl RateConfig {
             Counter::NetRxBytes => self.net_rx_gib,
             Counter::NetTxBytes => self.net_tx_gib,
             Counter::PageFaults => self.page_faults_million,
+            Counter::VolumeByteSecs => self.volume_gib_hour,
         }
     }
 
@@ -113,6 +118,7 @@ impl RateConfig {
             Counter::NetRxBytes => &mut self.net_rx_gib,
             Counter::NetTxBytes => &mut self.net_tx_gib,
             Counter::PageFaults => &mut self.page_faults_million,
+            Counter::VolumeByteSecs => &mut self.volume_gib_hour,
         }
     }
 

@@ -70,7 +70,14 @@ pub enum Objection {
     #[codec(index = 2)]
     #[error("the provider goes out of service")]
     Leaving,
+    /// No channel lasts for as long as the lease would still have.
+    #[codec(index = 3)]
+    #[error("the chain keeps no channel for so long: it can be extended again later")]
+    ChannelTooLong,
 }
+
+/// Most amendments of one lease: each costs both sides a durable write.
+pub const MAX_AMENDMENTS: u16 = 1024;
 
 /// What holds of a lease at present: the terms' figures, as the latest amendment left them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]

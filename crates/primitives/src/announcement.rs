@@ -53,6 +53,8 @@ pub struct Needs {
     pub disk_mib_per_sec: Option<u32>,
     /// Network bandwidth, kbit/s.
     pub bandwidth_kbit_per_sec: Option<u32>,
+    /// Size of a volume that the provider keeps between leases, MiB.
+    pub volume_mib: Option<u32>,
 }
 
 /// A range of lease times, seconds.

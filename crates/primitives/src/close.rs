@@ -89,4 +89,8 @@ pub enum CloseReason {
     #[codec(index = 16)]
     #[error("the channel is being closed on chain")]
     ChannelClosing,
+    /// The provider went out of service without the notice that the contract asks for.
+    #[codec(index = 17)]
+    #[error("the provider left without the agreed notice")]
+    NoticeBroken,
 }

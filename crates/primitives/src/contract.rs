@@ -38,6 +38,35 @@ pub struct Capabilities {
     pub bandwidth_kbit_per_sec: Option<u32>,
     /// Measured benchmarks.
     pub benchmarks: BoundedVec<BenchmarkResult, ConstU32<16>>,
+    /// What holds a machine back from its host.
+    pub wall: Wall,
+}
+
+/// The kind of wall between a machine and its host: the OCI runtime that runs it.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+)]
+#[cfg_attr(feature = "std", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "std", serde(rename_all = "lowercase"))]
+pub enum Wall {
+    /// The host's own kernel, with namespaces and filters: runc and its like.
+    #[codec(index = 0)]
+    Namespaces,
+    /// A kernel in user space: gVisor.
+    #[codec(index = 1)]
+    Gvisor,
+    /// A virtual machine: Kata Containers.
+    #[codec(index = 2)]
+    Vm,
 }
 
 /// A figure that the provider measured on its host.
@@ -109,6 +138,8 @@ pub struct Resources {
     pub memory_mib: u32,
     /// Disk, MiB.
     pub disk_mib: u32,
+    /// Volume that outlasts the machine, MiB; zero is none.
+    pub volume_mib: u32,
 }
 
 /// The provider's priced answer.
@@ -128,6 +159,12 @@ pub struct Quote {
     pub prepay: Balance,
     /// Lease time, seconds.
     pub lease_secs: u32,
+    /// How long before it goes out of service the provider says so, seconds.
+    pub notice_secs: u32,
+    /// Longest that a volume is kept after the lease for pay, seconds.
+    pub max_keep_secs: u32,
+    /// How long a volume is kept after the lease in any case, seconds: the lease may have been cut off.
+    pub keep_unpaid_secs: u32,
     /// Resources of the machine.
     pub resources: Resources,
     /// Image of the machine.
@@ -158,6 +195,29 @@ pub struct CounterOffer {
     pub lease_secs: u32,
 }
 
+/// Longest name of a volume, bytes.
+pub const MAX_VOLUME_NAME: usize = 32;
+
+/// Name of a volume among those of its publisher at one provider.
+pub type VolumeName = BoundedVec<u8, ConstU32<{ MAX_VOLUME_NAME as u32 }>>;
+
+/// Whether a name can stand for a volume: in a path, on a terminal and on a command line.
+pub fn is_volume_name(name: &[u8]) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'-';
+    !name.is_empty() && name[0] != b'-' && name.iter().all(is_word)
+}
+
+/// A volume that a machine has, and that is kept after it.
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Volume {
+    /// Its name: lower-case letters, digits and hyphens.
+    pub name: VolumeName,
+    /// How long it is kept after the lease, seconds; the last voucher pays for it ahead.
+    pub keep_secs: u32,
+}
+
 /// The terms of one lease, signed by both sides.
 #[derive(
     Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
@@ -183,6 +243,10 @@ pub struct Terms {
     pub challenge_blocks: u32,
     /// Share of the developer of the application that runs, where there is one.
     pub app: Option<AppShare>,
+    /// The volume of the machine, where it has one.
+    pub volume: Option<Volume>,
+    /// Whether the machine's own files cannot be changed but for its volume and temporary folders.
+    pub read_only: bool,
 }
 
 /// Why terms cannot be signed by anybody.
@@ -209,6 +273,12 @@ pub enum TermsError {
     /// The image's name has something in it that a terminal would not print as it is.
     #[error("the name of the image must be printable ASCII without spaces")]
     NotPrintable,
+    /// There is a volume without a size, a size without a volume, or one that nobody could name.
+    #[error("a volume needs a size and a name of lower-case letters, digits and hyphens")]
+    BadVolume,
+    /// The volume would have to be kept for longer than was quoted.
+    #[error("the volume is to be kept for longer than the provider keeps one")]
+    KeptTooLong,
 }
 
 impl Terms {
@@ -236,7 +306,16 @@ impl Terms {
         if !is_printable(&q.image) {
             return Err(TermsError::NotPrintable);
         }
-        Ok(())
+        match &self.volume {
+            None if q.resources.volume_mib == 0 => Ok(()),
+            Some(volume) if q.resources.volume_mib > 0 && is_volume_name(&volume.name) => {
+                if volume.keep_secs > q.max_keep_secs {
+                    return Err(TermsError::KeptTooLong);
+                }
+                Ok(())
+            }
+            None | Some(_) => Err(TermsError::BadVolume),
+        }
     }
 
     /// Hash that the channel is opened for.
@@ -278,7 +357,15 @@ pub(crate) mod tests {
                 max_exposure: 10,
                 prepay: 0,
                 lease_secs: 60,
-                resources: Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 0 },
+                notice_secs: 30,
+                max_keep_secs: 3600,
+                keep_unpaid_secs: 60,
+                resources: Resources {
+                    cpu_millis: 1000,
+                    memory_mib: 256,
+                    disk_mib: 0,
+                    volume_mib: 16,
+                },
                 image: ImageRef::truncate_from(b"os".to_vec()),
                 image_digest: [7; 32],
                 host_key: [8; 32],
@@ -286,6 +373,11 @@ pub(crate) mod tests {
             deposit: 100,
             challenge_blocks: 9,
             app: None,
+            volume: Some(Volume {
+                name: VolumeName::truncate_from(b"data".to_vec()),
+                keep_secs: 600,
+            }),
+            read_only: false,
         }
     }
 
@@ -306,6 +398,14 @@ pub(crate) mod tests {
         assert_eq!(with(|t| t.challenge_blocks = 0), Err(TermsError::NoChallenge));
         let rings = |t: &mut Terms| t.quote.image = ImageRef::truncate_from(b"os\x07".to_vec());
         assert_eq!(with(rings), Err(TermsError::NotPrintable));
+        assert_eq!(with(|t| t.volume = None), Err(TermsError::BadVolume));
+        assert_eq!(with(|t| t.quote.resources.volume_mib = 0), Err(TermsError::BadVolume));
+        assert_eq!(with(|t| t.quote.max_keep_secs = 599), Err(TermsError::KeptTooLong));
+        for name in ["", "-a", "a/b", "..", "A", "a b", "a\n"] {
+            let mut t = terms();
+            t.volume.as_mut().unwrap().name = VolumeName::truncate_from(name.into());
+            assert_eq!(t.check(), Err(TermsError::BadVolume), "{name:?}");
+        }
     }
 
     #[test]
@@ -318,16 +418,19 @@ pub(crate) mod tests {
             "04".repeat(32),
             "05".repeat(32),
             "06".repeat(32),
-            "00".repeat(9),
+            "00".repeat(10),
             "d0070000d0070000".into(),
             "0a000000000000000000000000000000".into(),
             "00".repeat(16),
-            "3c000000e80300000001000000000000".into(),
+            "3c0000001e000000100e00003c000000".into(),
+            "e8030000000100000000000010000000".into(),
             "086f73".into(),
             "07".repeat(32),
             "08".repeat(32),
             "64000000000000000000000000000000".into(),
             "0900000000".into(),
+            "01106461746158020000".into(),
+            "00".into(),
         ]
         .concat();
         assert_eq!(hex::encode(terms().signing_bytes(&())), golden);

@@ -14,7 +14,7 @@
 //!    │ Ready ──────────────────────────────► │   final on chain, machine runs
 //!    │ Usage ──────────────────────────────► │   every tick
 //!    │ ◄──────────────────────────── Voucher │
-//!    │ Notice ─────────────────────────────► │   frozen, running again
+//!    │ Notice ─────────────────────────────► │   frozen, running again, about to leave
 //!    │ ◄────────────────────────────── Amend │   more deposit, more time
 //!    │ Granted │ NotAmended ───────────────► │   then the chain locks it
 //!    │ Amended ────────────────────────────► │   it is final: vouchers may be higher
@@ -46,7 +46,7 @@ use crate::{
 };
 
 /// Version of the protocol, in the first message of each side.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 /// Largest frame, bytes.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
@@ -82,6 +82,12 @@ pub enum Notice {
     /// The machine runs again.
     #[codec(index = 1)]
     Thawed,
+    /// The provider goes out of service and ends the lease then.
+    #[codec(index = 2)]
+    Leaving {
+        /// Time that is left, seconds.
+        in_secs: u32,
+    },
 }
 
 /// A message on the control stream.

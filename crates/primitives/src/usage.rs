@@ -41,11 +41,14 @@ pub enum Counter {
     NetTxBytes = 7,
     /// Page faults, minor and major.
     PageFaults = 8,
+    /// Size of the machine's volume integrated over the time that it is kept, byte-seconds. It is not
+    /// read but computed, by both sides, from the contract and their clocks.
+    VolumeByteSecs = 9,
 }
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// Every counter, in the order of their places.
     pub const ALL: [Counter; Self::COUNT] = [
@@ -58,6 +61,7 @@ impl Counter {
         Counter::NetRxBytes,
         Counter::NetTxBytes,
         Counter::PageFaults,
+        Counter::VolumeByteSecs,
     ];
 
     /// Name used in configuration and in JSON.
@@ -72,6 +76,7 @@ impl Counter {
             Counter::NetRxBytes => "net_rx_bytes",
             Counter::NetTxBytes => "net_tx_bytes",
             Counter::PageFaults => "page_faults",
+            Counter::VolumeByteSecs => "volume_byte_secs",
         }
     }
 

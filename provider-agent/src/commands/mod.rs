@@ -3,6 +3,7 @@
 mod completions;
 mod history;
 mod init;
+mod leave;
 mod relay;
 mod run;
 mod status;
@@ -29,6 +30,7 @@ Examples:
   provider-agent status --json | jq .leases
   provider-agent history --since 7d      past leases and what they paid
   provider-agent relay serve             carry connections to publishers behind routers
+  provider-agent leave                   go out of service, after the promised notice
   provider-agent sweep                   remove what a killed daemon left
 
 Exit codes:
@@ -39,7 +41,7 @@ Exit codes:
   4  the chain cannot be reached, is another one, or refused
   5  the store is in use or cannot be used
   6  the container engine or the guest bundle is missing
-  7  (status) no daemon is running; the store is shown";
+  7  (status, leave) no daemon is running; status shows what the store tells";
 
 #[derive(Subcommand)]
 enum Command {
@@ -48,6 +50,7 @@ enum Command {
     Status(status::Opts),
     History(Box<history::Opts>),
     Relay(relay::Opts),
+    Leave(leave::Opts),
     Sweep(sweep::Opts),
     Completions(completions::Opts),
 }
@@ -62,6 +65,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Status(opts) => status::run(opts, &mut out),
         Command::History(opts) => history::run(*opts, &mut out),
         Command::Relay(opts) => relay::run(opts, &mut out),
+        Command::Leave(opts) => leave::run(opts, &mut out),
         Command::Sweep(opts) => sweep::run(opts, &mut out),
         Command::Completions(opts) => completions::run(opts, &mut out),
     };

@@ -8,7 +8,8 @@ use crate::{
     config::{self, Config},
 };
 
-/// Serve until Ctrl-C: then all leases end in order; a second Ctrl-C ends at once.
+/// Serve until Ctrl-C: then all leases end in order; a second Ctrl-C ends at once. SIGTERM leaves the
+/// machines, frozen, to the next start.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:

@@ -40,7 +40,14 @@ pub(super) fn run(opts: Opts, out: &mut impl Write) -> anyhow::Result<u8> {
             let report = if Store::exists(&config.data_dir) {
                 status::of_store(&Store::open(&config.data_dir)?)?
             } else {
-                Report { running: false, daemon: None, leases: vec![], unsettled: 0, past: vec![] }
+                Report {
+                    running: false,
+                    daemon: None,
+                    leases: vec![],
+                    unsettled: 0,
+                    past: vec![],
+                    volumes: vec![],
+                }
             };
             (report, NOT_RUNNING)
         }
@@ -94,8 +101,22 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
                 format_xen(lease.due),
                 format_xen(lease.paid),
                 lease.deposit.map_or_else(|| "-".into(), format_xen),
-                lease.ends_at.map_or_else(|| "-".into(), left),
+                first_end(lease).map_or_else(|| "-".into(), left),
                 lease.vouchers
+            )?;
+        }
+    }
+    if !report.volumes.is_empty() {
+        writeln!(out, "\n{:<14} {:>8} {:>10}  PUBLISHER", "VOLUME", "MIB", "KEPT FOR")?;
+        for volume in &report.volumes {
+            let kept = match volume.used_by {
+                Some(_) => "in use".into(),
+                None => left(volume.kept_until),
+            };
+            writeln!(
+                out,
+                "{:<14} {:>8} {:>10}  {}",
+                volume.name, volume.mib, kept, volume.publisher
             )?;
         }
     }
@@ -113,6 +134,11 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// When a lease ends, by its time or by a notice.
+fn first_end(lease: &status::LeaseStatus) -> Option<u64> {
+    [lease.ends_at, lease.leaves_at].into_iter().flatten().min()
 }
 
 /// Time until a moment, as people read it.
@@ -134,8 +160,14 @@ mod tests {
     #[test]
     fn a_stopped_daemons_store_is_shown_with_its_reasons() {
         let past = crate::store::tests::past(CloseReason::NotPaid);
-        let report =
-            Report { running: false, daemon: None, leases: vec![], unsettled: 2, past: vec![past] };
+        let report = Report {
+            running: false,
+            daemon: None,
+            leases: vec![],
+            unsettled: 2,
+            past: vec![past],
+            volumes: vec![],
+        };
         let mut out = Vec::new();
         show(&report, &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();

@@ -28,6 +28,8 @@ pub(crate) const DEFAULT: &str = include_str!("provider.toml");
 pub(crate) const FILE_NAME: &str = "provider.toml";
 /// Machines of one daemon at most, whatever is configured.
 const MOST_LEASES: u32 = 1000;
+/// Longest notice before the provider goes out of service, seconds.
+const MOST_NOTICE: u32 = 7 * 24 * 3600;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -60,6 +62,26 @@ pub(crate) struct Config {
     pub(crate) docker: Docker,
     #[serde(default)]
     pub(crate) isolation: Isolation,
+    #[serde(default)]
+    pub(crate) volumes: Volumes,
+}
+
+/// What is kept between leases.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Volumes {
+    /// All volumes together; zero gives none.
+    pub(crate) max_mib: u32,
+    /// Longest that one is kept for pay after a lease.
+    pub(crate) max_keep_secs: u32,
+    /// How long one is kept in any case, whether it was paid for or not.
+    pub(crate) keep_unpaid_secs: u32,
+}
+
+impl Default for Volumes {
+    fn default() -> Self {
+        Volumes { max_mib: 0, max_keep_secs: 30 * 24 * 3600, keep_unpaid_secs: 24 * 3600 }
+    }
 }
 
 /// What all leases together may take.
@@ -142,6 +164,8 @@ pub(crate) struct Lease {
     pub(crate) min_challenge_blocks: u32,
     #[serde(default = "yes")]
     pub(crate) wait_for_finality: bool,
+    #[serde(default = "notice_secs")]
+    pub(crate) notice_secs: u32,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -172,6 +196,10 @@ fn yes() -> bool {
 
 fn tenth() -> Xen {
     Xen(XEN / 10)
+}
+
+fn notice_secs() -> u32 {
+    600
 }
 
 fn max_per_order() -> u32 {
@@ -262,6 +290,8 @@ impl Config {
         ensure(l.reconnect_secs > 0, "lease.reconnect_secs", &l.reconnect_secs, "above 0")?;
         let challenge = l.min_challenge_blocks;
         ensure(challenge > 0, "lease.min_challenge_blocks", &challenge, "above 0")?;
+        let notice = l.notice_secs;
+        ensure(notice <= MOST_NOTICE, "lease.notice_secs", &notice, "at most 604800")?;
         let i = &self.isolation;
         ensure(i.nice <= 19, "isolation.nice", &i.nice, "from 0 to 19")?;
         let rate = i.bandwidth_kbit_per_sec;

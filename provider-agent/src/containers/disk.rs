@@ -9,6 +9,7 @@
 //!      layer/      bound over overlay2/<id>: the writable layer of the container's root
 //!      etc/        hosts, hostname and resolv.conf, which the engine keeps beside its own files
 //!      volumes/    the volumes that an image declares
+//!  <disk_dir>/volumes/            what outlasts machines; see `volume.rs`
 //! ```
 //!
 //! An image's files stay what they are, and a full disk is `ENOSPC` for the machine alone. The
@@ -38,6 +39,8 @@ const BYTES_PER_INODE: &str = "8192";
 /// Attempts to unmount what the engine is still leaving, and the pause between them.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
+/// Folder of the volumes among those of machines, whose names are longer.
+pub(super) const VOLUMES: &str = "volumes";
 /// Name of the trial at start.
 const TRIAL: &str = "trial";
 
@@ -60,18 +63,18 @@ pub(crate) enum DiskError {
     Unseen { found: u64, agreed: u32 },
 }
 
-fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
+pub(super) fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> DiskError {
     let path = path.to_owned();
     move |source| DiskError::File { what, path, source }
 }
 
 /// The disks of one provider's machines.
 pub(crate) struct Disks {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// Whether new ones are made; those of an earlier run are removed in any case.
     pub(super) usable: bool,
     /// The machine's root user as the host knows it.
-    root: (u32, u32),
+    pub(super) root: (u32, u32),
     /// Loop devices are taken one at a time.
     taking: Mutex<()>,
 }
@@ -161,14 +164,8 @@ impl Disks {
         let mount = disk.mount();
         fs::create_dir_all(&mount).map_err(failed("cannot make the folder", &mount))?;
         let image = disk.folder.join("image");
-        reserve(&image, u64::from(disk.mib) << 20)
-            .map_err(failed("cannot reserve the disk", &image))?;
-        let image = image.display().to_string();
-        // What is reserved must not be given back.
-        let kept = ["-q", "-F", "-E", "nodiscard,lazy_itable_init=1"];
-        let sizes = ["-b", "4096", "-i", BYTES_PER_INODE, "-m", "0"];
-        program::run("mkfs.ext4", &[&kept[..], &sizes[..], &[image.as_str()]].concat()).await?;
-        self.mount(disk).await?;
+        make_file_system(&image, disk.mib).await?;
+        self.mount(&image, &mount).await?;
 
         let folder = |path: &Path| {
             fs::create_dir(path)
@@ -193,9 +190,10 @@ impl Disks {
         file(&mount.join("etc/resolv.conf"), &lines)
     }
 
-    async fn mount(&self, disk: &Disk) -> Result<(), DiskError> {
+    /// Mounts an image; gives the loop device, which lasts as long as it is mounted.
+    pub(super) async fn mount(&self, image: &Path, mount: &Path) -> Result<String, DiskError> {
         let _taking = self.taking.lock().await;
-        let image = disk.folder.join("image").display().to_string();
+        let image = image.display().to_string();
         // Past the host's page cache, which the machine's own cache above it makes useless.
         let direct = program::run("losetup", &["--find", "--show", "--direct-io=on", &image]).await;
         let device = match direct {
@@ -203,12 +201,13 @@ impl Disks {
             Err(_) => program::run("losetup", &["--find", "--show", &image]).await?,
         };
         let device = device.trim();
-        let mount = disk.mount().display().to_string();
+        let mount = mount.display().to_string();
         let mounted =
             program::run("mount", &["-t", "ext4", "-o", "nodev,noatime", device, &mount]).await;
         // While it is mounted this only marks it to be given back by the unmounting.
         let detached = program::run("losetup", &["-d", device]).await;
-        mounted.and(detached).map(drop).map_err(DiskError::from)
+        mounted.and(detached)?;
+        Ok(device.to_owned())
     }
 
     /// The disk of a machine, mounted or not.
@@ -221,7 +220,7 @@ impl Disks {
     /// Puts the writable layer of a container that does not run onto its disk.
     pub(super) async fn attach(&self, disk: &Disk, layer: &Path) -> Result<(), DiskError> {
         if !is_mounted(&disk.mount()) {
-            self.mount(disk).await?;
+            self.mount(&disk.folder.join("image"), &disk.mount()).await?;
         }
         if is_mounted(layer) {
             return Ok(());
@@ -258,7 +257,7 @@ impl Disks {
         let found = fs::read_dir(&self.folder).into_iter().flatten().flatten();
         let names: Vec<_> =
             found.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        for name in names.iter().filter(|name| !kept.contains(*name)) {
+        for name in names.iter().filter(|name| !kept.contains(*name) && *name != VOLUMES) {
             self.remove(name).await;
         }
     }
@@ -269,10 +268,21 @@ pub(super) async fn detach(layer: &Path) {
     unmount(layer).await;
 }
 
+/// Makes an image with an empty file system in it.
+pub(super) async fn make_file_system(image: &Path, mib: u32) -> Result<(), DiskError> {
+    let file = File::create_new(image).map_err(failed("cannot make the image", image))?;
+    reserve(&file, u64::from(mib) << 20).map_err(failed("cannot reserve the disk", image))?;
+    let image = image.display().to_string();
+    // What is reserved must not be given back.
+    let kept = ["-q", "-F", "-E", "nodiscard,lazy_itable_init=1"];
+    let sizes = ["-b", "4096", "-i", BYTES_PER_INODE, "-m", "0"];
+    program::run("mkfs.ext4", &[&kept[..], &sizes[..], &[image.as_str()]].concat()).await?;
+    Ok(())
+}
+
 /// Makes a file of the whole size, so that no other file can take its place later.
-fn reserve(path: &Path, bytes: u64) -> io::Result<()> {
-    let file = File::create_new(path)?;
-    match fallocate(&file, FallocateFlags::empty(), 0, bytes) {
+pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, bytes) {
         // Not every file system can reserve.
         Err(rustix::io::Errno::OPNOTSUPP) => file.set_len(bytes),
         outcome => Ok(outcome?),
@@ -280,7 +290,7 @@ fn reserve(path: &Path, bytes: u64) -> io::Result<()> {
 }
 
 /// Unmounts a folder as often as something is mounted there.
-async fn unmount(path: &Path) {
+pub(super) async fn unmount(path: &Path) {
     let text = path.display().to_string();
     for attempt in 1..=ATTEMPTS {
         if !is_mounted(path) {
@@ -298,7 +308,7 @@ async fn unmount(path: &Path) {
     }
 }
 
-fn is_mounted(path: &Path) -> bool {
+pub(super) fn is_mounted(path: &Path) -> bool {
     let table = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     mounts_at(&table, &path)

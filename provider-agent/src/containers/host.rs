@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use bollard::models::SystemInfo;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tracing::{debug, info, warn};
+use zennet_primitives::contract::Wall;
 
 use super::{
     disk::{DiskError, Disks},
@@ -31,6 +32,7 @@ pub(super) struct Host {
     /// Containers that are made or started at once: more would only hold each other up.
     pub(super) turns: Semaphore,
     runtimes: Vec<String>,
+    default_runtime: Option<String>,
 }
 
 impl Drop for Host {
@@ -71,6 +73,7 @@ impl Host {
             first_cgroup: !format!("{:?}", system.cgroup_version).contains('2'),
             turns: Semaphore::new(TURNS),
             runtimes,
+            default_runtime: system.default_runtime.clone(),
         };
         if let Err(error) = host.try_disks(system, local).await {
             warn!(%error, "no file system for each machine: unless the storage driver has quotas, machines may use more disk than agreed");
@@ -145,6 +148,12 @@ impl Host {
         }
     }
 
+    /// The wall that the runtime of machines makes, by its usual name.
+    pub(super) fn wall(&self) -> Wall {
+        let runtime = self.isolation.runtime.as_ref().or(self.default_runtime.as_ref());
+        wall_of(runtime.map_or("", |name| name))
+    }
+
     /// OCI runtimes that the engine lists.
     pub(super) fn runtimes(&self) -> &[String] {
         &self.runtimes
@@ -162,6 +171,18 @@ impl Host {
     }
 }
 
+/// gVisor's runtime is called `runsc`; those of Kata Containers begin with its name.
+fn wall_of(runtime: &str) -> Wall {
+    let name = runtime.trim_start_matches("io.containerd.");
+    if name.starts_with("runsc") {
+        Wall::Gvisor
+    } else if name.starts_with("kata") {
+        Wall::Vm
+    } else {
+        Wall::Namespaces
+    }
+}
+
 /// The user and group that root is mapped to: an engine that maps users has its data in a folder
 /// named after them.
 fn mapped_root(data: &str) -> Option<(u32, u32)> {
@@ -172,6 +193,20 @@ fn mapped_root(data: &str) -> Option<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_wall_is_known_by_the_name_of_the_runtime() {
+        for (name, wall) in [
+            ("runc", Wall::Namespaces),
+            ("", Wall::Namespaces),
+            ("runsc", Wall::Gvisor),
+            ("io.containerd.runsc.v1", Wall::Gvisor),
+            ("kata-qemu", Wall::Vm),
+            ("io.containerd.kata.v2", Wall::Vm),
+        ] {
+            assert_eq!(wall_of(name), wall, "{name}");
+        }
+    }
 
     #[test]
     fn the_mapped_root_is_in_the_name_of_the_data_folder() {

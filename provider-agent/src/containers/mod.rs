@@ -11,6 +11,7 @@ mod seccomp;
 mod spec;
 #[cfg(test)]
 pub(crate) mod tests;
+mod volume;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,10 +37,11 @@ use futures::StreamExt;
 use thiserror::Error;
 use tokio::{sync::Mutex, time::timeout};
 use tracing::{info, warn};
+use zennet_primitives::contract::Wall;
 
 pub(crate) use self::{container::Container, spec::Spec};
 use self::{disk::DiskError, firewall::FirewallError, host::Host};
-use crate::config;
+use crate::{config, volumes::Place};
 
 /// Label with the provider's account.
 const PROVIDER: &str = "zennet.provider";
@@ -153,6 +155,36 @@ impl Engine {
             "container engine found"
         );
         Ok(engine)
+    }
+
+    /// Whether machines can have volumes.
+    pub(crate) fn has_volumes(&self) -> bool {
+        self.host.disks.usable
+    }
+
+    /// Mounts a volume and gives the folder; one that is mounted is left so.
+    pub(crate) async fn open_volume(&self, place: &Place) -> Result<PathBuf, EngineError> {
+        Ok(self.host.disks.open_volume(place).await?)
+    }
+
+    /// Unmounts a volume whose machine is gone.
+    pub(crate) async fn close_volume(&self, place: &Place) {
+        self.host.disks.close_volume(&place.path).await;
+    }
+
+    /// Deletes a volume and all that is in it.
+    pub(crate) async fn delete_volume(&self, path: &str) {
+        self.host.disks.delete_volume(path).await;
+    }
+
+    /// Deletes volumes of an earlier run that are not kept.
+    pub(crate) async fn clear_volumes(&self, kept: &HashSet<String>) {
+        self.host.disks.clear_volumes(kept).await;
+    }
+
+    /// What stands between machines and this host.
+    pub(crate) fn wall(&self) -> Wall {
+        self.host.wall()
     }
 
     /// The digest of an image, which is pulled where its name says from which registry.

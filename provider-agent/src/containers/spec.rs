@@ -24,6 +24,8 @@ use crate::config::Seccomp;
 /// Where the guest expects the bundle and the folder of the lease.
 const BUNDLE: &str = "/.zennet";
 const LEASE_FOLDER: &str = "/run/zennet";
+/// Where a machine has its volume.
+const VOLUME: &str = "/volume";
 
 /// sshd needs the first three as root; the others make an ordinary system of the machine.
 const CAPABILITIES: [&str; 8] =
@@ -76,6 +78,10 @@ pub(crate) struct Spec {
     pub(crate) resources: Resources,
     /// Folder of the lease on the host.
     pub(crate) folder: PathBuf,
+    /// Folder of its volume, mounted on the host.
+    pub(crate) volume: Option<PathBuf>,
+    /// Whether its own files cannot be changed.
+    pub(crate) read_only: bool,
 }
 
 impl Spec {
@@ -129,10 +135,18 @@ impl Spec {
         volumes: &[String],
     ) -> HostConfig {
         let isolation = &engine.host.isolation;
-        let Resources { cpu_millis, memory_mib, disk_mib } = self.resources;
+        let Resources { cpu_millis, memory_mib, disk_mib, volume_mib: _ } = self.resources;
         let memory = i64::from(memory_mib) << 20;
         let read_only = |from: &Path, to: &str| format!("{}:{to}:ro", from.display());
-        let temporary = format!("rw,exec,nosuid,nodev,mode=1777,size={}m", (memory_mib / 2).max(8));
+        let temporary = |mode: &str| {
+            format!("rw,exec,nosuid,nodev,mode={mode},size={}m", (memory_mib / 2).max(8))
+        };
+        let mut tmpfs = HashMap::from([("/tmp".to_owned(), temporary("1777"))]);
+        if self.read_only {
+            // What an ordinary system writes while it runs; memory bounds it.
+            let folders = [("/run", "0755"), ("/root", "0700"), ("/var/tmp", "1777")];
+            tmpfs.extend(folders.map(|(path, mode)| (path.to_owned(), temporary(mode))));
+        }
         let throttle = engine
             .sleeping_disk
             .clone()
@@ -144,6 +158,7 @@ impl Spec {
             vec![read_only(&engine.bundle, BUNDLE), read_only(&self.folder, LEASE_FOLDER)];
         let files = disk.map(Disk::files).into_iter().flatten();
         binds.extend(files.map(|(from, to)| format!("{}:{to}", from.display())));
+        binds.extend(self.volume.iter().map(|from| format!("{}:{VOLUME}", from.display())));
         let mut security = vec!["no-new-privileges:true".to_owned()];
         if isolation.seccomp == Seccomp::Own {
             security.push(format!("seccomp={}", seccomp::profile()));
@@ -178,7 +193,8 @@ impl Spec {
                 .then(|| NO_IPV6.map(|key| (key.to_owned(), "1".to_owned())).into()),
             binds: Some(binds),
             mounts: disk.map(|disk| mounts(disk, volumes)),
-            tmpfs: Some(HashMap::from([("/tmp".to_owned(), temporary)])),
+            tmpfs: Some(tmpfs),
+            readonly_rootfs: Some(self.read_only),
             blkio_device_write_bps: throttle,
             storage_opt: size,
             restart_policy: Some(RestartPolicy {

@@ -60,6 +60,17 @@ impl TestEngine {
         }
     }
 
+    /// What the engine says of each container, like `running`.
+    pub(crate) fn states(&self) -> Vec<String> {
+        let state = |id: &String| docker(&["inspect", "-f", "{{.State.Status}}", id]);
+        self.containers().iter().map(state).map(|text| text.trim().to_owned()).collect()
+    }
+
+    /// What a command in a container writes.
+    pub(crate) fn exec(&self, name: &str, command: &str) -> String {
+        docker(&["exec", name, "sh", "-c", command])
+    }
+
     fn containers(&self) -> Vec<String> {
         let filter = format!("label={PROVIDER}={}", self.owner);
         let ids = docker(&["ps", "-aq", "--filter", &filter]);
@@ -136,8 +147,10 @@ fn spec(folder: &Path, image_digest: [u8; 32]) -> Spec {
         hostname: "zn-test".into(),
         lease: "0x01".into(),
         image_digest,
-        resources: Resources { cpu_millis: 500, memory_mib: 64, disk_mib: 64 },
+        resources: Resources { cpu_millis: 500, memory_mib: 64, disk_mib: 64, volume_mib: 0 },
         folder: folder.into(),
+        volume: None,
+        read_only: false,
     }
 }
 

@@ -3,10 +3,10 @@ mod scene;
 use tokio::time::timeout;
 
 use self::scene::{cpu, Scene, ID, WAIT};
-use zennet_primitives::pow::Role;
+use zennet_primitives::{frame::Notice, pow::Role};
 
 use super::*;
-use crate::{answers::answered_before, history::journal::Happening, meet::Old};
+use crate::{answers::answered_before, ending::endings, history::journal::Happening, meet::Old};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -197,10 +197,56 @@ async fn a_daemon_that_is_asked_to_end_settles_its_leases_first() {
     scene.serve().await;
     let tick = scene.tick(1000).await;
     scene.pay(tick, 1000).await;
-    scene.stop.send(true).unwrap();
+    assert!(scene.stop.tell(Ending::Stop));
     let settled = scene.settle().await.expect("the voucher is settled");
     assert_eq!(settled.payload.cumulative, 1000);
     assert_eq!(scene.ended().await.reason, CloseReason::ProviderLeaves);
+}
+
+#[tokio::test]
+async fn whoever_leaves_says_so_and_ends_the_lease_when_the_notice_is_over() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    assert!(scene.stop.tell(Ending::Leave));
+    loop {
+        match scene.frame().await {
+            Frame::Notice(notice) => break assert_eq!(notice, Notice::Leaving { in_secs: 0 }),
+            Frame::Usage { .. } => (),
+            other => panic!("unexpected {other:?}"),
+        }
+    }
+    assert_eq!(scene.settle().await.expect("it is settled").payload.cumulative, 1000);
+    assert_eq!(scene.ended().await.reason, CloseReason::ProviderLeaves);
+    assert!(happenings(&store.past(1).unwrap().remove(0)).contains(&Happening::Leaving));
+}
+
+#[tokio::test]
+async fn a_daemon_that_goes_away_leaves_its_lease_to_the_next_start() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.serve().await;
+    let tick = scene.tick(1000).await;
+    scene.pay(tick, 1000).await;
+    assert!(scene.stop.tell(Ending::Away));
+    while scene.machine().await != MachineCommand::Leave {}
+    assert_eq!(scene.ended().await.reason, CloseReason::ConnectionLost);
+    assert!(store.past(1).unwrap().is_empty());
+    let (key, stored) = store.leases().unwrap().remove(0);
+    let left = Old::read(key, &stored).unwrap().lease.provider;
+    assert_eq!((left.paid(), left.leaves_machine()), (1000, true));
+}
+
+#[tokio::test]
+async fn what_does_not_serve_yet_ends_when_the_daemon_goes_away() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin(store.clone());
+    scene.meet().await;
+    assert!(scene.stop.tell(Ending::Away));
+    assert_eq!(scene.ended().await.reason, CloseReason::ProviderLeaves);
+    assert!(store.leases().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -223,7 +269,7 @@ async fn a_peer_that_takes_no_frames_is_hung_up_on_and_dialled_again() {
     let terms = scene.make_terms();
     scene.say(Frame::Contract(scene.key.sign_payload(terms, &()))).await;
     timeout(WAIT, scene.dialled.wait_for(Option::is_some)).await.unwrap().unwrap();
-    scene.stop.send(true).unwrap();
+    assert!(scene.stop.tell(Ending::Stop));
     while scene.machine().await != MachineCommand::Stop {}
     scene.report(ProviderEvent::MachineStopped { usage: None }).await;
     let ended = scene.ended().await;
@@ -282,11 +328,11 @@ async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     let (to_chain, mut chain) = mpsc::channel(16);
     let (events, reports) = mpsc::channel(16);
     let (_wire, incoming) = mpsc::channel(1);
-    let (_stop, stopped) = watch::channel(false);
+    let (_stop, endings) = endings();
     let (redial, _dialled) = watch::channel(None);
     let (_links, links) = mpsc::channel(1);
     let ports = Ports { wire: None, machine: to_machine, chain: to_chain, redial };
-    let inputs = Inputs { wire: incoming, events: reports, links, stop: stopped };
+    let inputs = Inputs { wire: incoming, events: reports, links, endings };
     let (shared, books) = (scene.shared.clone(), Books::default());
     let driver = Driver::new(shared, old.name, old.publisher, old.lease, ports, books);
     let driver = tokio::spawn(driver.run(ProviderEvent::Restarted, inputs));

@@ -23,6 +23,7 @@ fn policy() -> Policy {
         disk_mib: 8192,
         bandwidth_kbit_per_sec: Some(1000),
         benchmarks: vec![BenchmarkResult { benchmark, value: 5000 }].try_into().unwrap(),
+        wall: zennet_primitives::contract::Wall::Namespaces,
     };
     let rates = Rates::default().with(Counter::CpuMicros, 1_000_000);
     let parse = |_: &str| Err("no address");
@@ -64,7 +65,10 @@ fn admit(
 #[test]
 fn a_plain_announcement_gets_what_it_needs_and_defaults_for_the_rest() {
     let quote = admit(|_| (), |_| ()).unwrap().quote;
-    assert_eq!(quote.resources, Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 1024 });
+    assert_eq!(
+        quote.resources,
+        Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 1024, volume_mib: 0 }
+    );
     assert_eq!((quote.lease_secs, quote.tick_ms, quote.grace_ms), (3600, 2000, 2000));
     assert_eq!(&quote.image[..], b"zennet-os:latest");
 }

@@ -52,6 +52,9 @@ pub(crate) enum Happening {
     /// The lease has more deposit or more time.
     #[codec(index = 12)]
     Amended,
+    /// The publisher was told that this host goes out of service.
+    #[codec(index = 13)]
+    Leaving,
 }
 
 impl Happening {
@@ -71,6 +74,7 @@ impl Happening {
             Happening::Settling => "the channel is being settled",
             Happening::Ended => "the lease ended",
             Happening::Amended => "the lease has more deposit or time",
+            Happening::Leaving => "the publisher was told that this host goes out of service",
         }
     }
 }
@@ -146,6 +150,9 @@ fn happenings(before: &Provider, next: &Provider, event: &ProviderEvent) -> Vec<
             found.push(Happening::Ready);
         }
         _ => (),
+    }
+    if before.leaves_at().is_none() && next.leaves_at().is_some() {
+        found.push(Happening::Leaving);
     }
     let is_frozen = |machine: &Provider| machine.phase() == Phase::Serving { frozen: true };
     match (before.phase(), next.phase()) {

@@ -106,7 +106,15 @@ pub(crate) mod tests {
                 max_exposure: u128::MAX,
                 prepay: 0,
                 lease_secs: 60,
-                resources: Resources { cpu_millis: 1000, memory_mib: 256, disk_mib: 0 },
+                notice_secs: 0,
+                max_keep_secs: 0,
+                keep_unpaid_secs: 0,
+                resources: Resources {
+                    cpu_millis: 1000,
+                    memory_mib: 256,
+                    disk_mib: 0,
+                    volume_mib: 0,
+                },
                 image: ImageRef::truncate_from(b"os".to_vec()),
                 image_digest: [7; 32],
                 host_key: [8; 32],
@@ -114,6 +122,8 @@ pub(crate) mod tests {
             deposit: 100,
             challenge_blocks: 9,
             app: None,
+            volume: None,
+            read_only: false,
         })
     }
 

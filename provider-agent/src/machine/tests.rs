@@ -10,11 +10,15 @@ use zennet_primitives::{
 use zennet_transport::{Endpoint, Limits, Link};
 
 use super::*;
-use crate::containers::tests::{TestEngine, IMAGE};
+use crate::{
+    config,
+    containers::tests::{TestEngine, IMAGE},
+    store::Store,
+};
 
 const WAIT: Duration = Duration::from_secs(60);
 
-fn terms(image_digest: [u8; 32], rates: Rates) -> Terms {
+pub(crate) fn terms(image_digest: [u8; 32], rates: Rates) -> Terms {
     Terms {
         genesis: Hash::zero(),
         announcement: Hash::zero(),
@@ -29,7 +33,10 @@ fn terms(image_digest: [u8; 32], rates: Rates) -> Terms {
             max_exposure: 1,
             prepay: 0,
             lease_secs: 60,
-            resources: Resources { cpu_millis: 1000, memory_mib: 128, disk_mib: 0 },
+            notice_secs: 0,
+            max_keep_secs: 0,
+            keep_unpaid_secs: 0,
+            resources: Resources { cpu_millis: 1000, memory_mib: 128, disk_mib: 0, volume_mib: 0 },
             image: ImageRef::truncate_from(IMAGE.into()),
             image_digest,
             host_key: [0; 32],
@@ -37,6 +44,8 @@ fn terms(image_digest: [u8; 32], rates: Rates) -> Terms {
         deposit: 1,
         challenge_blocks: 10,
         app: None,
+        volume: None,
+        read_only: false,
     }
 }
 
@@ -83,8 +92,11 @@ impl Scene {
         let (commands, received) = mpsc::channel(16);
         let (report, events) = mpsc::channel(16);
         let (connections, connected) = watch::channel(Some(provider.connection.clone()));
+        let volumes = config::Volumes { max_mib: 64, ..Default::default() };
+        let store = Store::open(folders.path()).unwrap();
         let workshop = Workshop {
             engine: engine.engine.clone(),
+            volumes: Volumes::open(&store, &volumes).unwrap(),
             folders: folders.path().join("machines"),
             name: name.clone(),
             host_key,
@@ -207,6 +219,58 @@ async fn a_machine_that_was_left_is_found_again_with_its_counters() {
     scene.ask(MachineCommand::Stop).await;
     assert!(matches!(scene.event().await, ProviderEvent::MachineStopped { usage: Some(_) }));
     scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_is_left_stays_frozen_for_the_next_start() {
+    let engine = Arc::new(TestEngine::connect().await);
+    let digest = engine.engine.image(IMAGE).await.unwrap();
+    let mut scene = Scene::begin(&engine).await;
+    let terms = terms(digest, Rates::default().with(Counter::CpuMicros, 1));
+    scene.ask(MachineCommand::Prepare(terms.clone())).await;
+    scene.ask(MachineCommand::Start).await;
+    assert!(matches!(scene.event().await, ProviderEvent::MachineReady { .. }));
+    scene.ask(MachineCommand::Leave).await;
+    let (closed, _) = mpsc::channel(1);
+    scene.commands = closed;
+    timeout(WAIT, &mut scene.task).await.unwrap().unwrap();
+    assert_eq!(engine.states(), ["paused"]);
+    let mut scene = scene.another(&engine).await;
+    scene.ask(MachineCommand::Resume(terms)).await;
+    assert_eq!(scene.event().await, ProviderEvent::MachineResumed);
+    scene.ask(MachineCommand::Thaw).await;
+    let mut stream = scene.publisher.connection.open_ssh(WAIT).await.unwrap();
+    let mut banner = [0; 8];
+    timeout(WAIT, stream.read_exact(&mut banner)).await.unwrap().unwrap();
+    scene.ask(MachineCommand::Stop).await;
+    assert!(matches!(scene.event().await, ProviderEvent::MachineStopped { usage: Some(_) }));
+    scene.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_machine_comes_up_and_what_it_writes_to_its_volume_outlasts_it() {
+    let engine = Arc::new(TestEngine::connect().await);
+    let digest = engine.engine.image("zennet-os:latest").await.unwrap();
+    let mut terms = terms(digest, Rates::default().with(Counter::VolumeByteSecs, 1));
+    terms.quote.resources.volume_mib = 32;
+    let name = b"data".to_vec().try_into().unwrap();
+    terms.volume = Some(zennet_primitives::contract::Volume { name, keep_secs: 0 });
+    terms.read_only = true;
+    for (command, said) in [
+        ("echo kept >/volume/file && echo x >/root/x && echo done", "done\n"),
+        ("cat /volume/file", "kept\n"),
+        ("touch /etc/x 2>/dev/null || echo refused", "refused\n"),
+    ] {
+        let mut scene = Scene::begin(&engine).await;
+        scene.ask(MachineCommand::Prepare(terms.clone())).await;
+        scene.ask(MachineCommand::Start).await;
+        let event = scene.event().await;
+        assert!(matches!(event, ProviderEvent::MachineReady { .. }), "{event:?}");
+        assert_eq!(engine.exec(&container_name(&scene.name), command), said);
+        scene.ask(MachineCommand::Stop).await;
+        assert!(matches!(scene.event().await, ProviderEvent::MachineStopped { .. }));
+        scene.end().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,6 +3,38 @@ use zennet_chain_client::Head;
 use zennet_primitives::{close::CloseReason, Hash};
 
 use super::*;
+use crate::ending::endings;
+
+/// What a daemon without leases reports.
+pub(crate) fn report() -> Report {
+    Report {
+        running: true,
+        daemon: None,
+        leases: Vec::new(),
+        unsettled: 0,
+        past: Vec::new(),
+        volumes: Vec::new(),
+    }
+}
+
+/// A lease under way.
+pub(crate) fn lease() -> LeaseStatus {
+    LeaseStatus {
+        announcement: "0x01".into(),
+        publisher: "5y".into(),
+        phase: "serving".into(),
+        frozen: false,
+        channel: None,
+        began_at: 1,
+        due: u128::MAX,
+        paid: 2,
+        deposit: Some(3),
+        ends_at: None,
+        leaves_at: None,
+        vouchers: 1,
+        usage: serde_json::json!({ "cpu_micros": 4 }),
+    }
+}
 
 fn source(store: Store) -> Source {
     let (_, best) = watch::channel(Head { number: 7, hash: Hash::zero() });
@@ -15,7 +47,9 @@ fn source(store: Store) -> Source {
         heads: Heads { best, finalized },
         capacity: Capacity::new(&config.capacity),
         board: Board::default(),
+        volumes: Volumes::open(&store, &config.volumes).unwrap(),
         store,
+        teller: endings().0,
     }
 }
 
@@ -27,20 +61,7 @@ async fn a_running_daemon_answers_with_its_leases_and_the_past() {
     let past = crate::store::tests::past(CloseReason::Finished);
     store.finish(Hash::zero(), Some(&past)).await.unwrap();
     let source = source(store);
-    let lease = LeaseStatus {
-        announcement: "0x01".into(),
-        publisher: "5y".into(),
-        phase: "serving".into(),
-        frozen: false,
-        channel: None,
-        began_at: 1,
-        due: u128::MAX,
-        paid: 2,
-        deposit: Some(3),
-        ends_at: None,
-        vouchers: 1,
-        usage: serde_json::json!({ "cpu_micros": 4 }),
-    };
+    let lease = lease();
     source.board.update((Hash::repeat_byte(1), lease.clone()));
     let socket = listen(dir.path(), source).unwrap();
     let mode = fs::metadata(dir.path().join(SOCKET)).unwrap().permissions().mode();
@@ -84,4 +105,18 @@ async fn a_socket_left_by_a_killed_daemon_counts_as_not_running() {
     assert!(ask(dir.path()).await.unwrap().is_none());
     let report = of_store(&Store::open(dir.path()).unwrap()).unwrap();
     assert!(!report.running && report.past.is_empty() && report.unsettled == 0);
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_asked_to_leave_is_told_so_and_shows_its_leases() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut source = source(Store::open(dir.path()).unwrap());
+    let (teller, heard) = endings();
+    source.teller = teller;
+    source.board.update((Hash::repeat_byte(1), lease()));
+    let _socket = listen(dir.path(), source).unwrap();
+    assert_eq!(leave(dir.path(), false).await.unwrap().unwrap().leases, vec![lease()]);
+    assert_eq!(heard.get(), Ending::Leave);
+    leave(dir.path(), true).await.unwrap().unwrap();
+    assert_eq!(heard.get(), Ending::Stop);
 }

@@ -35,12 +35,12 @@ pub(crate) struct Opts {
 pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let data_dir = context.config()?.data_dir;
     let machine = opts.machine.filter(|_| !opts.all);
-    let request = Request { verb: Verb::Cancel, machine };
+    let request = Request { verb: Verb::Cancel, machine, provider: None };
     let Some(answer) = ask(&data_dir, &request).await? else {
         bail!("no `publisher-cli submit` runs in {}: nothing to cancel", data_dir.display());
     };
     let mut told = answer.machines;
-    let list = Request { verb: Verb::List, machine: None };
+    let list = Request { verb: Verb::List, machine: None, provider: None };
     let deadline = Instant::now() + opts.wait;
     while told.iter().any(|machine| machine.phase != "closed") {
         if Instant::now() >= deadline {

@@ -41,7 +41,7 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         Ok(secs) if secs > 0 => secs,
         _ => bail!("--for must be at least 1s and at most {}s", u32::MAX),
     };
-    let request = |verb| Request { verb, machine: Some(opts.machine.clone()) };
+    let request = |verb| Request { verb, machine: Some(opts.machine.clone()), provider: None };
     let Some(answer) = ask(&data_dir, &request(Verb::Extend { secs })).await? else {
         bail!("no `publisher-cli submit` runs in {}: nothing to extend", data_dir.display());
     };

@@ -54,7 +54,7 @@ pub(crate) async fn run(opts: &Opts, context: &Context) -> Result<()> {
     let data_dir = context.config()?.data_dir;
     let provider = opts.provider.as_deref().map(Chain::parse_address).transpose()?;
     let query = Query { provider: provider.map(Into::into), lease: opts.lease, limit: opts.limit };
-    let request = Request { verb: Verb::History(query), machine: None };
+    let request = Request { verb: Verb::History(query), machine: None, provider: None };
     let history = match ask(&data_dir, &request).await? {
         Some(answer) => answer.history,
         None if store::exists(&data_dir) => {

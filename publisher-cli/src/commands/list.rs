@@ -21,7 +21,7 @@ pub(crate) struct Opts {}
 
 pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     let data_dir = context.config()?.data_dir;
-    let request = Request { verb: Verb::List, machine: None };
+    let request = Request { verb: Verb::List, machine: None, provider: None };
     let machines = match ask(&data_dir, &request).await? {
         Some(answer) => answer.machines,
         None if store::exists(&data_dir) => {

@@ -13,6 +13,7 @@ mod relay;
 mod resume;
 mod submit;
 mod usage;
+mod volume;
 
 use std::{env, io, path::PathBuf};
 
@@ -61,6 +62,7 @@ enum Command {
     Usage(usage::Opts),
     History(history::Opts),
     Extend(extend::Opts),
+    Volume(volume::Opts),
     Cancel(cancel::Opts),
     Resume(resume::Opts),
     Recover(recover::Opts),
@@ -104,6 +106,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Usage(opts) => usage::run(opts, &context).await,
         Command::History(opts) => history::run(&opts, &context).await,
         Command::Extend(opts) => extend::run(opts, &context).await,
+        Command::Volume(opts) => volume::run(opts, &context).await,
         Command::Cancel(opts) => cancel::run(opts, &context).await,
         Command::Resume(opts) => resume::run(&opts, &context).await,
         Command::Recover(opts) => recover::run(&opts, &context).await,

@@ -67,9 +67,9 @@ pub(super) async fn settle_all(
             let (_stop, stops) = mpsc::channel(1);
             let (news, mut heard) = mpsc::channel(16);
             let listening = tokio::spawn(async move { while heard.recv().await.is_some() {} });
-            let (_extend, extensions) = mpsc::channel(1);
+            let (_wish, wishes) = mpsc::channel(1);
             let (_rejoined, links) = mpsc::channel(1);
-            let lines = Lines { stops, extensions, status, news, links };
+            let lines = Lines { stops, wishes, status, news, links };
             let settled = recovery.settle(earlier, lines).await;
             listening.abort();
             settled

@@ -8,8 +8,10 @@ use rand::{rngs::OsRng, RngCore};
 use zennet_primitives::{
     amount::{Balance, Rate},
     announcement::{LeaseRange, Needs, MAX_TICK_MS, MIN_TICK_MS},
+    contract::{Volume, Wall},
     pow::{Difficulty, Role},
     usage::Counter,
+    AccountId,
 };
 use zennet_transport::{Endpoint, Limits, Multiaddr};
 
@@ -29,6 +31,7 @@ use crate::{
     ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
     store::{Run, Store},
     units,
+    volumes::held,
 };
 
 /// Most machines of one order.
@@ -39,6 +42,7 @@ const MAX_MACHINES: u32 = 256;
 #[command(after_help = "Examples:
   publisher-cli submit -n 3 -m 512M --cpus 1
   publisher-cli submit -m 2G --cpus 0.5 --image zennet-os --for 30m --max-price 2
+  publisher-cli submit -m 512M --volume data:1G --keep 7d
   publisher-cli submit -n 2 -m 256M --rate cpu=0.5 --rate memory=0.1 --json
 
 When a machine is ready, its local port is printed and the written ssh_config names it: `ssh -F
@@ -53,7 +57,7 @@ time left, because of heavy traffic or of an extension, it is topped up for as l
 fails leaves the lease as it was.
 
 With --json every event is one line: identity, announced, met, waiting, negotiated, opened, final, ready,
-complete, frozen, thawed, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
+complete, frozen, thawed, leaving, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
 smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines. They are spread over providers: one has more than one only when no other
@@ -62,7 +66,7 @@ pub(crate) struct Opts {
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MACHINES)))]
     machines: u32,
     /// Machines of one provider at most; 1 has each on another host, however long that takes
-    #[arg(long, value_name = "N",
+    #[arg(long, value_name = "N", conflicts_with = "volume",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MACHINES)))]
     per_provider: Option<u32>,
     /// Memory of each, such as 512M or 2G
@@ -86,6 +90,24 @@ pub(crate) struct Opts {
     /// Least bandwidth of its network, in kbit/s
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     bandwidth_kbit_per_sec: Option<u32>,
+    /// Volume of each, at /volume, which its provider keeps for --keep after the lease. An order that
+    /// names one which is kept goes to the providers that keep it
+    #[arg(long, value_name = "NAME[:SIZE]", value_parser = units::volume)]
+    volume: Option<(String, Option<u32>)>,
+    /// How long volumes are kept after the lease; its last payment covers that
+    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::time_or_none,
+          requires = "volume")]
+    keep: Duration,
+    /// Machines whose own files cannot be changed: only /tmp, /var/tmp, /run, /root and the volume.
+    /// The image must have the account sshd
+    #[arg(long)]
+    read_only: bool,
+    /// What must stand between machine and host: namespaces, gvisor or vm; may be repeated
+    #[arg(long = "wall", value_name = "KIND", value_parser = units::wall)]
+    walls: Vec<Wall>,
+    /// Shortest notice that a provider must give before it goes out of service
+    #[arg(long, value_name = "TIME", value_parser = units::time)]
+    min_notice: Option<Duration>,
     /// Image that will do, up to four; the provider chooses without it
     #[arg(long = "image", value_name = "REF")]
     images: Vec<String>,
@@ -190,6 +212,7 @@ impl Opts {
                 memory_mib_per_sec: self.memory_mib_per_sec,
                 disk_mib_per_sec: self.disk_mib_per_sec,
                 bandwidth_kbit_per_sec: self.bandwidth_kbit_per_sec,
+                volume_mib: self.volume.as_ref().and_then(|(_, mib)| *mib),
             },
             images: self.images.clone(),
             lease: LeaseRange { min_secs, max_secs },
@@ -206,7 +229,31 @@ impl Opts {
             timeout: self.timeout,
             patience: self.patience,
             max_faults: self.max_faults,
+            volume: self.wanted_volume()?,
+            read_only: self.read_only,
+            walls: self.walls.clone(),
+            min_notice_secs: match self.min_notice {
+                Some(time) => secs("--min-notice", time)?,
+                None => 0,
+            },
         })
+    }
+
+    /// Machines of one provider; there it has one volume of a name.
+    fn most_per_provider(&self) -> Option<usize> {
+        match &self.volume {
+            Some(_) => Some(1),
+            None => self.per_provider.map(|most| most as usize),
+        }
+    }
+
+    fn wanted_volume(&self) -> Result<Option<Volume>> {
+        let Some((name, _)) = &self.volume else { return Ok(None) };
+        let keep_secs = u32::try_from(self.keep.as_secs()).context("--keep is too long")?;
+        let Ok(name) = name.clone().into_bytes().try_into() else {
+            bail!("the name of the volume is too long");
+        };
+        Ok(Some(Volume { name, keep_secs }))
     }
 
     fn files(&self, context: &Context, config: &Config) -> Result<Files> {
@@ -223,12 +270,13 @@ impl Opts {
 }
 
 pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
-    let spec = opts.spec()?;
+    let mut spec = opts.spec()?;
     let config = context.config()?;
     let key = context.key(&config)?;
     let lock = Lock::take(&config.data_dir)?;
     let store = Store::open(&config.data_dir)?;
     store.prune()?;
+    let keepers = keepers(&store, &mut spec)?;
     let screen = Screen::new(&store, spec.max_faults)?;
     let chain = context.chain(&config).await?;
     let policy = spec.policy(chain.constants())?;
@@ -288,7 +336,7 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         chain,
         key,
         wanted: Some(wanted),
-        seats: Seats::new(spec.machines as usize, opts.per_provider.map(|most| most as usize)),
+        seats: Seats::new(spec.machines as usize, opts.most_per_provider()),
         logins: Logins::new(),
         endpoint,
         ports: Ports::from(config.ssh_port_base),
@@ -296,9 +344,31 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         registry: Registry::new(store.clone(), address),
         store,
     };
+    if !keepers.is_empty() {
+        eprintln!("the volume is kept by {} providers: they are waited for", keepers.len());
+        order.seats.keep_for(keepers);
+    }
     let outcome = keep(order, recovery, &mut report, &config).await;
     drop(lock);
     outcome
+}
+
+/// Providers that keep the volume which the order names; its size is theirs where none was given.
+fn keepers(store: &Store, spec: &mut Spec) -> Result<Vec<AccountId>> {
+    let Some(volume) = &spec.volume else { return Ok(Vec::new()) };
+    let mut found = held(store, zennet_time::unix_secs())?;
+    found.retain(|held| held.name.as_bytes() == &volume.name[..]);
+    let name = String::from_utf8_lossy(&volume.name);
+    let largest = found.iter().map(|held| held.mib).max();
+    match (spec.needs.volume_mib, largest) {
+        (None, None) => bail!("no volume {name} is kept: give its size, as in --volume {name}:1G"),
+        (None, Some(mib)) => spec.needs.volume_mib = Some(mib),
+        (Some(asked), Some(mib)) if asked < mib => {
+            bail!("the volume {name} has {mib} MiB: it can grow, but not shrink to {asked} MiB")
+        }
+        (Some(_), _) => (),
+    }
+    Ok(found.into_iter().map(|held| held.provider).collect())
 }
 
 /// Keeps the leases of an order until all are settled, while others may ask about them.

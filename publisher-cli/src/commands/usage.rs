@@ -23,7 +23,7 @@ pub(crate) struct Opts {
 
 pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let data_dir = context.config()?.data_dir;
-    let request = Request { verb: Verb::Usage, machine: opts.machine.clone() };
+    let request = Request { verb: Verb::Usage, machine: opts.machine.clone(), provider: None };
     let machines = match ask(&data_dir, &request).await? {
         Some(answer) => answer.usage,
         None if store::exists(&data_dir) => {

@@ -60,7 +60,7 @@ mod tests {
     };
 
     fn list() -> Request {
-        Request { verb: Verb::List, machine: None }
+        Request { verb: Verb::List, machine: None, provider: None }
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! The socket on which a running `submit` answers `list`, `usage`, `history`, `extend` and `cancel`.
+//! The socket on which a running `submit` answers `list`, `usage`, `history`, `extend`,
+//! `volume` and `cancel`.
 //!
 //! One request and one answer for each connection, each a line of JSON.
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     history::{History, Query},
     output::{Machine, MachineUsage},
+    volumes::Shown,
 };
 
 /// Longest request, bytes.
@@ -27,8 +29,11 @@ const MAX_ANSWER: u64 = 128 << 20;
 pub(crate) struct Request {
     /// Which command.
     pub(crate) verb: Verb,
-    /// Of which machine; all where none is named.
+    /// Of which machine, or which volume; all where none is named.
     pub(crate) machine: Option<String>,
+    /// Of which provider's, by its address; all where none is named.
+    #[serde(default)]
+    pub(crate) provider: Option<String>,
 }
 
 /// A command.
@@ -46,6 +51,10 @@ pub(crate) enum Verb {
         /// By how much.
         secs: u32,
     },
+    /// Volumes that providers keep.
+    Volumes,
+    /// Stop paying for volumes of a name.
+    DropVolume,
     /// Terms, figures and events of leases.
     History(Query),
 }
@@ -59,6 +68,9 @@ pub(crate) struct Answer {
     pub(crate) machines: Vec<Machine>,
     /// Their usage.
     pub(crate) usage: Vec<MachineUsage>,
+    /// Volumes.
+    #[serde(default)]
+    pub(crate) volumes: Vec<Shown>,
     /// What is kept of leases.
     #[serde(default)]
     pub(crate) history: History,

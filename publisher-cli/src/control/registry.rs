@@ -14,12 +14,14 @@ use super::{Answer, Request, Verb};
 use crate::{
     history,
     lease::{
+        driver::Wish,
         status::{stored_machine, stored_usage, Status},
         wire::LinkWire,
         world::Rejoined,
     },
     output::{Machine, MachineUsage},
     store::Store,
+    volumes::{forget, held, Held},
 };
 
 /// Writes an account as the chain does.
@@ -30,8 +32,8 @@ pub(crate) type Address = Arc<dyn Fn(&AccountId) -> String + Send + Sync>;
 pub(crate) struct Entry {
     /// Its newest snapshot.
     pub(crate) status: watch::Receiver<Status>,
-    /// Makes it last longer, by seconds.
-    pub(crate) extend: mpsc::Sender<u32>,
+    /// Takes what is wanted of it.
+    pub(crate) wish: mpsc::Sender<Wish>,
     /// Ends it.
     pub(crate) stop: mpsc::Sender<CloseReason>,
     /// Takes the connections of a provider that dials again.
@@ -114,6 +116,8 @@ impl Registry {
                 Answer { error: Some("a machine must be named".into()), ..Answer::default() }
             }
             Verb::Extend { secs } => self.extend(secs, wanted),
+            Verb::Volumes => self.volumes(),
+            Verb::DropVolume => return self.drop_volume(request),
             Verb::Cancel => {
                 let live = self.live(wanted);
                 let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
@@ -133,6 +137,44 @@ impl Registry {
         }
     }
 
+    fn volumes(&self) -> Answer {
+        let shown = held(&self.store, zennet_time::unix_secs());
+        self.shown(shown)
+    }
+
+    /// Stops paying for volumes of a name: leases that run do not pay for keeping theirs.
+    fn drop_volume(&self, request: &Request) -> Answer {
+        let Some(name) = request.machine.as_deref() else {
+            return Answer { error: Some("a volume must be named".into()), ..Answer::default() };
+        };
+        let address = &self.address;
+        let wanted =
+            |account: &AccountId| request.provider.as_ref().is_none_or(|p| *p == address(account));
+        for entry in self.lock().values() {
+            let status = entry.status.borrow();
+            let terms = status.terms.as_ref().filter(|terms| wanted(&terms.provider));
+            let volume = terms.and_then(|terms| terms.volume.as_ref());
+            if volume.is_some_and(|volume| &volume.name[..] == name.as_bytes())
+                && entry.wish.try_send(Wish::DropVolume).is_err()
+            {
+                let error = Some("a lease is busy with another wish: try again".into());
+                return Answer { error, ..Answer::default() };
+            }
+        }
+        self.shown(forget(&self.store, name, wanted, zennet_time::unix_secs()))
+    }
+
+    fn shown(&self, volumes: anyhow::Result<Vec<Held>>) -> Answer {
+        let address = &self.address;
+        match volumes {
+            Ok(volumes) => Answer {
+                volumes: volumes.iter().map(|held| held.shown(|a| address(a))).collect(),
+                ..Answer::default()
+            },
+            Err(error) => Answer { error: Some(format!("{error:#}")), ..Answer::default() },
+        }
+    }
+
     /// Has one machine's lease last longer, if its provider grants it.
     fn extend(&self, secs: u32, wanted: impl Fn(&str) -> bool) -> Answer {
         let live = self.live(wanted);
@@ -146,8 +188,8 @@ impl Registry {
                     machine.machine, machine.phase
                 ));
             }
-            if entry.extend.try_send(secs).is_err() {
-                return refused(format!("{} is being extended already", machine.machine));
+            if entry.wish.try_send(Wish::Extend { secs }).is_err() {
+                return refused(format!("{} is busy with another wish", machine.machine));
             }
         }
         Answer { machines: live, ..Answer::default() }
@@ -214,8 +256,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let registry = registry(dir.path());
         let (mut one, _) = running(1, "zn-1");
-        let (extend, mut wishes) = mpsc::channel(1);
-        one.extend = extend;
+        let (wish, mut wishes) = mpsc::channel(1);
+        one.wish = wish;
         registry.add(1, one.clone());
         let verb = Verb::Extend { secs: 60 };
         let early = ask(&registry, verb, Some("zn-1")).error.unwrap();
@@ -224,7 +266,7 @@ mod tests {
         status.phase = Phase::Serving { frozen: false };
         registry.add(1, Entry { status: watch::channel(status).1, ..one });
         assert_eq!(ask(&registry, verb, Some("zn-1")).machines[0].machine, "zn-1");
-        assert_eq!(wishes.try_recv(), Ok(60));
+        assert_eq!(wishes.try_recv(), Ok(Wish::Extend { secs: 60 }));
         assert!(ask(&registry, verb, Some("zn-9")).error.is_some());
         assert!(ask(&registry, verb, None).error.is_some());
     }
@@ -235,14 +277,11 @@ mod tests {
         status.terms = Some(terms());
         let (stop, stopped) = mpsc::channel(1);
         let links = mpsc::channel(1).0;
-        (
-            Entry { status: watch::channel(status).1, extend: mpsc::channel(1).0, stop, links },
-            stopped,
-        )
+        (Entry { status: watch::channel(status).1, wish: mpsc::channel(1).0, stop, links }, stopped)
     }
 
     fn ask(registry: &Registry, verb: Verb, machine: Option<&str>) -> Answer {
-        registry.answer(&Request { verb, machine: machine.map(str::to_owned) })
+        registry.answer(&Request { verb, machine: machine.map(str::to_owned), provider: None })
     }
 
     #[test]

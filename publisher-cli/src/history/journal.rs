@@ -53,6 +53,9 @@ pub(crate) enum Happening {
     /// It did not get what was asked for.
     #[codec(index = 12)]
     NotAmended,
+    /// The provider said that it goes out of service.
+    #[codec(index = 13)]
+    Leaving,
 }
 
 impl Happening {
@@ -72,6 +75,7 @@ impl Happening {
             Happening::Ended => "the lease ended",
             Happening::Amended => "the lease has more deposit or time",
             Happening::NotAmended => "the lease did not get more deposit or time",
+            Happening::Leaving => "the provider said that it goes out of service",
         }
     }
 
@@ -86,6 +90,7 @@ impl Happening {
             What::Ready => Some(Happening::Ready),
             What::Changed(Notice::Frozen { .. }) => Some(Happening::Frozen),
             What::Changed(Notice::Thawed) => Some(Happening::Thawed),
+            What::Changed(Notice::Leaving { .. }) => Some(Happening::Leaving),
             What::Amended(_) => Some(Happening::Amended),
             What::NotAmended(_) => Some(Happening::NotAmended),
             What::Lost => Some(Happening::Lost),
@@ -128,7 +133,7 @@ impl Journal {
         self.note_at(event, zennet_time::unix_ms());
     }
 
-    pub(super) fn note_at(&mut self, event: Happening, at_ms: u64) {
+    pub(crate) fn note_at(&mut self, event: Happening, at_ms: u64) {
         if self.entries.len() >= MOST_EVENTS {
             self.entries.remove(MOST_EVENTS / 2);
             self.left_out = self.left_out.saturating_add(1);

@@ -232,6 +232,13 @@ pub(crate) fn lifetime_blocks(
     }
 }
 
+/// Longest lease that a channel of the longest life has room for, seconds.
+pub(crate) fn longest_secs(challenge_blocks: u32, block_ms: u64, longest: u32) -> u32 {
+    let spare = u64::from(challenge_blocks).saturating_add(SPARE_BLOCKS);
+    let blocks = u64::from(longest).saturating_sub(spare);
+    u32::try_from(blocks.saturating_mul(block_ms) / 1000).unwrap_or(u32::MAX)
+}
+
 impl LeaseChain for NodeChain {
     async fn is_mined_provider(&self, account: AccountId) -> Result<bool> {
         let at = self.chain.best().await?.hash;

@@ -59,12 +59,24 @@ pub(crate) struct Parts<W, C, S> {
     pub(crate) screen: Screen,
 }
 
+/// What the user wants of a lease while it runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wish {
+    /// It is to last longer.
+    Extend {
+        /// By how much, seconds.
+        secs: u32,
+    },
+    /// Its volume is not to be kept.
+    DropVolume,
+}
+
 /// How others reach a lease's driver and hear of it.
 pub(crate) struct Lines<W, L> {
     /// Reasons to end the lease.
     pub(crate) stops: mpsc::Receiver<CloseReason>,
-    /// Seconds by which the lease is to last longer.
-    pub(crate) extensions: mpsc::Receiver<u32>,
+    /// What the user wants of the lease beyond what it was ordered with.
+    pub(crate) wishes: mpsc::Receiver<Wish>,
     /// The newest snapshot.
     pub(crate) status: watch::Sender<Status>,
     /// What happened.
@@ -214,7 +226,10 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         tokio::select! {
             biased;
             Some(reason) = self.lines.stops.recv() => Some(PublisherEvent::Stop(reason)),
-            Some(secs) = self.lines.extensions.recv() => Some(PublisherEvent::Extend { secs }),
+            Some(wish) = self.lines.wishes.recv() => Some(match wish {
+                Wish::Extend { secs } => PublisherEvent::Extend { secs },
+                Wish::DropVolume => PublisherEvent::DropVolume,
+            }),
             Some(input) = self.inbox.1.recv() => self.input(input).await,
             Some(change) = self.changes.1.recv() => self.change(change).await,
             received = async {

@@ -36,6 +36,8 @@ struct State {
     /// Seats that one provider may hold.
     most: usize,
     pinned: bool,
+    /// Providers for which a seat is kept, since they keep the volume of its machine.
+    expected: BTreeSet<AccountId>,
     /// Providers that have wished for a seat.
     known: BTreeSet<AccountId>,
     /// Whether one of them came since the last beat.
@@ -117,6 +119,7 @@ impl Seats {
             seats: vec![Seat::Free; wanted],
             most: per_provider.unwrap_or(1),
             pinned: per_provider.is_some(),
+            expected: BTreeSet::new(),
             known: BTreeSet::new(),
             fresh: false,
             quiet: 0,
@@ -124,6 +127,13 @@ impl Seats {
             waiting: 0,
         };
         Seats { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(()) }
+    }
+
+    /// Keeps a seat for each of these providers; others get what is left.
+    pub(crate) fn keep_for(&self, providers: impl IntoIterator<Item = AccountId>) {
+        let mut state = self.lock();
+        let most = state.seats.len();
+        state.expected = providers.into_iter().take(most).collect();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -141,8 +151,12 @@ impl Seats {
         if full && state.pinned {
             return Take::Never;
         }
+        let is_expected = state.expected.contains(provider);
+        let free = state.seats.iter().filter(|seat| **seat == Seat::Free).count();
+        let is_left = is_expected || free > state.expected.len();
         match state.seats.iter().position(|seat| *seat == Seat::Free) {
-            Some(place) if !full => {
+            Some(place) if !full && is_left => {
+                state.expected.remove(provider);
                 state.seats[place] = Seat::Taken(provider.clone());
                 Take::Seat(place + 1)
             }
@@ -323,6 +337,18 @@ mod tests {
         let _waiting = seats.wait();
         beats(&seats, 1);
         assert_eq!(seats.take(&provider(1)), Take::Seat(2), "it was quiet for long enough");
+    }
+
+    #[test]
+    fn seats_are_kept_for_the_providers_that_are_expected() {
+        let seats = Seats::new(2, Some(1));
+        seats.keep_for([provider(7)]);
+        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
+        assert_eq!(seats.take(&provider(2)), Take::Wait);
+        assert_eq!(seats.take(&provider(7)), Take::Seat(2));
+        // Its machine failed before it was ready: anybody may have the seat.
+        seats.release(2);
+        assert_eq!(seats.take(&provider(2)), Take::Seat(2));
     }
 
     #[test]

@@ -119,6 +119,7 @@ pub(crate) fn figures(machine: &Publisher) -> Figures {
         usage: machine.usage(),
         own_usage: machine.own_usage(),
         agreed: machine.agreed(),
+        kept_secs: machine.kept_secs(),
     }
 }
 
@@ -202,7 +203,7 @@ pub(crate) enum What {
     Final,
     /// The machine can be logged in to.
     Ready,
-    /// The machine was frozen or runs again.
+    /// The machine was frozen or runs again, or its provider is to leave.
     Changed(Notice),
     /// The lease has more deposit or more time from now on.
     Amended(Scope),

@@ -156,6 +156,9 @@ impl Report {
             }
             What::Changed(Notice::Frozen { due }) => Event::Frozen { machine, due: *due },
             What::Changed(Notice::Thawed) => Event::Thawed { machine },
+            What::Changed(Notice::Leaving { in_secs }) => {
+                Event::Leaving { machine, in_secs: *in_secs }
+            }
             What::Amended(scope) => {
                 let (deposit, lease_secs) = (scope.deposit, scope.lease_secs);
                 Event::Amended { machine, deposit, lease_secs, secs }

@@ -319,12 +319,12 @@ impl Running {
             screen: wanted.screen,
         };
         let (rejoined, links) = mpsc::channel(1);
-        let (extend, extensions) = mpsc::channel(1);
+        let (wish, wishes) = mpsc::channel(1);
         let news = self.news.clone();
-        let lines = Lines { stops, extensions, status: told, news, links };
+        let lines = Lines { stops, wishes, status: told, news, links };
         self.leases
             .spawn(async move { Ended::Own(Box::pin(Lease::new(parts, lines).run()).await) });
-        self.order.registry.add(id, Entry { status: snapshot, extend, stop, links: rejoined });
+        self.order.registry.add(id, Entry { status: snapshot, wish, stop, links: rejoined });
         self.live += 1;
         report.met(id, from);
     }
@@ -415,16 +415,16 @@ impl Running {
             let (stop, stops) = mpsc::channel(1);
             let (told, snapshot) = watch::channel(Status::new(id));
             let (rejoined, links) = mpsc::channel(1);
-            let (extend, extensions) = mpsc::channel(1);
-            self.order.registry.add(id, Entry { status: snapshot, extend, stop, links: rejoined });
+            let (wish, wishes) = mpsc::channel(1);
+            self.order.registry.add(id, Entry { status: snapshot, wish, stop, links: rejoined });
             let news = self.news.clone();
             if self.order.wanted.is_none() && earlier.is_live() {
-                self.resume(earlier, Lines { stops, extensions, status: told, news, links });
+                self.resume(earlier, Lines { stops, wishes, status: told, news, links });
                 continue;
             }
             let settling = recovery
                 .clone()
-                .settle(earlier, Lines { stops, extensions, status: told, news, links });
+                .settle(earlier, Lines { stops, wishes, status: told, news, links });
             self.leases.spawn(async move {
                 Ended::Earlier(match settling.await {
                     Ok(status) => Some(status),

@@ -9,11 +9,15 @@ use zennet_lease::{PublisherLimits, PublisherPolicy};
 use zennet_primitives::{
     amount::{Balance, Rates},
     announcement::{Announcement, ImageRef, LeaseRange, Needs},
+    contract::{Volume, Wall},
     pow::Difficulty,
 };
 use zennet_transport::{parse_endpoint, Endpoint};
 
-use crate::{config::Config, lease::chain::lifetime_blocks};
+use crate::{
+    config::Config,
+    lease::chain::{lifetime_blocks, longest_secs},
+};
 
 /// Blocks that the announcement stands longer than the order may take.
 const ANNOUNCEMENT_SPARE: u64 = 10;
@@ -61,6 +65,14 @@ pub(crate) struct Spec {
     pub(crate) patience: Duration,
     /// Leases that a provider's fault may have ended lately.
     pub(crate) max_faults: u32,
+    /// Volume of each machine; its size is among the needs.
+    pub(crate) volume: Option<Volume>,
+    /// Whether the machines' own files are unchangeable.
+    pub(crate) read_only: bool,
+    /// Walls between machine and host that will do; with none, any.
+    pub(crate) walls: Vec<Wall>,
+    /// Shortest notice of a provider that goes out of service, seconds.
+    pub(crate) min_notice_secs: u32,
 }
 
 impl Spec {
@@ -121,6 +133,15 @@ impl Spec {
             deposit_secs: self.deposit_secs,
             extend_to_secs: self.extend_to_secs,
             top_up: self.top_up,
+            volume: self.volume.clone(),
+            read_only: self.read_only,
+            walls: self.walls.clone(),
+            min_notice_secs: self.min_notice_secs,
+            max_left_secs: longest_secs(
+                challenge_blocks,
+                constants.block_ms,
+                constants.channel_max_lifetime,
+            ),
             lease_secs: self.lease.max_secs,
             images: self.image_refs()?,
             challenge_blocks,
@@ -239,6 +260,10 @@ pub(crate) mod tests {
             timeout: Duration::from_secs(120),
             patience: Duration::from_secs(600),
             max_faults: 3,
+            volume: None,
+            read_only: false,
+            walls: Vec::new(),
+            min_notice_secs: 0,
         }
     }
 

@@ -2,7 +2,7 @@
 //! it counts.
 
 use zennet_primitives::{
-    amendment::{Amendment, Objection, Scope},
+    amendment::{Amendment, Objection, Scope, MAX_AMENDMENTS},
     frame::Frame,
     record::ChannelRecord,
     signed::{account_key, Unverified},
@@ -31,7 +31,8 @@ pub(super) fn proposed(
     let amendment = *signed.payload();
     let number = amendment.number;
     // Each is said once on a connection, so that no flood of them costs this side anything.
-    if amendment.contract != ledger.terms.hash() || number <= serving.proposed {
+    let is_in_turn = number > serving.proposed && number <= MAX_AMENDMENTS;
+    if amendment.contract != ledger.terms.hash() || !is_in_turn {
         return break_off(ledger, now);
     }
     serving.proposed = number;

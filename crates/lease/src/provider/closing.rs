@@ -152,12 +152,13 @@ fn stopped(
     now: Millis,
 ) -> Outcome {
     if ledger.baseline.is_some() {
-        ledger.read(&usage.unwrap_or_default());
+        ledger.read(&usage.unwrap_or_default(), now);
     }
     let (true, Some(tick), Link::Up) = (served, ledger.tick.checked_add(1), link) else {
         return settle(ledger, reason, link, None, now);
     };
     ledger.tick = tick;
+    ledger.keep_volume();
     let last = Action::Send(Frame::Usage { tick, usage: ledger.latest, last: true });
     let until = now.saturating_add(setup.limits.final_voucher_ms.into());
     Outcome::Next(State::Collecting { ledger, reason, until }, vec![last])
@@ -209,6 +210,7 @@ pub(super) fn stopping(
         | Event::MachineFailed
         | Event::Metered { .. }
         | Event::Stop(_)
+        | Event::Leave
         | Event::SettleFailed => Outcome::Denied,
     }
 }
@@ -248,6 +250,7 @@ pub(super) fn collecting(
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
         | Event::Stop(_)
+        | Event::Leave
         | Event::SettleFailed => Outcome::Denied,
     }
 }
@@ -318,7 +321,8 @@ pub(super) fn settling(
         | Event::MachineResumed
         | Event::MachineFailed
         | Event::Metered { .. }
-        | Event::Stop(_) => Outcome::Denied,
+        | Event::Stop(_)
+        | Event::Leave => Outcome::Denied,
     }
 }
 

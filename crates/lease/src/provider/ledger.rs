@@ -8,7 +8,12 @@ use zennet_primitives::{
     contract::Terms,
     record::ChannelRecord,
     signed::Unverified,
-    usage::Usage,
+    usage::{Counter, Usage},
+};
+
+use crate::{
+    terms::{retention, volume_use},
+    Millis,
 };
 
 /// A voucher that must not be taken: the publisher broke the protocol.
@@ -38,6 +43,12 @@ pub(super) struct Ledger {
     pub(super) vouchers: u32,
     /// What the channel paid on chain.
     pub(super) settled: Option<Balance>,
+    /// Time that the volume has counted for, milliseconds.
+    volume_ms: Millis,
+    /// Until when it has. Time in which this side did not run is not counted.
+    pub(super) volume_until: Millis,
+    /// What pays for all usage and for keeping the volume, once that was asked for.
+    retention_due: Option<Balance>,
 }
 
 impl Ledger {
@@ -56,6 +67,9 @@ impl Ledger {
             claimed: 0,
             vouchers: 0,
             settled: None,
+            volume_ms: 0,
+            volume_until: 0,
+            retention_due: None,
         }
     }
 
@@ -90,20 +104,46 @@ impl Ledger {
             && *app == terms.app
     }
 
-    /// Whether the usage can be priced from this baseline.
-    pub(super) fn begin(&mut self, baseline: Usage) -> bool {
+    /// Starts the books at these counters, which are given back with that of the volume. Nothing
+    /// where they cannot be priced.
+    pub(super) fn begin(&mut self, baseline: Usage, now: Millis) -> Option<Usage> {
+        let baseline = baseline.with(Counter::VolumeByteSecs, 0);
         self.baseline = Some(baseline);
+        self.volume_until = now;
         self.latest = baseline;
-        self.terms.quote.rates.price(&baseline, &baseline).is_ok()
+        self.terms.quote.rates.price(&baseline, &baseline).is_ok().then_some(baseline)
     }
 
     /// Takes counters that were read. A counter that is missing or lower than before keeps its
     /// figure: usage never falls.
-    pub(super) fn read(&mut self, usage: &Usage) {
+    pub(super) fn read(&mut self, usage: &Usage, now: Millis) {
         for (counter, value) in usage.iter() {
             if self.latest.get(counter).is_none_or(|before| before < value) {
                 self.latest.set(counter, value);
             }
+        }
+        self.volume_ms = self.volume_ms.saturating_add(now.saturating_sub(self.volume_until));
+        self.volume_until = now;
+        let volume = volume_use(&self.terms.quote.resources, self.volume_ms);
+        self.latest.set(Counter::VolumeByteSecs, volume);
+    }
+
+    /// Asks for the price of keeping the volume with the last usage.
+    pub(super) fn keep_volume(&mut self) {
+        let Some(volume) = &self.terms.volume else { return };
+        let kept = retention(&self.terms.quote.resources, Some(volume));
+        let counted = self.latest.get(Counter::VolumeByteSecs).unwrap_or(0);
+        self.latest.set(Counter::VolumeByteSecs, counted.saturating_add(kept));
+        self.retention_due = Some(self.price());
+    }
+
+    /// How long the volume is kept beyond the lease, seconds.
+    pub(super) fn kept_secs(&self) -> u32 {
+        let in_any_case = self.terms.quote.keep_unpaid_secs;
+        match (&self.terms.volume, self.retention_due) {
+            (Some(volume), Some(due)) if self.paid >= due => volume.keep_secs.max(in_any_case),
+            (Some(_), _) => in_any_case,
+            (None, _) => 0,
         }
     }
 

@@ -54,6 +54,7 @@ pub(super) fn meet(
         Event::Timer if now >= until => refuse(CloseReason::TimedOut),
         Event::Timer => Outcome::Same,
         Event::Stop(reason) => refuse(reason),
+        Event::Leave => refuse(CloseReason::ProviderLeaves),
         Event::Connected { .. }
         | Event::Reconnected
         | Event::ChannelFinal(_)

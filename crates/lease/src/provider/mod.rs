@@ -46,7 +46,10 @@ use zennet_primitives::{
     contract::Terms, usage::Usage,
 };
 
-use self::state::{Link, State};
+use self::{
+    ledger::Ledger,
+    state::{Link, State},
+};
 use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
 
 /// The provider's side of one meeting and lease.
@@ -230,6 +233,17 @@ impl Provider {
         self.state.ledger()?.usage()
     }
 
+    /// How long the volume is kept beyond the lease, seconds: as paid for, once the last voucher is
+    /// there, and else as promised in any case.
+    pub fn kept_secs(&self) -> u32 {
+        self.state.ledger().map_or(0, Ledger::kept_secs)
+    }
+
+    /// When the lease ends by the notice that was given.
+    pub fn leaves_at(&self) -> Option<Millis> {
+        self.state.leaves_at()
+    }
+
     /// What the channel paid on chain, in the smallest coin unit, once it is settled.
     pub fn settled(&self) -> Option<Balance> {
         self.state.ledger()?.settled
@@ -243,6 +257,7 @@ fn begin(setup: &ProviderSetup, event: ProviderEvent, now: Millis) -> Outcome {
             meeting::connect(setup, meeting, now)
         }
         ProviderEvent::Stop(reason) => finished(reason),
+        ProviderEvent::Leave => finished(CloseReason::ProviderLeaves),
         ProviderEvent::Disconnected | ProviderEvent::Restarted => {
             finished(CloseReason::ConnectionLost)
         }

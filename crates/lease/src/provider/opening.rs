@@ -94,6 +94,7 @@ fn unready(ledger: Ledger, link: Link, event: Event, now: Millis) -> Outcome {
         Event::MachineFailed => wind_up(ledger, CloseReason::MachineFailed, link.tell(), now),
         Event::ChannelClosing => wind_up(ledger, CloseReason::ChannelClosing, link.tell(), now),
         Event::Stop(reason) => wind_up(ledger, reason, link.tell(), now),
+        Event::Leave => wind_up(ledger, CloseReason::ProviderLeaves, link.tell(), now),
         Event::Restarted => wind_up(ledger, CloseReason::ConnectionLost, Tell::Lost, now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), link, now),
         // Nothing has been amended yet.
@@ -122,10 +123,10 @@ fn still_open(ledger: Ledger, link: Link, record: &ChannelRecord<u32>, now: Mill
 
 /// The machine runs: from here on usage counts.
 fn serve(mut ledger: Ledger, link: Link, baseline: Usage, now: Millis) -> Outcome {
-    if !ledger.begin(baseline) {
+    let Some(baseline) = ledger.begin(baseline, now) else {
         // A priced counter that this host cannot give would never be paid.
         return wind_up(ledger, CloseReason::MachineFailed, link.tell(), now);
-    }
+    };
     let due = ledger.due(true);
     let serving = Serving {
         started: now,
@@ -138,6 +139,7 @@ fn serve(mut ledger: Ledger, link: Link, baseline: Usage, now: Millis) -> Outcom
             Link::Down => Some(now),
         },
         proposed: 0,
+        leaves_at: None,
     };
     // Without a connection it is said on the next one.
     let actions = match link {

@@ -14,7 +14,7 @@ use crate::Millis;
 /// A value that served was loaded: its machine is looked for.
 pub(super) fn begin(
     setup: &ProviderSetup,
-    ledger: Ledger,
+    mut ledger: Ledger,
     mut serving: Serving,
     now: Millis,
 ) -> Outcome {
@@ -24,6 +24,7 @@ pub(super) fn begin(
     serving.started = serving.started.saturating_sub(seen.saturating_sub(now));
     serving.next_tick = now.saturating_add(tick_ms);
     serving.reading = None;
+    ledger.volume_until = now;
     serving.lost = Some(now);
     serving.frozen = serving.frozen.map(|_| now);
     // Nobody could pay while nobody asked.
@@ -59,7 +60,14 @@ pub(super) fn resume(
         Event::MachineFailed => end(ledger, CloseReason::MachineFailed),
         Event::Timer if now >= until => end(ledger, CloseReason::MachineFailed),
         Event::Timer => Outcome::Same,
-        Event::Stop(reason) => end(ledger, reason),
+        Event::Stop(reason) => {
+            let reason = serving.parting(&ledger, reason, now);
+            end(ledger, reason)
+        }
+        Event::Leave => {
+            serving.give_notice(&ledger, now);
+            Outcome::Next(State::Resuming { ledger, serving, until }, Vec::new())
+        }
         Event::ChannelChanged { record, lasts_ms } => {
             match amending::seen(&mut ledger, &serving, &record, lasts_ms, now) {
                 Some(actions) => Outcome::Next(State::Resuming { ledger, serving, until }, actions),

@@ -74,7 +74,11 @@ pub(super) fn serve(
         Event::ChannelMissing => lost_on_chain(ledger, None, serving.link(), now),
         Event::Settled { paid } => lost_on_chain(ledger, Some(paid), serving.link(), now),
         Event::MachineFailed => wind_up_served(ledger, CloseReason::MachineFailed, tell, now),
-        Event::Stop(reason) => wind_up_served(ledger, reason, tell, now),
+        Event::Stop(reason) => {
+            let reason = serving.parting(&ledger, reason, now);
+            wind_up_served(ledger, reason, tell, now)
+        }
+        Event::Leave => leave(ledger, serving, now),
         Event::Restarted => resuming::begin(setup, ledger, serving, now),
         Event::Connected { .. }
         | Event::MachineReady { .. }
@@ -120,6 +124,19 @@ impl Serving {
     }
 }
 
+/// The publisher is told when the lease ends, once; what is said on a new connection repeats it.
+fn leave(ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
+    if serving.leaves_at.is_some() {
+        return Outcome::Same;
+    }
+    serving.give_notice(&ledger, now);
+    let actions = match serving.link() {
+        Link::Up => serving.notice(now).map(Action::Send).into_iter().collect(),
+        Link::Down => Vec::new(),
+    };
+    Outcome::Next(State::Serving { ledger, serving }, actions)
+}
+
 /// The channel has more in it, or lasts longer, for good.
 fn channel_changed(
     mut ledger: Ledger,
@@ -146,6 +163,7 @@ fn reconnected(ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
         serving.frozen = Some(now);
         actions.push(Action::Send(Frame::Notice(Notice::Frozen { due: ledger.due(true) })));
     }
+    actions.extend(serving.notice(now).map(Action::Send));
     Outcome::Next(State::Serving { ledger, serving }, actions)
 }
 
@@ -182,7 +200,7 @@ fn metered(
         return Outcome::Denied;
     }
     serving.reading = None;
-    ledger.read(usage);
+    ledger.read(usage, now);
     let mut actions = Vec::new();
     // A number that nobody was told is used again, so that numbers never run ahead of the clock.
     if serving.lost.is_none() {
@@ -211,6 +229,9 @@ fn timer(setup: &ProviderSetup, ledger: Ledger, mut serving: Serving, now: Milli
     let end = |ledger, reason| wind_up_served(ledger, reason, tell, now);
     if serving.lease_ends(ledger.scope.lease_secs) <= now {
         return end(ledger, CloseReason::LeaseTimeOver);
+    }
+    if serving.leaves_at.is_some_and(|leaves_at| leaves_at <= now) {
+        return end(ledger, CloseReason::ProviderLeaves);
     }
     if let Some(since) = serving.frozen {
         if since.saturating_add(serving.endures_ms(&setup.limits)) <= now {

@@ -145,8 +145,10 @@ pub enum ProviderEvent {
         /// The last cumulative counters, where they could be read.
         usage: Option<Usage>,
     },
-    /// The operator ends the lease.
+    /// The operator ends the lease at once.
     Stop(CloseReason),
+    /// The provider goes out of service: a lease that runs ends after the agreed notice.
+    Leave,
     /// This value was loaded from the store: only a machine that served may still be there.
     Restarted,
     /// The channel was settled and deleted on chain.
@@ -178,6 +180,7 @@ impl ProviderEvent {
             Self::Metered { .. } => "metered",
             Self::MachineStopped { .. } => "machine stopped",
             Self::Stop(_) => "stop",
+            Self::Leave => "leave",
             Self::Restarted => "restarted",
             Self::Settled { .. } => "settled",
             Self::SettleFailed => "settle failed",

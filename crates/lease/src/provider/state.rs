@@ -1,7 +1,13 @@
 //! The states of a provider, and when each of them runs out of time.
 
 use codec::{Decode, Encode};
-use zennet_primitives::{amount::Balance, auth::Challenge, close::CloseReason, contract::Quote};
+use zennet_primitives::{
+    amount::Balance,
+    auth::Challenge,
+    close::CloseReason,
+    contract::Quote,
+    frame::{Frame, Notice},
+};
 
 use super::{ledger::Ledger, ProviderLimits};
 use crate::{meeting::Meeting, Millis, Phase};
@@ -64,6 +70,8 @@ pub(super) struct Serving {
     pub(super) lost: Option<Millis>,
     /// Highest number of an amendment that was proposed on this connection.
     pub(super) proposed: u16,
+    /// When the lease ends since the provider goes out of service.
+    pub(super) leaves_at: Option<Millis>,
 }
 
 impl Serving {
@@ -79,6 +87,29 @@ impl Serving {
         match self.lost {
             Some(_) => limits.reconnect_ms.into(),
             None => limits.stop_after_ms.into(),
+        }
+    }
+
+    /// Promises to end the lease when the agreed notice has passed; only the first promise counts.
+    pub(super) fn give_notice(&mut self, ledger: &Ledger, now: Millis) {
+        let notice_ms = Millis::from(ledger.terms.quote.notice_secs) * 1000;
+        self.leaves_at.get_or_insert(now.saturating_add(notice_ms));
+    }
+
+    /// What is said of that promise.
+    pub(super) fn notice(&self, now: Millis) -> Option<Frame> {
+        let left_ms = self.leaves_at?.saturating_sub(now);
+        let in_secs = u32::try_from(left_ms / 1000).unwrap_or(u32::MAX);
+        Some(Frame::Notice(Notice::Leaving { in_secs }))
+    }
+
+    /// The reason of an end that the operator wants now.
+    pub(super) fn parting(&self, ledger: &Ledger, reason: CloseReason, now: Millis) -> CloseReason {
+        let is_due = ledger.terms.quote.notice_secs == 0
+            || self.leaves_at.is_some_and(|leaves_at| leaves_at <= now);
+        match reason {
+            CloseReason::ProviderLeaves if !is_due => CloseReason::NoticeBroken,
+            reason => reason,
         }
     }
 
@@ -215,6 +246,20 @@ impl State {
         }
     }
 
+    pub(super) fn leaves_at(&self) -> Option<Millis> {
+        match self {
+            State::Serving { serving, .. } | State::Resuming { serving, .. } => serving.leaves_at,
+            State::New
+            | State::Meeting { .. }
+            | State::Opening { .. }
+            | State::Starting { .. }
+            | State::Stopping { .. }
+            | State::Collecting { .. }
+            | State::Settling { .. }
+            | State::Ended { .. } => None,
+        }
+    }
+
     pub(super) fn phase(&self) -> Phase {
         match self {
             State::New | State::Meeting { stage: Stage::Greeting { .. }, .. } => Phase::Greeting,
@@ -246,6 +291,7 @@ impl State {
                     Some(since) => Some(since.saturating_add(serving.endures_ms(limits))),
                 };
                 let end = serving.lease_ends(ledger.scope.lease_secs).min(metering);
+                let end = serving.leaves_at.map_or(end, |leaves_at| leaves_at.min(end));
                 Some(unpaid.map_or(end, |unpaid| unpaid.min(end)))
             }
             State::Settling { fate, stop_until, .. } => {

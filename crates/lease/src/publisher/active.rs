@@ -1,6 +1,7 @@
 //! From the open channel to the end of the machine: usage comes in, vouchers go out.
 
 use zennet_primitives::{
+    amendment::Objection,
     close::CloseReason,
     frame::{Frame, Notice},
     usage::Usage,
@@ -65,6 +66,7 @@ pub(super) fn open(
         | Event::IdentityChecked { .. }
         | Event::OwnUsage { .. }
         | Event::Extend { .. }
+        | Event::DropVolume
         | Event::Funded
         | Event::FundFailed
         | Event::Settled { .. }
@@ -131,6 +133,7 @@ pub(super) fn prepare(
         | Event::OpenFailed
         | Event::OwnUsage { .. }
         | Event::Extend { .. }
+        | Event::DropVolume
         | Event::Funded
         | Event::FundFailed => Outcome::Denied,
     }
@@ -150,7 +153,7 @@ fn ready(
     if let (Some(voucher), Some(context)) = (ahead, ledger.channel) {
         actions.push(Action::SendVoucher { tick: 0, voucher, context });
     }
-    let watch = Watch { heard: now, frozen: false, lost: None };
+    let watch = Watch { heard: now, frozen: false, lost: None, leaving: None };
     Outcome::Next(State::Active { ledger, watch }, actions)
 }
 
@@ -168,16 +171,9 @@ pub(super) fn attend(
             let report = Report { tick, usage, last: false };
             report_received(setup, ledger, watch, &report, now)
         }
-        Event::Received(Frame::Notice(notice)) => {
-            let frozen = matches!(notice, Notice::Frozen { .. });
-            if frozen == watch.frozen {
-                return Outcome::Same;
-            }
-            watch.frozen = frozen;
-            let actions = vec![Action::MachineStateChanged(notice)];
-            Outcome::Next(State::Active { ledger, watch }, actions)
-        }
+        Event::Received(Frame::Notice(notice)) => noticed(ledger, watch, notice, now),
         Event::Received(Frame::Close(reason)) => {
+            let reason = watch.parting(&ledger, reason, now);
             hand_over(setup, ledger, reason, Tell::Nobody, now)
         }
         // Said once more by a provider that does not know whether it was heard.
@@ -234,9 +230,15 @@ pub(super) fn attend(
             Outcome::Next(State::Active { ledger, watch }, actions)
         }
         Event::Extend { secs } => {
-            ledger.amending.extend(secs);
-            let actions = ledger.look_ahead(setup, &watch, now).into_iter().collect();
+            let actions = match ledger.extend(&setup.policy, secs, now) {
+                true => ledger.look_ahead(setup, &watch, now).into_iter().collect(),
+                false => vec![Action::NotAmended(Objection::ChannelTooLong)],
+            };
             Outcome::Next(State::Active { ledger, watch }, actions)
+        }
+        Event::DropVolume => {
+            ledger.keeps_volume = false;
+            Outcome::Next(State::Active { ledger, watch }, Vec::new())
         }
         Event::Funded => {
             let holds = ledger.amending.funded();
@@ -256,6 +258,20 @@ pub(super) fn attend(
         | Event::ChannelOpened { .. }
         | Event::OpenFailed => Outcome::Denied,
     }
+}
+
+/// The provider says where the machine stands; what is known already is not told again.
+fn noticed(ledger: Ledger, mut watch: Watch, notice: Notice, now: Millis) -> Outcome {
+    let is_news = match notice {
+        Notice::Frozen { .. } => !std::mem::replace(&mut watch.frozen, true),
+        Notice::Thawed => std::mem::replace(&mut watch.frozen, false),
+        Notice::Leaving { .. } => watch.leaving.replace(watch.leaving.unwrap_or(now)).is_none(),
+    };
+    if !is_news {
+        return Outcome::Same;
+    }
+    let actions = vec![Action::MachineStateChanged(notice)];
+    Outcome::Next(State::Active { ledger, watch }, actions)
 }
 
 /// The provider has signed an amendment, does not want it, or has seen it on chain.

@@ -13,7 +13,7 @@
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
-    amendment::{Amendment, Objection, Scope},
+    amendment::{Amendment, Objection, Scope, MAX_AMENDMENTS},
     amount::{Balance, TOTAL_SUPPLY},
     contract::{Quote, Terms},
     signed::{account_key, Unverified},
@@ -23,7 +23,10 @@ use zennet_primitives::{
 use super::{
     ledger::Ledger, state::Watch, PublisherAction as Action, PublisherPolicy, PublisherSetup,
 };
-use crate::{terms::price_of_full_use, Millis};
+use crate::{
+    terms::{price_of_full_use, price_of_retention},
+    Millis,
+};
 
 /// Longest that the answer to a proposal is waited for.
 const ANSWER_MS: Millis = 30_000;
@@ -69,6 +72,8 @@ pub(super) struct Amending {
     /// The provider lets the lease be no longer.
     longest: bool,
     proposal: Option<Proposal>,
+    /// One whose answer was not waited for any longer: the provider may still count it.
+    dropped: Option<Amendment>,
     /// Highest number that was proposed.
     number: u16,
     failures: u8,
@@ -84,17 +89,23 @@ impl Amending {
             wanted_secs: scope.lease_secs,
             longest: false,
             proposal: None,
+            dropped: None,
             number: 0,
             failures: 0,
             not_before: 0,
         }
     }
 
-    /// The user wants the lease to last for so much longer.
-    pub(super) fn extend(&mut self, secs: u32) {
-        self.wanted_secs = self.wanted_secs.max(self.scope.lease_secs).saturating_add(secs);
+    /// The user wants the lease to last for so much longer, up to what a channel can last now.
+    fn extend(&mut self, secs: u32, longest_secs: u32) -> bool {
+        let wanted_secs = self.wanted_secs.max(self.scope.lease_secs).saturating_add(secs);
+        if wanted_secs > longest_secs {
+            return false;
+        }
+        self.wanted_secs = wanted_secs;
         self.longest = false;
         (self.failures, self.not_before) = (0, 0);
+        true
     }
 
     fn proposal(&mut self, number: u16) -> Result<Option<&mut Proposal>, Refused> {
@@ -139,14 +150,16 @@ impl Amending {
                 self.wanted_secs = self.scope.lease_secs;
                 self.longest = true;
             }
-            Objection::NothingMore | Objection::Leaving => self.drop_proposal(now),
+            Objection::NothingMore | Objection::Leaving | Objection::ChannelTooLong => {
+                self.drop_proposal(now);
+            }
         }
         Ok(is_open)
     }
 
     /// The provider has seen an amendment on chain: whether it holds from now on.
     pub(super) fn counted(&mut self, number: u16) -> Result<bool, Refused> {
-        let Some(proposal) = self.proposal(number)? else { return Ok(false) };
+        let Some(proposal) = self.proposal(number)? else { return self.counted_late(number) };
         match proposal.stage {
             Stage::Proposed { .. } => Err(Refused),
             Stage::Funding | Stage::Unfunded => {
@@ -155,6 +168,20 @@ impl Amending {
             }
             Stage::Funded => Ok(self.adopt()),
         }
+    }
+
+    /// The same of one that was dropped. Only more time can hold without this side's doing: the
+    /// channel lasted for long enough already.
+    fn counted_late(&mut self, number: u16) -> Result<bool, Refused> {
+        let Some(amendment) = self.dropped.take_if(|dropped| dropped.number == number) else {
+            return Ok(false);
+        };
+        if amendment.deposit > self.scope.deposit {
+            return Err(Refused);
+        }
+        self.scope = Scope::from(&amendment);
+        self.proposal = None;
+        Ok(true)
     }
 
     /// The chain has locked what is needed: whether the amendment holds from now on.
@@ -183,7 +210,7 @@ impl Amending {
     }
 
     fn drop_proposal(&mut self, now: Millis) {
-        self.proposal = None;
+        self.dropped = self.proposal.take().map(|proposal| proposal.amendment);
         self.failed(now);
     }
 
@@ -240,19 +267,34 @@ impl Ledger {
         }
     }
 
+    /// The user wants the lease to last for so much longer: whether that can be asked for.
+    pub(super) fn extend(&mut self, policy: &PublisherPolicy, secs: u32, now: Millis) -> bool {
+        let longest_secs = self.longest_secs(policy, now);
+        self.amending.extend(secs, longest_secs)
+    }
+
+    /// Longest lease time in all that a channel can be kept for from now on.
+    fn longest_secs(&self, policy: &PublisherPolicy, now: Millis) -> u32 {
+        let started = self.meter.as_ref().map_or(now, |meter| meter.started);
+        let elapsed_secs = now.saturating_sub(started) / 1000;
+        u32::try_from(elapsed_secs).unwrap_or(u32::MAX).saturating_add(policy.max_left_secs)
+    }
+
     fn propose(&mut self, policy: &PublisherPolicy, now: Millis) -> Option<Action> {
         let started = self.meter.as_ref()?.started;
+        let longest_secs = self.longest_secs(policy, now);
         let amending = &mut self.amending;
         let needs = Needs {
             quote: &self.terms.quote,
             scope: amending.scope,
             wanted_secs: amending.wanted_secs,
             longest: amending.longest,
+            longest_secs,
             signed: self.signed,
             elapsed_ms: now.saturating_sub(started),
         };
         let (deposit, lease_secs) = needs.beyond(policy)?;
-        let number = amending.number.checked_add(1)?;
+        let number = amending.number.checked_add(1).filter(|n| *n <= MAX_AMENDMENTS)?;
         let amendment = Amendment { contract: amending.contract, number, deposit, lease_secs };
         let stage = Stage::Proposed { since: now };
         amending.number = number;
@@ -284,6 +326,8 @@ struct Needs<'a> {
     scope: Scope,
     wanted_secs: u32,
     longest: bool,
+    /// Longest lease time in all that a channel can be kept for.
+    longest_secs: u32,
     signed: Balance,
     /// Since the machine was ready.
     elapsed_ms: Millis,
@@ -309,6 +353,7 @@ impl Needs<'_> {
         } else {
             scope.lease_secs
         };
+        let lease_secs = lease_secs.min(self.longest_secs).max(scope.lease_secs);
         let rest_ms = left_ms.saturating_add(ms(lease_secs - scope.lease_secs));
         let deposit = match policy.top_up {
             true => self.deposit(policy, ahead_ms, rest_ms).unwrap_or(scope.deposit),
@@ -329,7 +374,10 @@ impl Needs<'_> {
             // A limit makes an endless price harmless.
             Err(_) => policy.max_price,
         };
-        let left = scope.deposit.saturating_sub(signed);
+        let kept =
+            price_of_retention(&quote.rates, &quote.resources, policy.volume.as_ref()).ok()?;
+        // What keeping the volume costs is not there for the lease itself.
+        let left = scope.deposit.saturating_sub(signed).saturating_sub(kept);
         let is_low = left <= price(ahead_ms)?.min(scope.deposit / 4);
         // What is paid ahead comes back with the last tick; half a tick is not worth a fee.
         let spare = quote.prepay.saturating_add(price(Millis::from(quote.tick_ms) / 2)?);
@@ -339,7 +387,10 @@ impl Needs<'_> {
         let next_secs = policy.deposit_secs.unwrap_or(quote.lease_secs);
         let next_ms = rest_ms.min(Millis::from(next_secs) * 1000);
         let limit = policy.max_price.unwrap_or(TOTAL_SUPPLY).min(TOTAL_SUPPLY);
-        let wanted = signed.saturating_add(price(next_ms)?).min(limit);
+        let wanted = signed.saturating_add(price(next_ms)?).saturating_add(kept).min(limit);
         (wanted > scope.deposit).then_some(wanted)
     }
 }
+
+#[cfg(test)]
+mod tests;

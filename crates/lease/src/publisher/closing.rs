@@ -159,6 +159,10 @@ pub(super) fn closing(
             Ok(_) => Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new()),
             Err(_) => forsake(setup, ledger, reason, Tell::Nobody, now),
         },
+        Event::DropVolume => {
+            ledger.keeps_volume = false;
+            Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
+        }
         Event::Funded => {
             ledger.amending.funded();
             Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
@@ -257,6 +261,7 @@ pub(super) fn settling(
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
         | Event::Extend { .. }
+        | Event::DropVolume
         | Event::Stop(_) => Outcome::Denied,
     }
 }
@@ -291,6 +296,7 @@ pub(super) fn abandoned(
         | Event::IdentityChecked { .. }
         | Event::OwnUsage { .. }
         | Event::Extend { .. }
+        | Event::DropVolume
         | Event::Funded
         | Event::FundFailed
         | Event::Stop(_)
@@ -332,6 +338,7 @@ pub(super) fn reclaiming(
         | Event::ChannelOpened { .. }
         | Event::OpenFailed
         | Event::Extend { .. }
+        | Event::DropVolume
         | Event::Stop(_) => Outcome::Denied,
     }
 }

@@ -5,12 +5,13 @@ use zennet_primitives::{
     amount::Balance,
     channel::{ChannelContext, Voucher},
     contract::Terms,
-    usage::Usage,
+    usage::{Counter, Usage},
 };
 
 use super::amending::Amending;
 use crate::{
     agreement::{bounded, physical_limit, Agreement, Comparison},
+    terms::retention,
     Millis,
 };
 
@@ -52,6 +53,21 @@ impl Meter {
     }
 }
 
+/// What keeping the volume may add to its counter.
+fn add_to_volume(limit: &mut Usage, kept: u64) {
+    if let Some(most) = limit.get(Counter::VolumeByteSecs) {
+        limit.set(Counter::VolumeByteSecs, most.saturating_add(kept));
+    }
+}
+
+/// The usage without what keeping the volume adds to it; never less than before.
+fn take_from_volume(usage: &mut Usage, before: &Usage, kept: u64) {
+    if let Some(counted) = usage.get(Counter::VolumeByteSecs) {
+        let least = before.get(Counter::VolumeByteSecs).unwrap_or(0);
+        usage.set(Counter::VolumeByteSecs, counted.saturating_sub(kept).max(least.min(counted)));
+    }
+}
+
 /// The books of one lease.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub(super) struct Ledger {
@@ -69,6 +85,10 @@ pub(super) struct Ledger {
     /// Usage since the baseline that this amount was computed from.
     pub(super) paid_for: Usage,
     pub(super) vouchers: u32,
+    /// Whether the last voucher is to pay for keeping the volume.
+    pub(super) keeps_volume: bool,
+    /// Whether it has.
+    retained: bool,
     /// What the channel paid on chain.
     pub(super) settled: Option<Balance>,
 }
@@ -85,6 +105,8 @@ impl Ledger {
             signed: 0,
             paid_for: Usage::default(),
             vouchers: 0,
+            keeps_volume: true,
+            retained: false,
             settled: None,
         }
     }
@@ -126,26 +148,46 @@ impl Ledger {
         if !is_later || !is_due || !is_plausible {
             return Err(Refused);
         }
-        let limit = physical_limit(&meter.baseline, &quote.resources, elapsed_ms);
+        let mut limit = physical_limit(&meter.baseline, &quote.resources, elapsed_ms);
+        let kept = match report.last {
+            true => retention(&quote.resources, self.terms.volume.as_ref()),
+            false => 0,
+        };
+        add_to_volume(&mut limit, kept);
         for (counter, _) in quote.rates.priced() {
             if report.usage.get(counter) > limit.get(counter) {
                 return Err(Refused);
             }
         }
         meter.tick = report.tick;
+        let before = meter.latest;
         meter.latest = report.usage;
         let agreed = meter.agreement.compare(&report.usage, &quote.rates, &quote.resources, now);
-        let payable = match agreed {
+        let mut payable = match agreed {
             Comparison::Unchecked | Comparison::Agreed => report.usage,
             Comparison::Disagreed { bound } => bounded(&report.usage, &bound),
             // Nothing more is paid, but the tick is answered.
             Comparison::Overdue => return Ok(self.sign(0)),
         };
+        if !self.keeps_volume {
+            take_from_volume(&mut payable, &before, kept);
+        }
         let price = quote.rates.price(&payable, &meter.baseline).map_err(|_| Refused)?;
         let ahead = if report.last { 0 } else { quote.prepay };
         let amount = price.checked_add(ahead).ok_or(Refused)?;
         self.paid_for = payable.since(&meter.baseline).ok_or(Refused)?;
+        self.retained = report.last && self.keeps_volume && amount <= self.amending.scope.deposit;
         Ok(self.sign(amount))
+    }
+
+    /// How long the provider keeps the volume beyond the lease, seconds.
+    pub(super) fn kept_secs(&self) -> u32 {
+        let in_any_case = self.terms.quote.keep_unpaid_secs;
+        match &self.terms.volume {
+            Some(volume) if self.retained => volume.keep_secs.max(in_any_case),
+            Some(_) => in_any_case,
+            None => 0,
+        }
     }
 
     /// The next voucher: it rises with the amount, up to the deposit.

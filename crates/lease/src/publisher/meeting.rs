@@ -60,6 +60,7 @@ pub(super) fn meet(
         | Event::OpenFailed
         | Event::OwnUsage { .. }
         | Event::Extend { .. }
+        | Event::DropVolume
         | Event::Funded
         | Event::FundFailed
         | Event::Settled { .. }
@@ -265,6 +266,8 @@ fn terms(setup: &PublisherSetup, provider: &AccountId, quote: Quote, deposit: u1
         deposit,
         challenge_blocks: setup.policy.challenge_blocks,
         app: None,
+        volume: setup.policy.volume.clone(),
+        read_only: setup.policy.read_only,
     }
 }
 

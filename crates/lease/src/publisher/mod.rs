@@ -45,7 +45,7 @@ use zennet_primitives::{
 };
 
 use self::{
-    ledger::Meter,
+    ledger::{Ledger, Meter},
     state::{Link, State},
 };
 use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
@@ -230,6 +230,12 @@ impl Publisher {
         self.meter().map(|meter| meter.started)
     }
 
+    /// How long the provider keeps the volume beyond the lease, seconds: as paid for, once the last
+    /// voucher is signed, and else as it promised in any case.
+    pub fn kept_secs(&self) -> u32 {
+        self.state.ledger().map_or(0, Ledger::kept_secs)
+    }
+
     /// What the channel paid on chain, in the smallest coin unit, once it is settled.
     pub fn settled(&self) -> Option<Balance> {
         self.state.ledger()?.settled
@@ -260,6 +266,7 @@ fn begin(setup: &PublisherSetup, event: PublisherEvent, now: Millis) -> Outcome 
         | PublisherEvent::OpenFailed
         | PublisherEvent::OwnUsage { .. }
         | PublisherEvent::Extend { .. }
+        | PublisherEvent::DropVolume
         | PublisherEvent::Funded
         | PublisherEvent::FundFailed
         | PublisherEvent::Settled { .. }

@@ -8,7 +8,7 @@ use zennet_primitives::{
     auth::{AuthClaim, AuthContext, Challenge, PeerIdBytes},
     channel::{ChannelContext, Voucher},
     close::CloseReason,
-    contract::{SshKey, Terms},
+    contract::{SshKey, Terms, Volume, Wall},
     frame::{Frame, Notice},
     usage::Usage,
     AccountId, Hash, SessionKey,
@@ -47,6 +47,14 @@ pub struct PublisherPolicy {
     /// Time of full use that the deposit covers, and that each addition to it does, seconds;
     /// without it that of the lease.
     pub deposit_secs: Option<u32>,
+    /// Volume that the machine is to have; its size is in the announcement.
+    pub volume: Option<Volume>,
+    /// Whether the machine's own files are to be unchangeable.
+    pub read_only: bool,
+    /// Walls between machine and host that will do; with none, any.
+    pub walls: Vec<Wall>,
+    /// Shortest notice of a provider that goes out of service, seconds.
+    pub min_notice_secs: u32,
     /// Images that will do; with none, those of the announcement, and else any.
     pub images: Vec<ImageRef>,
     /// Challenge period of the channel, in blocks.
@@ -57,6 +65,8 @@ pub struct PublisherPolicy {
     pub top_up: bool,
     /// Longest lease time in all that is asked for by itself, seconds.
     pub extend_to_secs: u32,
+    /// Longest that the chain can keep a channel for a lease, from any moment on, seconds.
+    pub max_left_secs: u32,
     /// How long before the deposit or the time runs out more is asked for, seconds; it is never
     /// more than a quarter of either.
     pub ahead_secs: u32,
@@ -69,11 +79,16 @@ impl Default for PublisherPolicy {
             max_price: None,
             lease_secs: 3600,
             deposit_secs: None,
+            volume: None,
+            read_only: false,
+            walls: Vec::new(),
+            min_notice_secs: 0,
             images: Vec::new(),
             challenge_blocks: 20,
             max_tick_exposure: Balance::MAX,
             top_up: true,
             extend_to_secs: 0,
+            max_left_secs: u32::MAX,
             ahead_secs: 600,
         }
     }
@@ -163,6 +178,8 @@ pub enum PublisherEvent {
         /// By how much, seconds.
         secs: u32,
     },
+    /// The user does not want the volume kept after the lease.
+    DropVolume,
     /// Answer to [`PublisherAction::FundChannel`]: the channel has what was asked for.
     Funded,
     /// It does not, or that is not known.
@@ -197,6 +214,7 @@ impl PublisherEvent {
             Self::OpenFailed => "open failed",
             Self::OwnUsage { .. } => "own usage",
             Self::Extend { .. } => "extend",
+            Self::DropVolume => "drop volume",
             Self::Funded => "funded",
             Self::FundFailed => "fund failed",
             Self::Stop(_) => "stop",
@@ -258,7 +276,7 @@ pub enum PublisherAction {
     /// The machine can be logged in to, for the first time or again on a new connection: open the
     /// local port, unless it is open, and follow its counters.
     MachineReady,
-    /// Tell the user that the machine was frozen or runs again.
+    /// Tell the user that the machine was frozen, runs again, or that its provider is to leave.
     MachineStateChanged(Notice),
     /// Ask the chain to close the channel, finalize it after the challenge and report the
     /// settlement. It may be asked for again; what has been done already need not be repeated.

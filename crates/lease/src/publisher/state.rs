@@ -14,6 +14,9 @@ use crate::{meeting::Meeting, Millis, Phase};
 /// Longest pause before the chain is asked again to close a channel.
 const LONGEST_BACK_OFF_MS: u64 = 600_000;
 
+/// Time by which a notice may come later than it was given.
+const NOTICE_SLACK_MS: Millis = 5_000;
+
 /// Whether anything can still be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 pub(super) enum Link {
@@ -45,6 +48,8 @@ pub(super) struct Watch {
     pub(super) frozen: bool,
     /// Since when there has been no connection.
     pub(super) lost: Option<Millis>,
+    /// When the provider said that it goes out of service.
+    pub(super) leaving: Option<Millis>,
 }
 
 /// Where a publisher stands.
@@ -179,6 +184,17 @@ impl Watch {
         match self.lost {
             None => Link::Up,
             Some(_) => Link::Down,
+        }
+    }
+
+    /// The reason of an end that the provider gives: without the agreed notice it is another one.
+    pub(super) fn parting(&self, ledger: &Ledger, reason: CloseReason, now: Millis) -> CloseReason {
+        let notice_ms = Millis::from(ledger.terms.quote.notice_secs) * 1000;
+        let is_due = notice_ms == 0
+            || self.leaving.is_some_and(|said| said + notice_ms <= now + NOTICE_SLACK_MS);
+        match reason {
+            CloseReason::ProviderLeaves if !is_due => CloseReason::NoticeBroken,
+            reason => reason,
         }
     }
 

@@ -30,9 +30,12 @@ fn listing() -> Listing {
     Listing {
         rates: rates(),
         grace_ms: 1000,
-        available: Resources { cpu_millis: 2000, memory_mib: 1024, disk_mib: 100 },
-        default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 200 },
+        available: Resources { cpu_millis: 2000, memory_mib: 1024, disk_mib: 100, volume_mib: 0 },
+        default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 200, volume_mib: 0 },
         max_lease_secs: 600,
+        notice_secs: 0,
+        max_keep_secs: 0,
+        keep_unpaid_secs: 0,
         image: b"os".to_vec().try_into().unwrap(),
         image_digest: [1; 32],
         host_key: [2; 32],
@@ -47,13 +50,17 @@ fn capabilities() -> Capabilities {
         disk_mib: 100,
         bandwidth_kbit_per_sec: None,
         benchmarks: Default::default(),
+        wall: zennet_primitives::contract::Wall::Namespaces,
     }
 }
 
 #[test]
 fn a_quote_gives_what_is_needed_and_else_the_default_within_what_there_is() {
     let quote = quote_for(&body(), &listing()).unwrap();
-    assert_eq!(quote.resources, Resources { cpu_millis: 500, memory_mib: 512, disk_mib: 100 });
+    assert_eq!(
+        quote.resources,
+        Resources { cpu_millis: 500, memory_mib: 512, disk_mib: 100, volume_mib: 0 }
+    );
     assert_eq!(quote.lease_secs, 600);
     assert_eq!((quote.tick_ms, quote.prepay), (2000, 0));
     // Three seconds of half a core and of the traffic allowance.
@@ -109,7 +116,7 @@ fn a_price_beyond_all_bounds_is_an_error_unless_a_limit_makes_it_harmless() {
     quote.rates = Rates::default().with(Counter::CpuMicros, u128::MAX / 1_000_000 / 2);
     let refused = deposit_for(&quote, &PublisherPolicy::default());
     assert!(matches!(refused, Err(DepositError::Price(PriceError::Overflow(_)))));
-    let resources = Resources { cpu_millis: 1, memory_mib: u32::MAX, disk_mib: 0 };
+    let resources = Resources { cpu_millis: 1, memory_mib: u32::MAX, disk_mib: 0, volume_mib: 0 };
     assert!(matches!(full_use(&resources, u64::MAX), Err(DepositError::Usage(_))));
 }
 

@@ -285,3 +285,25 @@ fn a_machine_of_another_form_is_not_read_from_the_store() {
     assert!(Provider::decode(&mut &provider[..]).is_err());
     assert!(Publisher::decode(&mut &publisher[..]).is_err());
 }
+
+#[test]
+fn what_no_channel_lasts_for_is_not_asked_for_and_blocks_nothing_later() {
+    let (theirs, mut own) = setups(40, 0);
+    own.policy.max_left_secs = 70;
+    let faults = Faults { extend_at: Some(20_000), ..busy() };
+    let mut pair = Pair::with(faults, theirs, own);
+    pair.run_to(Phase::Serving { frozen: false });
+    // Thirty more seconds may be asked for now; sixty more than those may not.
+    assert!(pair.run_until(21_000, |pair| pair.now >= 20_500));
+    pair.tell_publisher(PublisherEvent::Extend { secs: 60 });
+    let told = |pair: &Pair| {
+        let news = |(_, action): &(Millis, PublisherAction)| match action {
+            PublisherAction::NotAmended(objection) => Some(*objection),
+            _ => None,
+        };
+        pair.publisher_did.iter().filter_map(news).collect::<Vec<_>>()
+    };
+    assert!(told(&pair).contains(&Objection::ChannelTooLong));
+    assert!(pair.run());
+    outlived_its_deposit(&pair);
+}

@@ -9,4 +9,5 @@ mod meeting;
 mod model;
 mod pair;
 mod properties;
-mod setups;
+pub(crate) mod setups;
+mod volumes;

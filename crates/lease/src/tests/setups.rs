@@ -15,35 +15,35 @@ use zennet_primitives::{
 
 use crate::*;
 
-pub(super) const TICK_MS: u32 = 2_000;
-pub(super) const GRACE_MS: u32 = 2_000;
+pub(crate) const TICK_MS: u32 = 2_000;
+pub(crate) const GRACE_MS: u32 = 2_000;
 
-pub(super) fn key(seed: u8) -> sr25519::Pair {
+pub(crate) fn key(seed: u8) -> sr25519::Pair {
     sr25519::Pair::from_seed(&[seed; 32])
 }
 
-pub(super) fn account(seed: u8) -> AccountId {
+pub(crate) fn account(seed: u8) -> AccountId {
     AccountId::from(key(seed).public())
 }
 
-pub(super) const PUBLISHER: u8 = 1;
-pub(super) const PROVIDER: u8 = 2;
-pub(super) const SESSION: u8 = 3;
+pub(crate) const PUBLISHER: u8 = 1;
+pub(crate) const PROVIDER: u8 = 2;
+pub(crate) const SESSION: u8 = 3;
 
-pub(super) fn genesis() -> Hash {
+pub(crate) fn genesis() -> Hash {
     Hash::repeat_byte(9)
 }
 
-pub(super) fn peer(number: u8) -> PeerIdBytes {
+pub(crate) fn peer(number: u8) -> PeerIdBytes {
     PeerIdBytes::truncate_from(vec![number; 38])
 }
 
-pub(super) fn sign<T: Signable>(seed: u8, payload: T, context: &T::Context) -> Unverified<T> {
+pub(crate) fn sign<T: Signable>(seed: u8, payload: T, context: &T::Context) -> Unverified<T> {
     let signature = key(seed).sign(&payload.signing_bytes(context));
     Unverified { payload, signature }
 }
 
-pub(super) fn body(prepaid: bool) -> Announcement {
+pub(crate) fn body(prepaid: bool) -> Announcement {
     let tick = TICK_MS as i32;
     Announcement {
         task: 1,
@@ -60,13 +60,13 @@ pub(super) fn body(prepaid: bool) -> Announcement {
     }
 }
 
-pub(super) fn rates() -> Rates {
+pub(crate) fn rates() -> Rates {
     Rates::default()
         .with(Counter::CpuMicros, 10u128.pow(19))
         .with(Counter::MemoryByteSecs, 10u128.pow(10))
 }
 
-pub(super) fn provider_setup(prepaid: bool) -> ProviderSetup {
+pub(crate) fn provider_setup(prepaid: bool) -> ProviderSetup {
     let body = body(prepaid);
     let announcement = body.id(genesis(), &account(PUBLISHER));
     let message = acceptance_message(genesis(), announcement, &account(PROVIDER));
@@ -82,6 +82,7 @@ pub(super) fn provider_setup(prepaid: bool) -> ProviderSetup {
             disk_mib: 4096,
             bandwidth_kbit_per_sec: None,
             benchmarks: Default::default(),
+            wall: zennet_primitives::contract::Wall::Namespaces,
         },
         stamp: mine(|nonce| stamp_work(message, nonce), body.asks, 0, 1 << 16).unwrap(),
         quote: quote_for(&body, &listing()).unwrap(),
@@ -90,20 +91,23 @@ pub(super) fn provider_setup(prepaid: bool) -> ProviderSetup {
     }
 }
 
-pub(super) fn listing() -> Listing {
+pub(crate) fn listing() -> Listing {
     Listing {
         rates: rates(),
         grace_ms: GRACE_MS,
-        available: Resources { cpu_millis: 2000, memory_mib: 4096, disk_mib: 4096 },
-        default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 1024 },
+        available: Resources { cpu_millis: 2000, memory_mib: 4096, disk_mib: 4096, volume_mib: 0 },
+        default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 1024, volume_mib: 0 },
         max_lease_secs: 3600,
+        notice_secs: 0,
+        max_keep_secs: 0,
+        keep_unpaid_secs: 0,
         image: b"os".to_vec().try_into().unwrap(),
         image_digest: [7; 32],
         host_key: [8; 32],
     }
 }
 
-pub(super) fn publisher_setup(prepaid: bool) -> PublisherSetup {
+pub(crate) fn publisher_setup(prepaid: bool) -> PublisherSetup {
     let body = body(prepaid);
     PublisherSetup {
         genesis: genesis(),
@@ -118,7 +122,7 @@ pub(super) fn publisher_setup(prepaid: bool) -> PublisherSetup {
 }
 
 /// The channel that these terms ask for.
-pub(super) fn record(terms: &Terms) -> ChannelRecord<u32> {
+pub(crate) fn record(terms: &Terms) -> ChannelRecord<u32> {
     ChannelRecord {
         publisher: terms.publisher.clone(),
         provider: terms.provider.clone(),

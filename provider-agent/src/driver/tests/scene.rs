@@ -17,6 +17,7 @@ use zennet_primitives::{
 };
 
 use super::super::*;
+use crate::ending::{endings, Teller};
 
 pub(super) const GENESIS: Hash = Hash::repeat_byte(1);
 pub(super) const ID: Hash = Hash::repeat_byte(2);
@@ -40,7 +41,7 @@ pub(super) struct Scene {
     pub(super) chain: mpsc::Receiver<ChainCommand>,
     pub(super) wire: mpsc::Sender<ProviderEvent>,
     pub(super) events: mpsc::Sender<ProviderEvent>,
-    pub(super) stop: watch::Sender<bool>,
+    pub(super) stop: Teller,
     pub(super) new_links: mpsc::Sender<NewLink>,
     pub(super) dialled: watch::Receiver<Option<Terms>>,
     pub(super) driver: JoinHandle<Ended>,
@@ -56,7 +57,10 @@ pub(super) fn quote() -> Quote {
         max_exposure: 10_000_000,
         prepay: 0,
         lease_secs: 3600,
-        resources: Resources { cpu_millis: 1000, memory_mib: 64, disk_mib: 0 },
+        notice_secs: 0,
+        max_keep_secs: 0,
+        keep_unpaid_secs: 0,
+        resources: Resources { cpu_millis: 1000, memory_mib: 64, disk_mib: 0, volume_mib: 0 },
         image: ImageRef::truncate_from(b"zennet-os:latest".to_vec()),
         image_digest: [3; 32],
         host_key: [4; 32],
@@ -76,6 +80,7 @@ fn setup(publisher: AccountId, account: AccountId) -> ProviderSetup {
             disk_mib: 0,
             bandwidth_kbit_per_sec: None,
             benchmarks: Default::default(),
+            wall: zennet_primitives::contract::Wall::Namespaces,
         },
         stamp: 0,
         quote: quote(),
@@ -93,18 +98,19 @@ impl Scene {
     pub(super) fn begin(store: Store) -> Scene {
         let (provider_key, key) = (AccountKey::generate(), AccountKey::generate());
         let setup = setup(key.account(), provider_key.account());
-        let shared =
-            Shared { store, board: Board::default(), key: provider_key, clock: Clock::start() };
+        let volumes = Volumes::open(&store, &Default::default()).unwrap();
+        let (board, clock) = (Board::default(), Clock::start());
+        let shared = Shared { store, board, key: provider_key, clock, volumes };
         let (to_wire, from_driver) = mpsc::channel(32);
         let (to_machine, machine) = mpsc::channel(16);
         let (to_chain, chain) = mpsc::channel(16);
         let (wire, incoming) = mpsc::channel(16);
         let (events, reports) = mpsc::channel(16);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, endings) = endings();
         let (redial, dialled) = watch::channel(None);
         let (new_links, links) = mpsc::channel(1);
         let ports = Ports { wire: Some(to_wire), machine: to_machine, chain: to_chain, redial };
-        let inputs = Inputs { wire: incoming, events: reports, links, stop: stopped };
+        let inputs = Inputs { wire: incoming, events: reports, links, endings };
         let lease = Kept {
             began_at: 1,
             endpoint: "/ip4/127.0.0.1/tcp/1".into(),
@@ -207,6 +213,8 @@ impl Scene {
             deposit: 1_000_000_000,
             challenge_blocks: 20,
             app: None,
+            volume: None,
+            read_only: false,
         }
     }
 

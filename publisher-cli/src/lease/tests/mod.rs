@@ -22,7 +22,7 @@ use self::stand_ins::{provide, Chain, Counterparty, Manner, Pipe, Port, ANNOUNCE
 use crate::{
     history::{journal::Happening, screen::Screen},
     lease::{
-        driver::{Lease, Lines, Parts},
+        driver::{Lease, Lines, Parts, Wish},
         seats::Seats,
         session::Session,
         status::{News, Status, What},
@@ -44,7 +44,7 @@ struct Bench {
 }
 
 struct Running {
-    extend: mpsc::Sender<u32>,
+    wish: mpsc::Sender<Wish>,
     stop: mpsc::Sender<CloseReason>,
     status: watch::Receiver<Status>,
     news: mpsc::Receiver<News>,
@@ -100,15 +100,15 @@ impl Bench {
             screen: self.screen.clone(),
         };
         let (rejoined, links) = mpsc::channel(1);
-        let (extend, extensions) = mpsc::channel(1);
-        let lines = Lines { stops, extensions, status, news, links };
+        let (wish, wishes) = mpsc::channel(1);
+        let lines = Lines { stops, wishes, status, news, links };
         let publisher = tokio::spawn(Lease::new(parts, lines).run());
         let chain = self.chain.clone();
         let (dial, dials) = mpsc::channel(1);
         let peer = Counterparty { key: provider, publisher: self.key.account(), manner, dials };
         let provider = tokio::spawn(provide(other, chain, peer));
         Running {
-            extend,
+            wish,
             stop,
             status: snapshot,
             news: heard,
@@ -221,7 +221,7 @@ async fn a_lease_goes_on_beyond_its_first_deposit_and_is_extended_when_asked() {
     let mut lease = bench.meet(1, AccountKey::generate(), Manner::Honest);
     lease.until(|s| s.port.is_some()).await;
     let agreed = lease.status.borrow().deposit();
-    lease.extend.send(30).await.unwrap();
+    lease.wish.send(Wish::Extend { secs: 30 }).await.unwrap();
     lease.until(|s| s.scope.is_some_and(|scope| scope.lease_secs == 90)).await;
     lease.until(|s| s.figures.paid > agreed).await;
     let live = lease.status.borrow().clone();

@@ -1,0 +1,174 @@
+//! What a volume counts, who pays for keeping it, and the notice of a provider that leaves.
+
+use zennet_primitives::{
+    close::CloseReason,
+    contract::{Volume, VolumeName},
+    frame::{Frame, Notice},
+    usage::Counter,
+};
+
+use super::{pair::*, setups::*};
+use crate::*;
+
+const KEEP_SECS: u32 = 600;
+/// Price of one byte-second, so that what a volume costs stands out.
+const RATE: u128 = 10u128.pow(10);
+
+fn setups(notice_secs: u32) -> (ProviderSetup, PublisherSetup) {
+    let (mut theirs, mut own) = (provider_setup(false), publisher_setup(false));
+    own.body.needs.volume_mib = Some(64);
+    // Any stamp will do: this is another announcement than that of the setups.
+    own.body.asks = 0;
+    own.announcement = own.body.id(genesis(), &account(PUBLISHER));
+    let name = VolumeName::truncate_from(b"data".to_vec());
+    own.policy.volume = Some(Volume { name, keep_secs: KEEP_SECS });
+    let mut listing = listing();
+    listing.available.volume_mib = 64;
+    listing.rates = listing.rates.with(Counter::VolumeByteSecs, RATE);
+    (listing.notice_secs, listing.max_keep_secs, listing.keep_unpaid_secs) =
+        (notice_secs, 3600, 60);
+    theirs.quote = quote_for(&own.body, &listing).unwrap();
+    theirs.floor = listing.rates;
+    theirs.announcement = own.announcement;
+    (theirs, own)
+}
+
+fn run(faults: Faults, (theirs, own): (ProviderSetup, PublisherSetup)) -> Pair {
+    let mut pair = Pair::with(faults, theirs, own);
+    assert!(pair.run(), "publisher {}, provider {}", pair.publisher.phase(), pair.provider.phase());
+    pair
+}
+
+fn counted(pair: &Pair) -> u64 {
+    pair.provider.usage().unwrap().get(Counter::VolumeByteSecs).unwrap()
+}
+
+fn kept(pair: &Pair) -> (u32, u32) {
+    (pair.publisher.kept_secs(), pair.provider.kept_secs())
+}
+
+#[test]
+fn the_last_voucher_pays_for_the_volume_and_for_keeping_it() {
+    let stops = Faults { publisher_stops_at: Some(30_000), ..Faults::default() };
+    let pair = run(stops, setups(0));
+    let started = pair.publisher.started().unwrap();
+    let lasted_secs = (30_000 - started).div_ceil(1000);
+    let mib_secs = counted(&pair) >> 20;
+    let expected = 64 * (u64::from(KEEP_SECS) + lasted_secs);
+    assert!(mib_secs.abs_diff(expected) <= 64, "{mib_secs} {expected}");
+    assert_eq!(kept(&pair), (KEEP_SECS, KEEP_SECS));
+    assert_eq!(pair.provider.settled(), Some(pair.publisher.paid()));
+    assert!(pair.publisher.paid() > u128::from(counted(&pair)) * RATE / 10u128.pow(18));
+}
+
+#[test]
+fn a_lease_that_lasts_its_time_has_deposited_for_keeping_the_volume() {
+    let busy = Faults { load_percent: 100, ..Faults::default() };
+    let pair = run(busy, setups(0));
+    assert_eq!(pair.provider.close_reason(), Some(CloseReason::LeaseTimeOver));
+    assert_eq!(kept(&pair), (KEEP_SECS, KEEP_SECS));
+}
+
+#[test]
+fn a_volume_that_is_dropped_is_not_paid_for_beyond_the_lease() {
+    let stops = Faults { publisher_stops_at: Some(30_000), ..Faults::default() };
+    let whole = run(stops.clone(), setups(0));
+    let (theirs, own) = setups(0);
+    let mut pair = Pair::with(stops, theirs, own);
+    pair.run_to(Phase::Serving { frozen: false });
+    pair.tell_publisher(PublisherEvent::DropVolume);
+    assert!(pair.run());
+    assert_eq!(kept(&pair), (60, 60), "as long as was promised in any case");
+    let retention = (u128::from(KEEP_SECS) * (64 << 20)) * RATE / 10u128.pow(18);
+    let saved = whole.publisher.paid() - pair.publisher.paid();
+    assert!(saved.abs_diff(retention) <= 1, "{saved} {retention}");
+}
+
+#[test]
+fn a_lease_that_is_cut_off_keeps_its_volume_as_promised_in_any_case() {
+    let cut = Faults { cut_at: Some(20_000), ..Faults::default() };
+    let pair = run(cut, setups(0));
+    assert_eq!(pair.provider.close_reason(), Some(CloseReason::ConnectionLost));
+    assert_eq!(kept(&pair), (60, 60));
+}
+
+#[test]
+fn a_provider_that_counts_more_for_a_volume_than_time_has_passed_is_left() {
+    let (theirs, own) = setups(0);
+    let mut pair = Pair::with(Faults::default(), theirs, own);
+    pair.run_to(Phase::Serving { frozen: false });
+    let much = 64 << 30;
+    let usage = pair.reading_now().with(Counter::VolumeByteSecs, much);
+    pair.tell_publisher(PublisherEvent::Received(Frame::Usage { tick: 1, usage, last: false }));
+    assert_eq!(pair.publisher.close_reason(), Some(CloseReason::ProtocolViolation));
+}
+
+#[test]
+fn a_provider_without_room_for_the_volume_does_not_quote() {
+    let (_, own) = setups(0);
+    let none = quote_for(&own.body, &listing());
+    assert!(matches!(none, Err(QuoteError::TooBig { what: "MiB of volumes", .. })), "{none:?}");
+}
+
+fn notices(pair: &Pair) -> Vec<Notice> {
+    let notice = |(_, action): &(Millis, PublisherAction)| match action {
+        PublisherAction::MachineStateChanged(notice) => Some(*notice),
+        _ => None,
+    };
+    pair.publisher_did.iter().filter_map(notice).collect()
+}
+
+/// A lease whose provider leaves while it serves.
+fn left(notice_secs: u32) -> Pair {
+    let (theirs, own) = setups(notice_secs);
+    let mut pair = Pair::with(Faults::default(), theirs, own);
+    pair.run_to(Phase::Serving { frozen: false });
+    pair.tell_provider(ProviderEvent::Leave);
+    pair
+}
+
+#[test]
+fn a_provider_that_leaves_serves_for_as_long_as_it_promised() {
+    let mut pair = left(20);
+    let said = pair.now;
+    pair.tell_provider(ProviderEvent::Leave);
+    assert_eq!(pair.provider.leaves_at(), Some(said + 20_000), "the first word counts");
+    assert!(pair.run());
+    assert_eq!(notices(&pair), [Notice::Leaving { in_secs: 20 }]);
+    assert_eq!(pair.provider.close_reason(), Some(CloseReason::ProviderLeaves));
+    assert_eq!(pair.publisher.close_reason(), Some(CloseReason::ProviderLeaves));
+    let stopped = pair.when_provider(&ProviderAction::StopMachine).unwrap();
+    assert!(stopped >= said + 20_000);
+    assert_eq!(kept(&pair), (KEEP_SECS, KEEP_SECS));
+}
+
+#[test]
+fn a_provider_that_leaves_without_notice_has_broken_its_word_on_both_sides() {
+    let faults = Faults { provider_stops_at: Some(20_000), ..Faults::default() };
+    let pair = run(faults.clone(), setups(20));
+    assert_eq!(pair.provider.close_reason(), Some(CloseReason::NoticeBroken));
+    assert_eq!(pair.publisher.close_reason(), Some(CloseReason::NoticeBroken));
+    let none_promised = run(faults, setups(0));
+    assert_eq!(none_promised.publisher.close_reason(), Some(CloseReason::ProviderLeaves));
+}
+
+#[test]
+fn a_publisher_is_not_taken_in_by_a_provider_that_calls_a_breach_a_leave() {
+    let mut pair = left(20);
+    let close = Frame::Close(CloseReason::ProviderLeaves);
+    pair.run_until(pair.now + 10_000, |_| false);
+    pair.tell_publisher(PublisherEvent::Received(close));
+    assert_eq!(pair.publisher.close_reason(), Some(CloseReason::NoticeBroken));
+}
+
+#[test]
+fn a_notice_is_repeated_on_a_new_connection() {
+    let cut = Faults { cut_at: Some(15_000), mended_after: Some(2_000), ..Faults::default() };
+    let (theirs, own) = setups(30);
+    let mut pair = Pair::with(cut, theirs, own);
+    assert!(pair.run_until(16_000, |pair| pair.now >= 15_000 && pair.publisher.is_lost()));
+    pair.tell_provider(ProviderEvent::Leave);
+    assert!(pair.run());
+    assert!(matches!(notices(&pair)[..], [.., Notice::Leaving { in_secs: 20..=29 }]));
+    assert_eq!(pair.publisher.close_reason(), Some(CloseReason::ProviderLeaves));
+}

@@ -1,0 +1,147 @@
+//! The file systems of volumes, which outlast the machines that they are mounted in.
+//!
+//! ```text
+//!  <disk_dir>/volumes/<publisher>/<name>/image     the whole size is reserved
+//!  <disk_dir>/volumes/<publisher>/<name>/mnt       the image, mounted while a machine has it
+//! ```
+
+use std::{
+    collections::HashSet,
+    fs::{self, DirBuilder, OpenOptions},
+    os::unix::fs::{chown, DirBuilderExt},
+    path::{Path, PathBuf},
+};
+
+use tracing::{info, warn};
+
+use super::{
+    disk::{failed, is_mounted, make_file_system, reserve, unmount, DiskError, Disks, VOLUMES},
+    program,
+};
+use crate::volumes::Place;
+
+impl Disks {
+    /// Mounts a volume, which is made where there is none and grown where it is smaller; gives the
+    /// folder. One that is mounted is left so.
+    pub(super) async fn open_volume(&self, place: &Place) -> Result<PathBuf, DiskError> {
+        let folder = self.volume_folder(&place.path);
+        let (image, mount) = (folder.join("image"), folder.join("mnt"));
+        if is_mounted(&mount) {
+            return Ok(mount);
+        }
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&mount)
+            .map_err(failed("cannot make the folder", &mount))?;
+        let is_new = !image.exists();
+        if is_new {
+            // Renamed into place, so that one that was made in part is never taken for a volume.
+            let draft = folder.join("draft");
+            let _ = fs::remove_file(&draft);
+            make_file_system(&draft, place.mib).await?;
+            fs::rename(&draft, &image).map_err(failed("cannot rename", &draft))?;
+        }
+        let grows = self.grow(&image, place.mib)?;
+        let device = self.mount(&image, &mount).await?;
+        if grows {
+            program::run("resize2fs", &[&device]).await?;
+        }
+        if is_new {
+            chown(&mount, Some(self.root.0), Some(self.root.1))
+                .map_err(failed("cannot give away", &mount))?;
+        }
+        info!(volume = place.path, mib = place.mib, is_new, "volume mounted");
+        Ok(mount)
+    }
+
+    /// Makes the file as large as agreed on, where it is smaller.
+    fn grow(&self, image: &Path, mib: u32) -> Result<bool, DiskError> {
+        let bytes = u64::from(mib) << 20;
+        let found = fs::metadata(image).map_err(failed("cannot inspect", image))?.len();
+        if found >= bytes {
+            return Ok(false);
+        }
+        let file =
+            OpenOptions::new().write(true).open(image).map_err(failed("cannot open", image))?;
+        reserve(&file, bytes).map_err(failed("cannot reserve the volume", image))?;
+        Ok(true)
+    }
+
+    /// Unmounts a volume whose machine is gone.
+    pub(super) async fn close_volume(&self, path: &str) {
+        unmount(&self.volume_folder(path).join("mnt")).await;
+    }
+
+    /// Deletes a volume and all that is in it.
+    pub(super) async fn delete_volume(&self, path: &str) {
+        self.close_volume(path).await;
+        let folder = self.volume_folder(path);
+        if let Err(error) = fs::remove_dir_all(&folder) {
+            warn!(%error, path = %folder.display(), "a volume could not be deleted");
+        }
+        // The publisher's folder goes with its last volume.
+        let _ = folder.parent().map(fs::remove_dir);
+    }
+
+    /// Deletes what no row stands for: the daemon was killed while it deleted it.
+    pub(super) async fn clear_volumes(&self, kept: &HashSet<String>) {
+        for publisher in names_in(&self.folder.join(VOLUMES)) {
+            for name in names_in(&self.volume_folder(&publisher)) {
+                let path = format!("{publisher}/{name}");
+                if !kept.contains(&path) {
+                    self.delete_volume(&path).await;
+                }
+            }
+        }
+    }
+
+    fn volume_folder(&self, path: &str) -> PathBuf {
+        self.folder.join(VOLUMES).join(path)
+    }
+}
+
+fn names_in(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::statvfs;
+
+    fn place(mib: u32) -> Place {
+        Place { path: "aa/data".into(), mib }
+    }
+
+    fn mib_of(mount: &Path) -> u64 {
+        let stat = statvfs(mount).unwrap();
+        (stat.f_blocks * stat.f_frsize) >> 20
+    }
+
+    #[tokio::test]
+    async fn a_volume_outlasts_its_mount_grows_and_is_deleted() {
+        let folder = tempfile::tempdir().unwrap();
+        let disks = Disks::new(folder.path().join("disks"), (0, 0));
+        let mount = disks.open_volume(&place(16)).await.unwrap();
+        fs::write(mount.join("kept"), "x").unwrap();
+        disks.close_volume("aa/data").await;
+        assert!(!is_mounted(&mount) && !mount.join("kept").exists());
+
+        // As a start does, which removes the disks of machines.
+        disks.clear(&HashSet::new()).await;
+        let before = disks.open_volume(&place(16)).await.map(|mount| mib_of(&mount)).unwrap();
+        assert_eq!(fs::read_to_string(mount.join("kept")).unwrap(), "x");
+        disks.close_volume("aa/data").await;
+        disks.open_volume(&place(48)).await.unwrap();
+        assert!(mib_of(&mount) > before + 20, "{before} {}", mib_of(&mount));
+        assert_eq!(fs::read_to_string(mount.join("kept")).unwrap(), "x");
+
+        disks.clear_volumes(&HashSet::from(["aa/data".to_owned()])).await;
+        assert!(mount.join("kept").exists());
+        disks.clear_volumes(&HashSet::new()).await;
+        assert!(!is_mounted(&mount));
+        assert_eq!(names_in(&disks.folder.join(VOLUMES)), Vec::<String>::new());
+    }
+}
