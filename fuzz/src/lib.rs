@@ -15,10 +15,12 @@ pub mod announcement;
 pub mod contract;
 pub mod endpoint;
 pub mod frame;
+pub mod framing;
 pub mod input;
 pub mod lease;
 pub mod memory;
 pub mod quote;
+pub mod readings;
 pub mod sample;
 pub mod signed;
 

@@ -13,7 +13,7 @@ use tracing::{error, info, info_span, warn, Instrument};
 use zennet_chain_client::{AccountKey, Chain, ChainError, Head, HeadStream, KeyError};
 use zennet_pricing::RateError;
 use zennet_primitives::{AccountId, Hash};
-use zennet_time::unix_secs;
+use zennet_time::{unix_secs, Anchor, Clock};
 use zennet_transport::{Endpoint, Limits};
 
 use crate::{
@@ -46,6 +46,8 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
 const JANITOR: Duration = Duration::from_secs(30);
 /// Folder of the machines' own folders, in the data folder.
 const MACHINES: &str = "machines";
+/// Fact in the store: the boot, milliseconds since then, and milliseconds of the clock of leases.
+const CLOCK: &str = "clock";
 /// Pause before the chain is followed again, or the engine asked again.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -97,7 +99,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         store: store.clone(),
         board: Board::default(),
         key: key.clone(),
-        clock: zennet_time::Clock::start(),
+        clock: clock(&store).await?,
         volumes: Volumes::open(&store, &config.volumes)?,
     };
     let capacity = Capacity::new(&config.capacity);
@@ -264,6 +266,22 @@ async fn open_store(dir: &Path) -> Result<Store, StoreError> {
             opened => return opened,
         }
     }
+}
+
+/// The clock of leases. Without any, nothing hangs on that of an earlier run, which the system's may have
+/// been put right since.
+async fn clock(store: &Store) -> Result<Clock, StoreError> {
+    let earlier: Option<(String, u64, u64)> =
+        if store.leases()?.is_empty() { None } else { store.fact(CLOCK)? };
+    let earlier =
+        earlier.map(|(boot, since_boot_ms, clock_ms)| Anchor { boot, since_boot_ms, clock_ms });
+    let clock = Clock::after(earlier.as_ref());
+    if let Some(Anchor { boot, since_boot_ms, clock_ms }) = clock.anchor() {
+        if let Err(error) = store.put_fact(CLOCK, &(boot, since_boot_ms, clock_ms)).await {
+            warn!(%error, "should this be killed and the system's clock be set, leases end early or late");
+        }
+    }
+    Ok(clock)
 }
 
 async fn join_all<T: 'static>(tasks: &mut JoinSet<T>) {

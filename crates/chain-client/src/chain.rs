@@ -36,6 +36,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a request waits, a lost connection's return included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Pauses between attempts to reach a node that is away double from the first to the last: what waits
+/// for it, a settlement before all, has a time limit of its own.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(2);
+
 /// A connection to a node, which is rebuilt by itself when it is lost. Clones share it.
 #[derive(Clone)]
 pub struct Chain {
@@ -109,6 +114,7 @@ impl Chain {
     pub async fn connect(url: &str, expected: Option<Hash>) -> Result<Chain, ChainError> {
         let unreachable = |reason: String| ChainError::Unreachable { url: url.into(), reason };
         let connecting = reconnecting::RpcClient::builder()
+            .retry_policy(pauses())
             .request_timeout(REQUEST_TIMEOUT)
             .connection_timeout(CONNECT_TIMEOUT)
             .max_response_size(64 * 1024 * 1024)
@@ -337,6 +343,11 @@ impl Chain {
     }
 }
 
+/// Pauses between attempts to reach the node, without end.
+fn pauses() -> impl Iterator<Item = Duration> + Clone + Send {
+    std::iter::successors(Some(FIRST_PAUSE), |pause| Some(LAST_PAUSE.min(*pause * 2)))
+}
+
 impl Constants {
     async fn read(client: &OnlineClient<SubstrateConfig>) -> Result<Self, ChainError> {
         let block = client.at_current_block().await;
@@ -383,5 +394,18 @@ impl Constants {
 impl std::fmt::Debug for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Chain").field("genesis", &self.genesis).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_is_back_is_noticed_within_two_seconds_however_long_it_was_away() {
+        let pauses: Vec<_> = pauses().take(1000).collect();
+        assert_eq!(pauses.len(), 1000);
+        assert!(pauses.iter().all(|pause| *pause <= Duration::from_secs(2)));
+        assert!(pauses[..3].iter().sum::<Duration>() < Duration::from_secs(1));
     }
 }

@@ -1,4 +1,4 @@
-//! Frames on the control stream: a length (u32, little endian), then that many bytes.
+//! Both halves of the control stream, which carries frames.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -10,13 +10,9 @@ use tokio::{
 
 use crate::{
     connection::{CloseReason, Shared},
+    framing::{framed, Framing, MAX_FRAME},
     ssh::RawStream,
 };
-
-/// Bytes that a frame may carry.
-pub const MAX_FRAME: usize = 64 * 1024;
-
-const HEADER: usize = 4;
 
 /// Why a frame was not sent or received.
 #[derive(Debug, Error)]
@@ -58,16 +54,11 @@ impl FrameSender {
     /// After an error other than [`FrameError::Oversized`], or when the future is dropped before
     /// it is done, the sender stays closed.
     pub async fn send(&mut self, payload: &[u8]) -> Result<(), FrameError> {
-        if payload.len() > MAX_FRAME {
-            return Err(FrameError::Oversized(payload.len()));
-        }
+        let frame = framed(payload)?;
         if self.broken {
             return Err(FrameError::Closed);
         }
         self.broken = true;
-        let mut frame = Vec::with_capacity(HEADER + payload.len());
-        frame.extend_from_slice(&(payload.len() as u32).to_le_bytes());
-        frame.extend_from_slice(payload);
         let write = async {
             self.stream.write_all(&frame).await?;
             self.stream.flush().await
@@ -98,47 +89,35 @@ impl FrameSender {
 /// The receiving half of the control stream.
 pub struct FrameReceiver {
     stream: ReadHalf<RawStream>,
-    /// The frame that is being read, header included.
-    buffer: Vec<u8>,
-    filled: usize,
+    framing: Framing,
     shared: Arc<Shared>,
 }
 
 impl FrameReceiver {
     pub(crate) fn new(stream: ReadHalf<RawStream>, shared: Arc<Shared>) -> Self {
-        FrameReceiver { stream, buffer: vec![0; HEADER], filled: 0, shared }
+        FrameReceiver { stream, framing: Framing::default(), shared }
     }
 
     /// Receives the next frame; a dropped future loses nothing.
     ///
     /// An oversized or truncated frame closes the connection.
     pub async fn recv(&mut self) -> Result<Vec<u8>, FrameError> {
+        let received = self.next_frame().await;
+        if let Err(FrameError::Oversized(_) | FrameError::Truncated(_)) = received {
+            self.shared.close(CloseReason::BadFrame);
+        }
+        received
+    }
+
+    async fn next_frame(&mut self) -> Result<Vec<u8>, FrameError> {
         loop {
-            while self.filled < self.buffer.len() {
-                let read = self.stream.read(&mut self.buffer[self.filled..]).await?;
-                if read == 0 && self.filled == 0 {
-                    return Err(FrameError::Closed);
-                }
-                if read == 0 {
-                    self.shared.close(CloseReason::BadFrame);
-                    return Err(FrameError::Truncated(self.filled));
-                }
-                self.filled += read;
+            if let Some(frame) = self.framing.next_frame()? {
+                return Ok(frame);
             }
-            if self.filled > HEADER {
-                return Ok(self.take());
+            match self.stream.read(self.framing.room()).await? {
+                0 => return Err(self.framing.end()),
+                count => self.framing.fill(count),
             }
-            let mut header = [0; HEADER];
-            header.copy_from_slice(&self.buffer[..HEADER]);
-            let length = u32::from_le_bytes(header) as usize;
-            if length > MAX_FRAME {
-                self.shared.close(CloseReason::BadFrame);
-                return Err(FrameError::Oversized(length));
-            }
-            if length == 0 {
-                return Ok(self.take());
-            }
-            self.buffer.resize(HEADER + length, 0);
         }
     }
 
@@ -148,12 +127,5 @@ impl FrameReceiver {
             Ok(result) => result,
             Err(_) => Err(FrameError::Silent(deadline)),
         }
-    }
-
-    fn take(&mut self) -> Vec<u8> {
-        let mut frame = std::mem::replace(&mut self.buffer, vec![0; HEADER]);
-        self.filled = 0;
-        frame.drain(..HEADER);
-        frame
     }
 }

@@ -27,6 +27,7 @@ mod connection;
 mod door;
 mod endpoint;
 mod frame;
+mod framing;
 mod handler;
 mod muxer;
 mod nudge;
@@ -42,7 +43,8 @@ pub use self::{
     config::Limits,
     connection::{CloseReason, Connection, Link, OpenError},
     endpoint::{DialError, Endpoint, ListenError, Stopped},
-    frame::{FrameError, FrameReceiver, FrameSender, MAX_FRAME},
+    frame::{FrameError, FrameReceiver, FrameSender},
+    framing::{framed, Framing, MAX_FRAME},
     relay::{relay_secret, Relay, RelayLimits, SecretError},
     ssh::{splice, IncomingSsh, SshStream},
 };

@@ -91,6 +91,9 @@ impl Host {
         if !options.iter().any(|option| option.starts_with("name=seccomp")) {
             warn!("the engine filters no system calls: machines reach more of the kernel");
         }
+        if system.live_restore_enabled != Some(true) {
+            warn!("machines end when the engine is started again, and leases with them that are paid for: set \"live-restore\": true in its daemon.json");
+        }
         Ok(host)
     }
 

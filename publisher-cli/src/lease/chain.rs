@@ -345,14 +345,19 @@ impl NodeChain {
         let Some(record) = self.record(id, head).await? else {
             // Before it was ever seen, the head may be older than the block that opened it; a
             // channel that an earlier run knew of may be gone for long.
-            let event = self.chain.settled(id, head.hash).await?;
+            let mut event = self.chain.settled(id, head.hash).await?;
+            if let (None, Some(seen)) = (&event, before) {
+                // Heads were missed: the node was away, or this was.
+                event = self.chain.settled_between(id, seen.block, head.number).await?;
+            }
             let Some(paid) = event.map(|event| event.paid).or(before.map(|seen| seen.paid)) else {
                 return Ok((before, false));
             };
             let _ = changes.send(ChannelChange::Settled { paid }).await;
             return Ok((before, true));
         };
-        let now = Seen { paid: record.paid, closing: record.closing_at.is_some() };
+        let (block, closing) = (head.number, record.closing_at.is_some());
+        let now = Seen { block, paid: record.paid, closing };
         let (paid, closing) = before.map_or((0, false), |seen| (seen.paid, seen.closing));
         if now.paid > paid {
             let _ = changes.send(ChannelChange::Claimed).await;
@@ -367,6 +372,7 @@ impl NodeChain {
 /// What was last seen of a channel.
 #[derive(Clone, Copy)]
 struct Seen {
+    block: u32,
     paid: u128,
     closing: bool,
 }

@@ -1,0 +1,3 @@
+#![no_main]
+
+zennet_fuzz::target!(zennet_fuzz::readings::run, zennet_fuzz::readings::seeds);
