@@ -9,6 +9,7 @@ mod failure;
 mod history;
 mod lease;
 mod mining;
+mod open_files;
 mod order;
 mod output;
 mod ssh;

@@ -12,14 +12,14 @@ use anyhow::{Context, Result};
 use codec::{Decode, Encode};
 use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
 use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
-use zennet_store::Durable;
+use zennet_store::{Durable, RowTable, Rows};
 
 use crate::{
     history::journal::{Happening, Journal},
     ssh::readings::Totals,
 };
 
-const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
+const LEASES: RowTable = RowTable::new("leases/1");
 /// The run that leases go on with; one row.
 const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs/1");
 /// Volumes that are not wanted any more, and the lease up to which they are not.
@@ -132,6 +132,8 @@ pub(crate) struct Figures {
 /// A handle on the store; clones share it.
 #[derive(Clone)]
 pub(crate) struct Store {
+    /// Leases that are written together with others.
+    rows: Arc<Rows>,
     database: Arc<Durable>,
 }
 
@@ -169,7 +171,9 @@ impl Store {
             Ok(())
         });
         made.with_context(failed)?;
-        Ok(Store { database: Arc::new(database) })
+        let database = Arc::new(database);
+        let rows = Arc::new(Rows::start(database.clone(), LEASES).with_context(failed)?);
+        Ok(Store { rows, database })
     }
 
     /// The number of a new lease; no number is ever given twice.
@@ -223,6 +227,11 @@ impl Store {
             rows.collect::<Result<_, redb::Error>>()
         });
         Ok(rows?)
+    }
+
+    /// Writes a lease durably, together with others that are written now.
+    pub(crate) async fn keep(&self, lease: &StoredLease) -> Result<()> {
+        Ok(self.rows.put(lease.id, lease.to_row()).await?)
     }
 
     /// Writes a lease durably.

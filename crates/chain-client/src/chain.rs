@@ -248,15 +248,23 @@ impl Chain {
         self.storage.value("a channel", &Key::of("Channels", "Channels").blake2(&id), at).await
     }
 
+    /// Channels as they stand at a block, in the order in which they are asked for; one that is
+    /// not open is none. Many cost a few requests.
+    pub async fn channels(
+        &self,
+        ids: &[ChannelId],
+        at: Hash,
+    ) -> Result<Vec<Option<ChannelRecord<u32>>>, ChainError> {
+        self.storage.many("channels", &channel_keys(ids), at).await
+    }
+
     /// Which of these channels are open at a block.
     pub async fn open_channels(
         &self,
         ids: &[ChannelId],
         at: Hash,
     ) -> Result<Vec<ChannelId>, ChainError> {
-        let prefix = Key::of("Channels", "Channels");
-        let keys: Vec<Key> = ids.iter().map(|id| prefix.clone().blake2(id)).collect();
-        let found = self.storage.present("channels", &keys, at).await?;
+        let found = self.storage.present("channels", &channel_keys(ids), at).await?;
         Ok(ids.iter().zip(found).filter_map(|(id, found)| found.then_some(*id)).collect())
     }
 
@@ -395,6 +403,11 @@ impl std::fmt::Debug for Chain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Chain").field("genesis", &self.genesis).finish_non_exhaustive()
     }
+}
+
+fn channel_keys(ids: &[ChannelId]) -> Vec<Key> {
+    let prefix = Key::of("Channels", "Channels");
+    ids.iter().map(|id| prefix.clone().blake2(id)).collect()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use codec::Encode;
 use futures::{stream, StreamExt, TryStreamExt};
 use subxt::{client::OnlineClientAtBlock, config::SubstrateConfig, rpcs};
-use zennet_primitives::{channel::ChannelId, Hash};
+use zennet_primitives::Hash;
 
 use crate::{events::SettledEvent, storage::Key, Chain, ChainError};
 
@@ -45,18 +45,6 @@ impl Chain {
             found.first = number;
         }
         Ok(found)
-    }
-
-    /// How a channel was settled, if that happened in the blocks from `first` to `last`, as far as the
-    /// node still has them.
-    pub async fn settled_between(
-        &self,
-        id: ChannelId,
-        first: u32,
-        last: u32,
-    ) -> Result<Option<SettledEvent>, ChainError> {
-        let found = self.settlements(first, last).await?;
-        Ok(found.events.into_iter().map(|(_, event)| event).find(|event| event.channel == id))
     }
 
     /// The events of a block as they are stored; nothing where the node has dropped them.

@@ -1,6 +1,6 @@
 //! Keys of the chain's storage.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use codec::{Decode, Encode};
 use sp_crypto_hashing::{blake2_128, twox_128, twox_64};
@@ -44,16 +44,41 @@ impl Storage {
         keys: &[Key],
         at: Hash,
     ) -> Result<Vec<bool>, ChainError> {
-        let mut there = HashSet::new();
+        let found = self.found(what, keys, at).await?;
+        Ok(keys.iter().map(|key| found.contains_key(key.bytes())).collect())
+    }
+
+    /// For each key its value, if there is one.
+    pub(crate) async fn many<T: Decode>(
+        &self,
+        what: &'static str,
+        keys: &[Key],
+        at: Hash,
+    ) -> Result<Vec<Option<T>>, ChainError> {
+        let found = self.found(what, keys, at).await?;
+        let decode =
+            |key: &Key| found.get(key.bytes()).map(|bytes| T::decode(&mut &bytes[..])).transpose();
+        let decoded: Result<_, _> = keys.iter().map(decode).collect();
+        decoded.map_err(|_| ChainError::Decode(what))
+    }
+
+    /// The keys that have a value, with it.
+    async fn found(
+        &self,
+        what: &'static str,
+        keys: &[Key],
+        at: Hash,
+    ) -> Result<HashMap<Vec<u8>, Vec<u8>>, ChainError> {
+        let mut there = HashMap::new();
         for page in keys.chunks(PAGE as usize) {
             let slices: Vec<&[u8]> = page.iter().map(Key::bytes).collect();
             let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
             for set in sets.map_err(ChainError::rpc(what))? {
-                let found = set.changes.into_iter().filter(|(_, value)| value.is_some());
-                there.extend(found.map(|(key, _)| key.0));
+                let found = set.changes.into_iter();
+                there.extend(found.filter_map(|(key, value)| Some((key.0, value?.0))));
             }
         }
-        Ok(keys.iter().map(|key| there.contains(key.bytes())).collect())
+        Ok(there)
     }
 
     /// All values under a prefix, with the last `tail` bytes of their keys.

@@ -286,9 +286,18 @@ impl Chain {
         dest: &AccountId,
         amount: Balance,
     ) -> Result<Included, ChainError> {
-        // The leading zero is the `Id` variant of `MultiAddress`.
-        let arguments = (0u8, dest, Compact(amount));
-        self.send(key, RawCall::new("Balances", "transfer_keep_alive", arguments)).await
+        self.send(key, transfer_call(dest, amount)).await
+    }
+
+    /// Sends coin to several accounts with one transaction: to all of them or to none.
+    pub async fn transfer_all(
+        &self,
+        key: &AccountKey,
+        transfers: &[(AccountId, Balance)],
+    ) -> Result<Included, ChainError> {
+        let calls: Vec<RawCall> =
+            transfers.iter().map(|(dest, amount)| transfer_call(dest, *amount)).collect();
+        self.send(key, self.batch("batch_all", &calls).await?).await
     }
 
     async fn send(&self, key: &AccountKey, call: RawCall) -> Result<Included, ChainError> {
@@ -423,6 +432,12 @@ fn general_transaction(call: &[u8]) -> Vec<u8> {
     const EXTENSION_VERSION: u8 = 0;
     let head = [GENERAL_VERSION_5, EXTENSION_VERSION, 0, 0, 0, 0];
     [&head[..], call].concat().encode()
+}
+
+/// The call that sends coin to an account and leaves the sender's.
+fn transfer_call(dest: &AccountId, amount: Balance) -> RawCall {
+    // The leading zero is the `Id` variant of `MultiAddress`.
+    RawCall::new("Balances", "transfer_keep_alive", (0u8, dest, Compact(amount)))
 }
 
 /// The call that opens the channel of a contract.

@@ -22,7 +22,7 @@ use crate::{
     events::Event,
     history::screen::Screen,
     lease::{recover::Recovery, seats::Seats},
-    mining,
+    mining, open_files,
     order::{
         report::Report,
         run::{self, Order, Wanted},
@@ -35,7 +35,7 @@ use crate::{
 };
 
 /// Most machines of one order.
-const MAX_MACHINES: u32 = 256;
+const MAX_MACHINES: u32 = 1024;
 
 /// Rent machines, and pay for them until Ctrl-C ends the leases
 #[derive(Args, Debug)]
@@ -405,6 +405,7 @@ pub(super) async fn listen(
             .with_context(|| format!("`listen` or `relay`: {text:?} is no multiaddr"))?;
         addresses.push(address);
     }
+    open_files::make_room(machines.into())?;
     let wanted = machines as usize;
     let usual = Limits::default();
     let limits = Limits {
@@ -513,7 +514,7 @@ mod tests {
     fn quantities_out_of_range_are_refused_with_the_option_named() {
         for (words, named) in [
             ("-n 0", "--machines"),
-            ("-n 257", "--machines"),
+            ("-n 1025", "--machines"),
             ("-m 0M", "--memory"),
             ("-m 512", "--memory"),
             ("--cpus 0", "--cpus"),

@@ -1,6 +1,6 @@
 //! The chain as a lease needs it, over a node.
 
-use std::{future::Future, time::Duration};
+use std::time::Duration;
 
 use anyhow::{anyhow, ensure, Context, Result};
 use tokio::{
@@ -15,12 +15,10 @@ use zennet_primitives::{
 use super::{
     opener::{OpenMany, Opener},
     seats::Seats,
+    watches::{View, Watches, RETRY},
     world::{ChannelChange, Funding, LeaseChain, OpenError, OpenedChannel},
 };
 use crate::units::xen;
-
-/// Pause before the node is asked again after an error.
-const RETRY: Duration = Duration::from_secs(2);
 
 /// Blocks that a channel lives longer than the lease and the challenge: time to settle, and for
 /// blocks that come late.
@@ -30,6 +28,9 @@ const SPARE_BLOCKS: u64 = 150;
 /// block any more.
 const PENDING: Duration = Duration::from_secs(180);
 
+/// Longest time between two looks at a channel whose deposit is reclaimed.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
 /// Nonces that are tried to find the channel of a run that was killed while it opened some.
 const NONCES: u64 = 4096;
 
@@ -38,20 +39,22 @@ const NONCES: u64 = 4096;
 pub(crate) struct NodeChain {
     chain: Chain,
     key: AccountKey,
+    watches: Watches,
     /// Opens the channels of an order together; without it each is opened by itself.
     opener: Option<Opener>,
 }
 
 impl NodeChain {
-    /// A lease's view of a node.
+    /// The view of a node that all leases share.
     pub(crate) fn new(chain: Chain, key: AccountKey) -> Self {
-        NodeChain { chain, key, opener: None }
+        let watches = Watches::start(chain.clone());
+        NodeChain { chain, key, watches, opener: None }
     }
 
-    /// The view that all leases of an order share.
-    pub(crate) fn of_order(chain: Chain, key: AccountKey, seats: Seats) -> Self {
-        let opener = Opener::start(NodeChain::new(chain.clone(), key.clone()), seats);
-        NodeChain { chain, key, opener: Some(opener) }
+    /// The same for the leases of an order, whose channels are opened together.
+    pub(crate) fn of_order(self, seats: Seats) -> Self {
+        let opener = Opener::start(self.clone(), seats);
+        NodeChain { opener: Some(opener), ..self }
     }
 
     /// Looks for the channel of a contract whose nonce is not known. No two contracts are alike,
@@ -258,123 +261,38 @@ impl LeaseChain for NodeChain {
     }
 
     async fn watch(&self, channel: ChannelId, opened: u32, changes: mpsc::Sender<ChannelChange>) {
-        tokio::join!(self.watch_best(channel, &changes), self.watch_final(opened, &changes));
+        let Some(mut view) = self.watches.watch(channel, opened).await else { return };
+        let mut before = View::default();
+        loop {
+            let now = *view.borrow_and_update();
+            for change in now.changes_since(&before) {
+                // A lease that has ended hears no more.
+                let _ = changes.send(change).await;
+            }
+            before = now;
+            if now.is_last() || view.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     async fn reclaim(&self, channel: ChannelId, changes: mpsc::Sender<ChannelChange>) {
+        let Some(mut view) = self.watches.watch(channel, 0).await else { return };
         loop {
+            view.mark_unchanged();
             match self.reclaim_once(channel, &changes).await {
                 Ok(Reclaimed::Gone) => return,
-                Ok(Reclaimed::Waiting) => {}
+                // The next thing is due when something has changed of it.
+                Ok(Reclaimed::Waiting) => {
+                    let _ = timeout(LOOK_AGAIN, view.changed()).await;
+                }
                 Err(error) => {
                     tracing::warn!(%channel, %error, "cannot reclaim the deposit yet");
-                }
-            }
-            sleep(RETRY).await;
-        }
-    }
-}
-
-impl NodeChain {
-    async fn watch_final(&self, opened: u32, changes: &mpsc::Sender<ChannelChange>) {
-        let follow = || self.chain.follow_finalized();
-        let reached = |head: Head| async move { Ok(head.number >= opened) };
-        // The block may be final before the stream begins.
-        let already = self.chain.finalized().await.is_ok_and(|head| head.number >= opened);
-        if !already {
-            self.each_head(follow, reached).await;
-        }
-        let _ = changes.send(ChannelChange::Final).await;
-    }
-
-    async fn watch_best(&self, id: ChannelId, changes: &mpsc::Sender<ChannelChange>) {
-        let seen = std::sync::Mutex::new(None::<Seen>);
-        let follow = || self.chain.follow_best();
-        self.each_head(follow, |head| {
-            let before = *seen.lock().unwrap_or_else(|e| e.into_inner());
-            let seen = &seen;
-            async move {
-                let (now, done) = self.look(id, head, before, changes).await?;
-                *seen.lock().unwrap_or_else(|e| e.into_inner()) = now;
-                Ok(done)
-            }
-        })
-        .await;
-    }
-
-    /// Calls `look` with every head until it says that it is done; goes on after errors.
-    async fn each_head<F, G>(&self, follow: impl Fn() -> F, look: impl Fn(Head) -> G)
-    where
-        F: Future<Output = Result<zennet_chain_client::HeadStream, ChainError>>,
-        G: Future<Output = Result<bool>>,
-    {
-        loop {
-            let mut heads = match follow().await {
-                Ok(heads) => heads,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot follow the chain, trying again");
                     sleep(RETRY).await;
-                    continue;
-                }
-            };
-            while let Some(head) = heads.next().await {
-                let outcome = match head {
-                    Ok(head) => look(head).await,
-                    Err(error) => Err(error.into()),
-                };
-                match outcome {
-                    Ok(true) => return,
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot look at the chain, trying again");
-                        sleep(RETRY).await;
-                    }
                 }
             }
         }
     }
-
-    /// Tells what changed on a channel between two heads; whether it is settled.
-    async fn look(
-        &self,
-        id: ChannelId,
-        head: Head,
-        before: Option<Seen>,
-        changes: &mpsc::Sender<ChannelChange>,
-    ) -> Result<(Option<Seen>, bool)> {
-        let Some(record) = self.record(id, head).await? else {
-            // Before it was ever seen, the head may be older than the block that opened it; a
-            // channel that an earlier run knew of may be gone for long.
-            let mut event = self.chain.settled(id, head.hash).await?;
-            if let (None, Some(seen)) = (&event, before) {
-                // Heads were missed: the node was away, or this was.
-                event = self.chain.settled_between(id, seen.block, head.number).await?;
-            }
-            let Some(paid) = event.map(|event| event.paid).or(before.map(|seen| seen.paid)) else {
-                return Ok((before, false));
-            };
-            let _ = changes.send(ChannelChange::Settled { paid }).await;
-            return Ok((before, true));
-        };
-        let (block, closing) = (head.number, record.closing_at.is_some());
-        let now = Seen { block, paid: record.paid, closing };
-        let (paid, closing) = before.map_or((0, false), |seen| (seen.paid, seen.closing));
-        if now.paid > paid {
-            let _ = changes.send(ChannelChange::Claimed).await;
-        }
-        if now.closing && !closing {
-            let _ = changes.send(ChannelChange::Closing).await;
-        }
-        Ok((Some(now), false))
-    }
-}
-
-/// What was last seen of a channel.
-#[derive(Clone, Copy)]
-struct Seen {
-    block: u32,
-    paid: u128,
-    closing: bool,
 }
 
 #[cfg(test)]

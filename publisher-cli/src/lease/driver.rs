@@ -459,7 +459,11 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                 true => lease.over(Ended { reason, settled }),
                 false => lease,
             });
-            if let Some(Err(error)) = last.map(|lease| self.parts.store.put(&lease)) {
+            let kept = match &last {
+                Some(lease) => self.parts.store.keep(lease).await,
+                None => Ok(()),
+            };
+            if let Err(error) = kept {
                 tracing::error!(lease = self.parts.id, %error, "cannot store the end of the lease");
             }
         }

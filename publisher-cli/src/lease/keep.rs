@@ -23,18 +23,13 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     pub(super) async fn persist(&mut self, machine: &Publisher) -> bool {
         let Some(lease) = self.record(machine) else { return true };
         for attempt in 1..=STORE_ATTEMPTS {
-            let (store, record) = (self.parts.store.clone(), lease.clone());
-            let written = tokio::task::spawn_blocking(move || store.put(&record)).await;
-            match written {
-                Ok(Ok(())) => {
+            match self.parts.store.keep(&lease).await {
+                Ok(()) => {
                     self.stored = Some(lease);
                     return true;
                 }
-                Ok(Err(error)) => {
-                    tracing::error!(lease = self.parts.id, attempt, %error, "cannot store the lease");
-                }
                 Err(error) => {
-                    tracing::error!(lease = self.parts.id, %error, "the store's task failed");
+                    tracing::error!(lease = self.parts.id, attempt, %error, "cannot store the lease");
                 }
             }
             tokio::time::sleep(STORE_PAUSE).await;

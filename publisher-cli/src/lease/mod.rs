@@ -9,7 +9,8 @@
 //!                 └── a seat is taken before a contract is signed
 //! ```
 //!
-//! An order's seats are in [`seats`]; its channels are opened together by [`opener`].
+//! An order's seats are in [`seats`]; its channels are opened together by [`opener`] and followed
+//! together by [`watches`].
 
 pub(crate) mod chain;
 pub(crate) mod driver;
@@ -21,6 +22,7 @@ pub(crate) mod rejoin;
 pub(crate) mod seats;
 pub(crate) mod session;
 pub(crate) mod status;
+pub(crate) mod watches;
 pub(crate) mod wire;
 pub(crate) mod world;
 

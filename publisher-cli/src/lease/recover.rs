@@ -30,6 +30,7 @@ const OPEN_SECS: u64 = 240;
 #[derive(Clone)]
 pub(crate) struct Recovery {
     chain: Chain,
+    node: NodeChain,
     key: AccountKey,
     store: Store,
 }
@@ -56,7 +57,8 @@ impl Shell for NoShell {
 impl Recovery {
     /// Works on a store with the key that its leases were paid by.
     pub(crate) fn new(chain: Chain, key: AccountKey, store: Store) -> Self {
-        Recovery { chain, key, store }
+        let node = NodeChain::new(chain.clone(), key.clone());
+        Recovery { chain, node, key, store }
     }
 
     /// The leases that are still open, after what is over by now was written down.
@@ -97,8 +99,7 @@ impl Recovery {
                 None => Found::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
             });
         }
-        let node = NodeChain::new(self.chain.clone(), self.key.clone());
-        if let Some(nonce) = node.find(&lease.terms).await? {
+        if let Some(nonce) = self.node.find(&lease.terms).await? {
             return Ok(Found::Open(lease.terms.channel(nonce).channel, Some(nonce)));
         }
         Ok(if zennet_time::unix_secs().saturating_sub(lease.since) < OPEN_SECS {
@@ -106,6 +107,11 @@ impl Recovery {
         } else {
             Found::Over(reason.unwrap_or(CloseReason::ChannelNotOpened))
         })
+    }
+
+    /// The node as all leases of a run see it.
+    pub(crate) fn node(&self) -> &NodeChain {
+        &self.node
     }
 
     /// Settles one; it can be watched meanwhile.
@@ -119,7 +125,7 @@ impl Recovery {
             id: earlier.lease.id,
             machine,
             wire: None::<LinkWire>,
-            chain: NodeChain::new(self.chain, self.key.clone()),
+            chain: self.node,
             shell: NoShell,
             account: self.key,
             session: Session::from_seed(earlier.lease.session_seed),

@@ -141,7 +141,7 @@ pub(crate) async fn run(order: Order, recovery: Recovery, report: &mut Report) -
         heard,
         failure: None,
         cancelling: None,
-        chain: NodeChain::of_order(order.chain.clone(), order.key.clone(), order.seats.clone()),
+        chain: recovery.node().clone().of_order(order.seats.clone()),
         order,
     };
     running.recover(recovery, report).await;

@@ -17,8 +17,8 @@ use tokio::{
 };
 use zennet_transport::{splice, Connection, OpenError, SshStream};
 
-/// Ports that are tried from the base on.
-const TRIED: u16 = 1000;
+/// Ports that are tried from the base on: some belong to others.
+const TRIED: u16 = 4 * 1024;
 
 /// Connections to a machine that may be accepted at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 256;
