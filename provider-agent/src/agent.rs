@@ -22,6 +22,7 @@ use crate::{
     capacity::Capacity,
     config::{Config, ConfigError},
     containers::{Engine, EngineError},
+    desk::Desk,
     driver::Shared,
     filter::Policy,
     ledger::{Account, Heads, WatchPolicy},
@@ -95,6 +96,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         clock: zennet_time::Clock::start(),
     };
     let capacity = Capacity::new(&config.capacity);
+    let desk = Desk::open(store.clone(), config.market.max_offers)?;
     let source = status::Source {
         address: address.clone(),
         node_url: config.node_url.clone(),
@@ -103,6 +105,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         capacity: capacity.clone(),
         board: shared.board.clone(),
         store: store.clone(),
+        desk: desk.clone(),
     };
     let _socket = status::listen(&config.data_dir, source).map_err(RunError::Socket)?;
     let watch = WatchPolicy {
@@ -155,7 +158,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         watch,
         stop: stop.clone(),
     });
-    let mut answers = Answers::new(grounds, capacity)?;
+    let mut answers = Answers::new(grounds, capacity, desk, config.market)?;
     for old in old {
         answers.resume(old);
     }

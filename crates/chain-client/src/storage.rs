@@ -1,6 +1,6 @@
 //! Keys of the chain's storage.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use codec::{Decode, Encode};
 use sp_crypto_hashing::{blake2_128, twox_128, twox_64};
@@ -46,49 +46,74 @@ impl Storage {
     ) -> Result<Vec<bool>, ChainError> {
         let mut there = HashSet::new();
         for page in keys.chunks(PAGE as usize) {
-            let slices: Vec<&[u8]> = page.iter().map(Key::bytes).collect();
-            let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
-            for set in sets.map_err(ChainError::rpc(what))? {
-                let found = set.changes.into_iter().filter(|(_, value)| value.is_some());
-                there.extend(found.map(|(key, _)| key.0));
-            }
+            let found = self.changes(what, page.iter().map(Key::bytes).collect(), at).await?;
+            there.extend(found.into_iter().map(|(key, _)| key));
         }
         Ok(keys.iter().map(|key| there.contains(key.bytes())).collect())
     }
 
-    /// All values under a prefix, with the last `tail` bytes of their keys.
-    pub(crate) async fn values<T: Decode>(
+    /// The value at each key, where there is one.
+    pub(crate) async fn values_of<T: Decode>(
+        &self,
+        what: &'static str,
+        keys: &[Key],
+        at: Hash,
+    ) -> Result<Vec<Option<T>>, ChainError> {
+        let mut found = HashMap::new();
+        for page in keys.chunks(PAGE as usize) {
+            found.extend(self.changes(what, page.iter().map(Key::bytes).collect(), at).await?);
+        }
+        let decoded = |key: &Key| match found.get(key.bytes()) {
+            Some(bytes) => T::decode(&mut &bytes[..]).map(Some),
+            None => Ok(None),
+        };
+        let values: Result<_, _> = keys.iter().map(decoded).collect();
+        values.map_err(|_| ChainError::Decode(what))
+    }
+
+    /// A page of the values under a prefix, from the key after `after` on.
+    pub(crate) async fn page<T: Decode>(
         &self,
         what: &'static str,
         prefix: &Key,
-        tail: usize,
+        after: Option<&Key>,
         at: Hash,
-    ) -> Result<Vec<(Vec<u8>, T)>, ChainError> {
-        let mut values = Vec::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page =
-                self.rpc.state_get_keys_paged(&prefix.0, PAGE, after.as_deref(), Some(at)).await;
-            let keys = page.map_err(ChainError::rpc(what))?;
-            let Some(last) = keys.last().cloned() else { return Ok(values) };
-            let full = keys.len() == PAGE as usize;
-            let slices: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-            let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
-            for set in sets.map_err(ChainError::rpc(what))? {
-                for (key, value) in set.changes {
-                    let Some(value) = value else { continue };
-                    let start = key.len().checked_sub(tail).ok_or(ChainError::Decode(what))?;
-                    let decoded = T::decode(&mut &value.0[..]);
-                    let decoded = decoded.map_err(|_| ChainError::Decode(what))?;
-                    values.push((key.0[start..].to_vec(), decoded));
-                }
+    ) -> Result<Page<T>, ChainError> {
+        let after = after.map(Key::bytes);
+        let keys = self.rpc.state_get_keys_paged(&prefix.0, PAGE, after, Some(at)).await;
+        let keys = keys.map_err(ChainError::rpc(what))?;
+        let next = keys.last().filter(|_| keys.len() >= PAGE as usize).cloned();
+        let mut values = Vec::with_capacity(keys.len());
+        if !keys.is_empty() {
+            let slices = keys.iter().map(Vec::as_slice).collect();
+            for (key, bytes) in self.changes(what, slices, at).await? {
+                let value = T::decode(&mut &bytes[..]).map_err(|_| ChainError::Decode(what))?;
+                values.push((key, value));
             }
-            if !full {
-                return Ok(values);
-            }
-            after = Some(last);
         }
+        Ok(Page { values, next })
     }
+
+    /// The keys that have a value, with it.
+    async fn changes(
+        &self,
+        what: &'static str,
+        keys: Vec<&[u8]>,
+        at: Hash,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ChainError> {
+        let sets = self.rpc.state_query_storage_at(keys, Some(at)).await;
+        let sets = sets.map_err(ChainError::rpc(what))?;
+        let all = sets.into_iter().flat_map(|set| set.changes);
+        Ok(all.filter_map(|(key, value)| Some((key.0, value?.0))).collect())
+    }
+}
+
+/// Some of the values under a prefix.
+pub(crate) struct Page<T> {
+    /// With their keys.
+    pub(crate) values: Vec<(Vec<u8>, T)>,
+    /// The last key, where more may follow.
+    pub(crate) next: Option<Vec<u8>>,
 }
 
 /// A key, put together hasher by hasher.
