@@ -26,14 +26,19 @@ use crate::{
     meetings::Meetings,
     mining,
     offers::Search,
-    orders::{Orders, REMEMBERED},
+    orders::{is_in_vain, Orders, REMEMBERED},
     store::{Store, StoreError},
 };
 
 /// How often it is chosen anew at one time, after publishers of chosen offers were turned away.
 const ROUNDS: usize = 8;
-/// How long a publisher that was turned away is not looked at again.
-const SHUNNED: Duration = Duration::from_secs(30);
+/// How long a publisher that was turned away is not looked at again: so long that many of them keep
+/// no honest one from being looked at.
+const SHUNNED: Duration = Duration::from_secs(300);
+/// The same where its record could not be had.
+const SHUNNED_UNKNOWN: Duration = Duration::from_secs(10);
+/// Publishers whose answers in vain are counted, before those are forgotten whose offers are gone.
+const MOST_VAIN: usize = 1000;
 
 /// The first six bytes, as logs show a hash.
 pub(crate) fn short(id: &AnnouncementId) -> String {
@@ -76,6 +81,8 @@ pub(crate) struct Answers {
     follower: Follower,
     /// Publishers that were turned away: until when, and why.
     shunned: HashMap<AccountId, (Instant, String)>,
+    /// Answers to publishers that came to nothing since the last that did not.
+    vain: HashMap<AccountId, u32>,
     /// When it is to be chosen at the latest.
     due: Option<Instant>,
 }
@@ -92,7 +99,7 @@ impl Answers {
         let store = grounds.shared.store.clone();
         let screen = Screen::new(&grounds.policy.filter, store, &grounds.chain);
         let follower = Follower::new(grounds.clone(), Outlook::new(&market), desk.clone());
-        let (meetings, shunned, due) = (Meetings::new(), HashMap::new(), None);
+        let (meetings, due) = (Meetings::new(), None);
         Ok(Answers {
             grounds,
             capacity,
@@ -102,7 +109,8 @@ impl Answers {
             orders,
             desk,
             follower,
-            shunned,
+            shunned: HashMap::new(),
+            vain: HashMap::new(),
             due,
         })
     }
@@ -177,6 +185,10 @@ impl Answers {
             self.follower.read(head).await?;
             let book = self.desk.book();
             self.orders.keep(|id| book.stands(id));
+            if self.vain.len() > MOST_VAIN {
+                let standing = book.publishers();
+                self.vain.retain(|publisher, _| standing.contains(publisher));
+            }
         }
         self.due = None;
         let now = Instant::now();
@@ -196,6 +208,7 @@ impl Answers {
         let search = Search {
             orders: &self.orders,
             shunned: &self.shunned,
+            vain: &self.vain,
             manual: self.market.accept == config::Accept::Manual,
             per_order: self.grounds.policy.max_per_order,
             at: head.number,
@@ -234,7 +247,8 @@ impl Answers {
             if let Err(refusal) = self.judge(&answer.record.publisher, head).await? {
                 let cause = refusal.to_string();
                 info!(announcement = short(id), cause, "announcement passed over");
-                let until = Instant::now() + SHUNNED;
+                let unknown = matches!(refusal, Refusal::NoRecord(_));
+                let until = Instant::now() + if unknown { SHUNNED_UNKNOWN } else { SHUNNED };
                 self.shunned.insert(answer.record.publisher.clone(), (until, cause));
                 all_welcome = false;
                 continue;
@@ -329,8 +343,23 @@ impl Answers {
             return self.orders.use_up(id, slot, now);
         }
         let ended = outcome.and_then(Result::ok);
+        self.count_vain(seat.publisher, ended);
         if let Some(pause) = self.orders.end(id, slot, ended, now) {
             debug!(announcement = short(&id), ?pause, "it is answered again later");
+        }
+    }
+
+    /// Counts answers to a publisher that came to nothing, up to one that came to a contract.
+    fn count_vain(&mut self, publisher: AccountId, ended: Option<Ended>) {
+        match ended {
+            Some(Ended { contracted: true, .. }) => {
+                self.vain.remove(&publisher);
+            }
+            Some(Ended { reason, .. }) if !is_in_vain(reason) => (),
+            Some(_) | None => {
+                let times = self.vain.entry(publisher).or_default();
+                *times = times.saturating_add(1);
+            }
         }
     }
 

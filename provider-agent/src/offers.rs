@@ -14,7 +14,7 @@ pub(crate) mod list;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use thiserror::Error;
 use tokio::time::Instant;
@@ -102,6 +102,8 @@ pub(crate) struct Search<'a> {
     pub(crate) orders: &'a Orders,
     /// Publishers that were turned away, and why.
     pub(crate) shunned: &'a HashMap<AccountId, (Instant, String)>,
+    /// Answers to publishers that came to nothing since the last that did not.
+    pub(crate) vain: &'a HashMap<AccountId, u32>,
     /// Only what was accepted by hand.
     pub(crate) manual: bool,
     /// Machines of one announcement.
@@ -135,6 +137,11 @@ impl Book {
 
     pub(crate) fn stands(&self, id: &AnnouncementId) -> bool {
         self.offers.contains_key(id)
+    }
+
+    /// Those whose offers stand.
+    pub(crate) fn publishers(&self) -> HashSet<&AccountId> {
+        self.offers.values().map(|offer| &offer.record.publisher).collect()
     }
 
     /// Whether there is room for those that were dropped.
@@ -211,7 +218,9 @@ impl Book {
         }
     }
 
-    /// The offers that may be served, and when the first of those came that nobody spoke of.
+    /// The offers that may be served, and when the first of those came that nobody spoke of. Each
+    /// answer to its publisher that came to nothing halves what is expected of an offer: whoever lets
+    /// itself be dialled in vain does not stay ahead of others, however much it announces.
     pub(crate) fn candidates(&mut self, search: &Search) -> (Vec<Candidate>, Option<Instant>) {
         let (mut candidates, mut first) = (Vec::new(), None);
         for (id, offer) in &mut self.offers {
@@ -221,7 +230,8 @@ impl Book {
             let word = self.words.get(id).copied().unwrap_or(Word::Unsaid);
             let most = offer.record.body.machines.min(search.per_order);
             let machines = search.orders.wanted(id, most, search.now);
-            let profit = priced.worth.profit;
+            let vain = search.vain.get(&offer.record.publisher).copied().unwrap_or(0);
+            let profit = priced.worth.profit >> vain.min(100);
             offer.found = match barred(&offer.record, word, machines, progress, search) {
                 Some(found) => found,
                 None if word == Word::Unsaid && profit < 0 => Found::Loses,

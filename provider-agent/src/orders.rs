@@ -52,6 +52,11 @@ pub(crate) struct Progress {
     pub(crate) done: bool,
 }
 
+/// Whether a meeting without a contract failed, rather than that a side did not want it.
+pub(crate) fn is_in_vain(reason: CloseReason) -> bool {
+    matches!(reason, CloseReason::TimedOut | CloseReason::ConnectionLost)
+}
+
 /// All announcements that were answered.
 #[derive(Debug, Default)]
 pub(crate) struct Orders {
@@ -137,9 +142,7 @@ impl Orders {
                 self.use_up(id, slot, now);
                 return None;
             }
-            Some(Ended { contracted: false, reason }) => {
-                matches!(reason, CloseReason::TimedOut | CloseReason::ConnectionLost)
-            }
+            Some(Ended { contracted: false, reason }) => is_in_vain(reason),
             None => true,
         };
         let order = self.entry(id, now);

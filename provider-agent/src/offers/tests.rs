@@ -69,6 +69,7 @@ struct Ground {
     book: Book,
     orders: Orders,
     shunned: HashMap<AccountId, (Instant, String)>,
+    vain: HashMap<AccountId, u32>,
     now: Instant,
 }
 
@@ -76,13 +77,13 @@ impl Ground {
     fn new(offers: &[(Hash, Profit)]) -> Self {
         let mut book = Book::new(100);
         fill(&mut book, offers);
-        let (orders, shunned, now) = (Orders::default(), HashMap::new(), Instant::now());
-        Ground { book, orders, shunned, now }
+        let (shunned, vain) = (HashMap::new(), HashMap::new());
+        Ground { book, orders: Orders::default(), shunned, vain, now: Instant::now() }
     }
 
     fn candidates(&mut self, manual: bool, at: u32) -> Vec<Candidate> {
-        let (orders, shunned, now) = (&self.orders, &self.shunned, self.now);
-        let search = Search { orders, shunned, manual, per_order: 2, at, now };
+        let (orders, shunned, vain) = (&self.orders, &self.shunned, &self.vain);
+        let search = Search { orders, shunned, vain, manual, per_order: 2, at, now: self.now };
         self.book.candidates(&search).0
     }
 
@@ -206,6 +207,19 @@ fn what_bars_an_offer_is_told() {
     assert!(ground.reason(2).contains("tried again"), "{}", ground.reason(2));
     ground.now += Duration::from_secs(64);
     assert_eq!(ground.candidates(false, 1).len(), 1);
+}
+
+#[test]
+fn each_answer_in_vain_halves_what_is_expected_of_a_publishers_offers() {
+    let mut ground = Ground::new(&[(id(1), 100), (id(2), 60), (id(3), -8)]);
+    let mut profits = |times| {
+        ground.vain.insert(AccountId::new([2; 32]), times);
+        let found = ground.candidates(false, 1);
+        found.iter().map(|candidate| candidate.profit).collect::<Vec<_>>()
+    };
+    assert_eq!(profits(0), [100, 60]);
+    assert_eq!(profits(2), [25, 15]);
+    assert_eq!(profits(u32::MAX), [0, 0]);
 }
 
 #[test]
