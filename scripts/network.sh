@@ -2,7 +2,7 @@
 # Sourced after lib.sh: a chain, providers and a publisher on this machine, in a folder of their own.
 #
 #   network_begin            makes the folder, and has everything ended and removed at exit
-#   start_chain              a development chain with one bookkeeper
+#   start_chain              a development chain with one bookkeeper, or the one of the file $CHAIN_SPEC
 #   start_providers COUNT    agents with funded accounts and mined identities
 #   start_publisher          a funded account with a mined identity
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
@@ -164,7 +164,7 @@ start_chain() {
 	RPC_PORT=$(free_port)
 	NODE_URL="ws://127.0.0.1:$RPC_PORT"
 	export RPC_PORT NODE_URL
-	NODE_COMMAND=("$NODE_BIN" --chain dev --alice --validator --force-authoring
+	NODE_COMMAND=("$NODE_BIN" --chain "${CHAIN_SPEC:-dev}" --alice --validator --force-authoring
 		--base-path "$NET/node" --rpc-port "$RPC_PORT" --port 0 --no-prometheus --no-telemetry
 		--no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation
 		--state-pruning archive --blocks-pruning archive)

@@ -22,6 +22,7 @@ use crate::{
     capacity::Capacity,
     config::{Config, ConfigError},
     containers::{Engine, EngineError},
+    desk::Desk,
     driver::Shared,
     ending::{endings, listen_to_signals, Ending, Endings},
     filter::Policy,
@@ -103,6 +104,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         volumes: Volumes::open(&store, &config.volumes)?,
     };
     let capacity = Capacity::new(&config.capacity);
+    let desk = Desk::open(store.clone(), config.market.max_offers)?;
     let source = status::Source {
         address: address.clone(),
         node_url: config.node_url.clone(),
@@ -113,6 +115,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         store: store.clone(),
         volumes: shared.volumes.clone(),
         teller,
+        desk: desk.clone(),
     };
     let _socket = status::listen(&config.data_dir, source).map_err(RunError::Socket)?;
     let watch = WatchPolicy {
@@ -170,7 +173,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         watch,
         endings: endings.clone(),
     });
-    let mut answers = Answers::new(grounds, capacity)?;
+    let mut answers = Answers::new(grounds, capacity, desk, config.market)?;
     for old in old {
         answers.resume(old);
     }

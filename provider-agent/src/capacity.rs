@@ -72,6 +72,17 @@ impl Capacity {
     pub(crate) fn used(&self) -> Totals {
         *lock(&self.used)
     }
+
+    /// What a further machine may take a part of.
+    pub(crate) fn free(&self) -> Totals {
+        let (total, used) = (self.total, self.used());
+        Totals {
+            cpu_millis: total.cpu_millis.saturating_sub(used.cpu_millis),
+            memory_mib: total.memory_mib.saturating_sub(used.memory_mib),
+            disk_mib: total.disk_mib.saturating_sub(used.disk_mib),
+            leases: total.leases.saturating_sub(used.leases),
+        }
+    }
 }
 
 impl Drop for Reservation {
@@ -116,6 +127,8 @@ mod tests {
         let second = capacity.reserve(part(500, 990)).unwrap();
         assert!(capacity.reserve(part(0, 0)).is_none(), "the number of leases is bounded");
         drop(first);
+        let free = Totals { cpu_millis: 1500, memory_mib: 10, disk_mib: 100, leases: 1 };
+        assert_eq!(capacity.free(), free);
         assert!(capacity.reserve(part(1500, 10)).is_some());
         drop(second);
         assert_eq!(capacity.used(), Totals::default());

@@ -1,11 +1,11 @@
 //! `provider-agent`: the daemon that rents out this host's containers.
 //!
 //! ```text
-//!  chain ── answers ── filter ── meet ──┬─ driver ── zennet_lease::Provider
-//!                                       ├─ wire      control stream
-//!                                       ├─ redial    the next one, when it broke
-//!                                       ├─ machine   container, meter, ssh streams
-//!                                       └─ ledger    watch, claim, settle
+//!  chain ── follow ── filter ── offers ── market ── answers ── meet ──┬─ driver ── zennet_lease::Provider
+//!                               (desk)                                ├─ wire      control stream
+//!                                                                     ├─ redial    the next one, when it broke
+//!                                                                     ├─ machine   container, meter, ssh streams
+//!                                                                     └─ ledger    watch, claim, settle
 //! ```
 
 mod agent;
@@ -15,16 +15,21 @@ mod capacity;
 mod commands;
 mod config;
 mod containers;
+mod desk;
 mod driver;
 mod ending;
 mod filter;
+mod follow;
 mod history;
 mod hostkey;
 mod lease_name;
 mod ledger;
 mod machine;
+mod market;
 mod meet;
+mod meetings;
 mod mining;
+mod offers;
 mod orders;
 mod redial;
 mod ssh;

@@ -1,7 +1,7 @@
 //! How it stands with each announcement: which leases of it are here, and whether more are tried.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     ops::Range,
     sync::Arc,
     time::Duration,
@@ -19,6 +19,8 @@ const ATTEMPTS: u32 = 8;
 /// How long the first lease of an announcement goes ahead of the others: publishers spread their
 /// machines, so the first ones of other providers are met before the second of this one.
 const AHEAD: Duration = Duration::from_secs(1);
+/// Announcements without a lease under way that are remembered; the oldest make room.
+pub(crate) const REMEMBERED: usize = 10_000;
 
 /// The stamp on this provider's answers to one announcement; it is mined once.
 pub(crate) type Stamp = Arc<OnceCell<PowNonce>>;
@@ -26,8 +28,10 @@ pub(crate) type Stamp = Arc<OnceCell<PowNonce>>;
 /// One announcement.
 #[derive(Debug)]
 struct Order {
-    /// Leases that are under way, or that came to a contract.
-    taken: BTreeSet<u32>,
+    /// Leases that are under way.
+    running: BTreeSet<u32>,
+    /// Leases that came to a contract and ended: their numbers are not used again.
+    used: BTreeSet<u32>,
     /// When it was first answered.
     since: Instant,
     /// No more leases of it are tried.
@@ -35,25 +39,73 @@ struct Order {
     attempts: u32,
     not_before: Instant,
     stamp: Stamp,
+    /// Later ones have higher numbers.
+    number: u64,
+}
+
+/// How it stands with an announcement that was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Leases under way.
+    pub(crate) running: u32,
+    /// No more leases of it are tried.
+    pub(crate) done: bool,
+}
+
+/// Whether a meeting without a contract failed, rather than that a side did not want it.
+pub(crate) fn is_in_vain(reason: CloseReason) -> bool {
+    matches!(reason, CloseReason::TimedOut | CloseReason::ConnectionLost)
 }
 
 /// All announcements that were answered.
 #[derive(Debug, Default)]
-pub(crate) struct Orders(HashMap<AnnouncementId, Order>);
+pub(crate) struct Orders {
+    orders: HashMap<AnnouncementId, Order>,
+    next: u64,
+}
 
 impl Orders {
-    /// Announcements that are not answered again.
+    /// Announcements that are not answered again, the oldest first.
     pub(crate) fn answered(ids: impl IntoIterator<Item = AnnouncementId>, now: Instant) -> Self {
-        let done = |id| (id, Order { done: true, ..Order::new(now) });
-        Orders(ids.into_iter().map(done).collect())
+        let mut orders = Orders::default();
+        for id in ids {
+            orders.entry(id, now).done = true;
+        }
+        orders
+    }
+
+    fn entry(&mut self, id: AnnouncementId, now: Instant) -> &mut Order {
+        let next = &mut self.next;
+        self.orders.entry(id).or_insert_with(|| {
+            *next += 1;
+            Order::new(*next, now)
+        })
+    }
+
+    /// Further leases of an announcement that may be tried, where `most` may be here. The first one
+    /// goes ahead of them.
+    pub(crate) fn wanted(&self, id: &AnnouncementId, most: u32, now: Instant) -> u32 {
+        match self.orders.get(id) {
+            None => most,
+            Some(order) if order.done || order.not_before > now => 0,
+            Some(order) => order.left(most),
+        }
     }
 
     /// Whether another lease of an announcement is to be tried now, where `most` may be here.
     pub(crate) fn wants(&self, id: &AnnouncementId, most: u32, now: Instant) -> bool {
-        self.0.get(id).is_none_or(|order| {
-            let next = order.taken.is_empty() || order.since + AHEAD <= now;
-            !order.done && next && order.not_before <= now && order.free(most).is_some()
-        })
+        let next = self.orders.get(id).is_none_or(|order| {
+            let none = order.running.is_empty() && order.used.is_empty();
+            none || order.since + AHEAD <= now
+        });
+        next && self.wanted(id, most, now) > 0
+    }
+
+    /// How it stands with an announcement; none where it was not answered.
+    pub(crate) fn progress(&self, id: &AnnouncementId) -> Option<Progress> {
+        let order = self.orders.get(id)?;
+        let running = u32::try_from(order.running.len()).unwrap_or(u32::MAX);
+        Some(Progress { running, done: order.done })
     }
 
     /// Begins another lease; gives its number and the stamp. None where there are `most` already.
@@ -63,10 +115,17 @@ impl Orders {
         most: u32,
         now: Instant,
     ) -> Option<(u32, Stamp)> {
-        let order = self.0.entry(id).or_insert_with(|| Order::new(now));
+        let order = self.entry(id, now);
         let slot = order.free(most)?;
-        order.taken.insert(slot);
+        order.running.insert(slot);
         Some((slot, order.stamp.clone()))
+    }
+
+    /// A lease ended that came to a contract, or may have: its number is not used again.
+    pub(crate) fn use_up(&mut self, id: AnnouncementId, slot: u32, now: Instant) {
+        let order = self.entry(id, now);
+        order.running.remove(&slot);
+        order.used.insert(slot);
     }
 
     /// A lease ended; an answer that came to none is told as nothing. Gives the pause before the
@@ -78,16 +137,16 @@ impl Orders {
         ended: Option<Ended>,
         now: Instant,
     ) -> Option<Duration> {
-        let order = self.0.entry(id).or_insert_with(|| Order::new(now));
         let again = match ended {
-            // Its machine was rented: the number is not used again.
-            Some(Ended { contracted: true, .. }) => return None,
-            Some(Ended { contracted: false, reason }) => {
-                matches!(reason, CloseReason::TimedOut | CloseReason::ConnectionLost)
+            Some(Ended { contracted: true, .. }) => {
+                self.use_up(id, slot, now);
+                return None;
             }
+            Some(Ended { contracted: false, reason }) => is_in_vain(reason),
             None => true,
         };
-        order.taken.remove(&slot);
+        let order = self.entry(id, now);
+        order.running.remove(&slot);
         if !again {
             order.done = true;
         }
@@ -105,21 +164,60 @@ impl Orders {
         Some(pause)
     }
 
-    /// Forgets announcements that do not stand any more and of which no lease is here.
-    pub(crate) fn keep(&mut self, standing: &HashSet<AnnouncementId>) {
-        self.0.retain(|id, order| standing.contains(id) || order.done || !order.taken.is_empty());
+    /// Forgets announcements that do not stand any more and of which nothing is left. What must not
+    /// be answered again if it comes back is remembered, in bounds.
+    pub(crate) fn keep(&mut self, stands: impl Fn(&AnnouncementId) -> bool) {
+        self.orders.retain(|id, order| !order.is_idle() || order.is_past() || stands(id));
+        let idle = |orders: &Self| orders.orders.values().filter(|order| order.is_idle()).count();
+        let excess = idle(self).saturating_sub(REMEMBERED);
+        if excess == 0 {
+            return;
+        }
+        let open = self.orders.iter().filter(|(_, order)| order.is_idle());
+        // Those that stand go last: they would be answered once more.
+        let mut open: Vec<_> = open.map(|(id, order)| (stands(id), order.number, *id)).collect();
+        open.sort_unstable();
+        for (.., id) in &open[..excess] {
+            self.orders.remove(id);
+        }
     }
 }
 
 impl Order {
-    fn new(now: Instant) -> Self {
-        let (taken, stamp) = (BTreeSet::new(), Stamp::default());
-        Order { taken, since: now, done: false, attempts: 0, not_before: now, stamp }
+    fn new(number: u64, now: Instant) -> Self {
+        Order {
+            running: BTreeSet::new(),
+            used: BTreeSet::new(),
+            since: now,
+            done: false,
+            attempts: 0,
+            not_before: now,
+            stamp: Stamp::default(),
+            number,
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    /// Whether it was answered in a way that must be remembered.
+    fn is_past(&self) -> bool {
+        self.done || !self.used.is_empty()
+    }
+
+    fn has(&self, slot: &u32) -> bool {
+        self.running.contains(slot) || self.used.contains(slot)
     }
 
     fn free(&self, most: u32) -> Option<u32> {
         let mut slots: Range<u32> = 0..most;
-        slots.find(|slot| !self.taken.contains(slot))
+        slots.find(|slot| !self.has(slot))
+    }
+
+    /// How many numbers below `most` are free.
+    fn left(&self, most: u32) -> u32 {
+        (0..most).filter(|slot| !self.has(slot)).count() as u32
     }
 }
 
@@ -218,10 +316,38 @@ mod tests {
     fn an_announcement_that_is_gone_is_forgotten_when_nothing_is_left_of_it() {
         let (mut orders, now) = (Orders::default(), Instant::now());
         let (slot, _) = orders.begin(ID, 1, now).unwrap();
-        orders.keep(&HashSet::new());
+        orders.keep(|_| false);
         assert!(!orders.wants(&ID, 1, now), "its lease is under way");
         orders.end(ID, slot, None, now);
-        orders.keep(&HashSet::new());
+        orders.keep(|_| false);
         assert!(orders.wants(&ID, 1, now));
+    }
+
+    #[test]
+    fn what_must_not_be_answered_again_is_remembered_in_bounds() {
+        let now = Instant::now();
+        let id = |number: u64| Hash::from_low_u64_be(number);
+        let most = REMEMBERED as u64;
+        let mut orders = Orders::answered((0..most + 5).map(id), now);
+        let (running, _) = orders.begin(id(most + 9), 1, now).unwrap();
+        orders.keep(|standing| *standing == id(0));
+        assert_eq!(orders.orders.len(), REMEMBERED + 1);
+        assert!(!orders.wants(&id(0), 1, now), "it stands");
+        assert!(orders.wants(&id(5), 1, now) && !orders.wants(&id(6), 1, now), "the oldest goes");
+        assert!(!orders.wants(&id(most + 9), 1, now), "it is under way");
+        orders.end(id(most + 9), running, None, now);
+        orders.keep(|_| true);
+        assert_eq!(orders.orders.len(), REMEMBERED);
+    }
+
+    #[test]
+    fn a_number_that_may_have_a_contract_is_not_used_again_and_its_seat_is_free() {
+        let (mut orders, now) = (Orders::default(), Instant::now());
+        let (slot, _) = orders.begin(ID, 2, now).unwrap();
+        assert_eq!(orders.progress(&ID), Some(Progress { running: 1, done: false }));
+        orders.use_up(ID, slot, now);
+        assert_eq!(orders.progress(&ID), Some(Progress { running: 0, done: false }));
+        assert_eq!(orders.wanted(&ID, 2, now), 1);
+        assert_eq!(slots(&mut orders, 2, now), [1]);
     }
 }

@@ -1,5 +1,6 @@
-//! What `provider-agent status` and `history` show, and the socket of the running daemon that gives
-//! it: a request, which is a line of JSON, and an answer. No request at all asks for the status.
+//! What `provider-agent status`, `history` and `offers` show, and the socket of the running daemon
+//! that gives it and takes the operator's word on offers: a request, which is a line of JSON, and an
+//! answer. No request at all asks for the status.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -26,10 +27,12 @@ use zennet_primitives::{amount::Balance, AccountId, Hash};
 
 use crate::{
     capacity::{Capacity, Totals},
+    desk::Desk,
     ending::{Ending, Teller},
     history::{self, History, Query},
     lease_name::LeaseName,
     ledger::Heads,
+    offers::{OfferList, OfferStatus, MOST_LISTED},
     ssh::bind,
     store::{PastLease, Store},
     volumes::{Volume, Volumes},
@@ -164,6 +167,7 @@ pub(crate) struct Source {
     pub(crate) store: Store,
     pub(crate) volumes: Volumes,
     pub(crate) teller: Teller,
+    pub(crate) desk: Desk,
 }
 
 impl Source {
@@ -199,6 +203,11 @@ pub(crate) enum Request {
     Leave {
         now: bool,
     },
+    /// The first offers up to a number.
+    Offers(usize),
+    /// Offers by the first digits of their identifiers.
+    Accept(Vec<String>),
+    Refuse(Vec<String>),
 }
 
 /// The socket; it is removed when dropped.
@@ -240,22 +249,45 @@ async fn answer(mut stream: UnixStream, source: Arc<Source>) -> io::Result<()> {
     let mut line = String::new();
     BufReader::new(read.take(MOST_REQUEST)).read_line(&mut line).await?;
     let request = if line.is_empty() { Ok(Request::Status) } else { serde_json::from_str(&line) };
-    // The store is read from disk.
-    let answered = tokio::task::spawn_blocking(move || match request {
-        Ok(Request::Status) => serde_json::to_vec(&source.report().map_err(|e| e.to_string())),
+    let answered = match request {
+        Ok(Request::Status) => in_full(move || to_bytes(source.report())),
         Ok(Request::History(query)) => {
-            let history = history::of_store(&source.store, &query);
-            serde_json::to_vec(&history.map_err(|e| e.to_string()))
+            in_full(move || to_bytes(history::of_store(&source.store, &query)))
         }
-        Ok(Request::Leave { now }) => {
+        Ok(Request::Offers(limit)) => in_full(move || {
+            to_bytes(Ok::<_, String>(source.desk.book().list(limit.min(MOST_LISTED))))
+        }),
+        Ok(Request::Accept(names)) => speak(source, names, true),
+        Ok(Request::Refuse(names)) => speak(source, names, false),
+        Ok(Request::Leave { now }) => in_full(move || {
             source.teller.tell(if now { Ending::Stop } else { Ending::Leave });
-            serde_json::to_vec(&source.report().map_err(|e| e.to_string()))
-        }
-        Err(error) => serde_json::to_vec(&Err::<(), _>(format!("bad request: {error}"))),
-    });
-    let bytes = answered.await?.map_err(io::Error::other)?;
+            to_bytes(source.report())
+        }),
+        Err(error) => in_full(move || to_bytes(Err::<(), _>(format!("bad request: {error}")))),
+    };
+    let bytes = answered.await??;
     write.write_all(&bytes).await?;
     write.shutdown().await
+}
+
+/// Answers on a thread of its own: the store is read from disk.
+fn in_full(
+    answer: impl FnOnce() -> io::Result<Vec<u8>> + Send + 'static,
+) -> tokio::task::JoinHandle<io::Result<Vec<u8>>> {
+    tokio::task::spawn_blocking(answer)
+}
+
+/// Takes the operator's word, also where its client does not wait for the end of that.
+fn speak(
+    source: Arc<Source>,
+    names: Vec<String>,
+    accept: bool,
+) -> tokio::task::JoinHandle<io::Result<Vec<u8>>> {
+    tokio::spawn(async move { to_bytes(source.desk.speak(&names, accept).await) })
+}
+
+fn to_bytes<T: Serialize>(answer: Result<T, impl ToString>) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(&answer.map_err(|e| e.to_string())).map_err(io::Error::other)
 }
 
 /// Why a running daemon's report was not had.
@@ -265,6 +297,10 @@ pub(crate) enum StatusError {
     NoAnswer(PathBuf, String),
     #[error("the daemon could not answer: {0}")]
     Store(String),
+    #[error("no provider-agent is running with data_dir {0}: start one with `provider-agent run`")]
+    NotRunning(PathBuf),
+    #[error("{0}")]
+    Word(String),
 }
 
 /// Asks the running daemon for its status; nothing where none runs.
@@ -283,6 +319,26 @@ pub(crate) async fn ask_history(
 /// Tells the running daemon to go out of service, and gives its status; nothing where none runs.
 pub(crate) async fn leave(data_dir: &Path, now: bool) -> Result<Option<Report>, StatusError> {
     exchange(data_dir, &Request::Leave { now }).await
+}
+
+/// Asks the running daemon for the first offers up to a number.
+pub(crate) async fn ask_offers(data_dir: &Path, limit: usize) -> Result<OfferList, StatusError> {
+    let found = exchange(data_dir, &Request::Offers(limit)).await?;
+    found.ok_or_else(|| StatusError::NotRunning(data_dir.into()))
+}
+
+/// Has the running daemon accept or refuse offers.
+pub(crate) async fn speak_of(
+    data_dir: &Path,
+    names: Vec<String>,
+    accept: bool,
+) -> Result<Vec<OfferStatus>, StatusError> {
+    let request = if accept { Request::Accept(names) } else { Request::Refuse(names) };
+    let taken = exchange(data_dir, &request).await.map_err(|error| match error {
+        StatusError::Store(denied) => StatusError::Word(denied),
+        other => other,
+    });
+    taken?.ok_or_else(|| StatusError::NotRunning(data_dir.into()))
 }
 
 async fn exchange<T: DeserializeOwned>(

@@ -201,16 +201,6 @@ impl Chain {
         HeadStream::open(self.rpc.clone(), Which::Finalized).await
     }
 
-    /// Every announcement that stands at a block.
-    pub async fn announcements(
-        &self,
-        at: Hash,
-    ) -> Result<Vec<(AnnouncementId, AnnouncementRecord<u32>)>, ChainError> {
-        let prefix = Key::of("Announcements", "Announcements");
-        let found = self.storage.values("the announcements", &prefix, 32, at).await?;
-        Ok(found.into_iter().map(|(id, record)| (Hash::from_slice(&id), record)).collect())
-    }
-
     /// One announcement, if it stands at a block.
     pub async fn announcement(
         &self,

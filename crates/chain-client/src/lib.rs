@@ -3,6 +3,7 @@
 //! [`Chain`] is a connection to a node; [`AccountKey`] signs. Reads name the block that they are
 //! at; writes return when they are in a best block.
 
+mod announcements;
 mod calls;
 mod chain;
 mod error;
@@ -14,6 +15,7 @@ mod settlements;
 mod storage;
 mod submit;
 
+pub use announcements::{AnnouncementPage, Changes};
 pub use chain::{AccountBalance, Chain, Constants, Properties};
 pub use error::ChainError;
 pub use events::SettledEvent;

@@ -71,49 +71,55 @@ impl Storage {
     ) -> Result<HashMap<Vec<u8>, Vec<u8>>, ChainError> {
         let mut there = HashMap::new();
         for page in keys.chunks(PAGE as usize) {
-            let slices: Vec<&[u8]> = page.iter().map(Key::bytes).collect();
-            let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
-            for set in sets.map_err(ChainError::rpc(what))? {
-                let found = set.changes.into_iter();
-                there.extend(found.filter_map(|(key, value)| Some((key.0, value?.0))));
-            }
+            let page = page.iter().map(Key::bytes).collect();
+            there.extend(self.changes(what, page, at).await?);
         }
         Ok(there)
     }
 
-    /// All values under a prefix, with the last `tail` bytes of their keys.
-    pub(crate) async fn values<T: Decode>(
+    /// A page of the values under a prefix, from the key after `after` on.
+    pub(crate) async fn page<T: Decode>(
         &self,
         what: &'static str,
         prefix: &Key,
-        tail: usize,
+        after: Option<&Key>,
         at: Hash,
-    ) -> Result<Vec<(Vec<u8>, T)>, ChainError> {
-        let mut values = Vec::new();
-        let mut after: Option<Vec<u8>> = None;
-        loop {
-            let page =
-                self.rpc.state_get_keys_paged(&prefix.0, PAGE, after.as_deref(), Some(at)).await;
-            let keys = page.map_err(ChainError::rpc(what))?;
-            let Some(last) = keys.last().cloned() else { return Ok(values) };
-            let full = keys.len() == PAGE as usize;
-            let slices: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
-            let sets = self.rpc.state_query_storage_at(slices, Some(at)).await;
-            for set in sets.map_err(ChainError::rpc(what))? {
-                for (key, value) in set.changes {
-                    let Some(value) = value else { continue };
-                    let start = key.len().checked_sub(tail).ok_or(ChainError::Decode(what))?;
-                    let decoded = T::decode(&mut &value.0[..]);
-                    let decoded = decoded.map_err(|_| ChainError::Decode(what))?;
-                    values.push((key.0[start..].to_vec(), decoded));
-                }
+    ) -> Result<Page<T>, ChainError> {
+        let after = after.map(Key::bytes);
+        let keys = self.rpc.state_get_keys_paged(&prefix.0, PAGE, after, Some(at)).await;
+        let keys = keys.map_err(ChainError::rpc(what))?;
+        let next = keys.last().filter(|_| keys.len() >= PAGE as usize).cloned();
+        let mut values = Vec::with_capacity(keys.len());
+        if !keys.is_empty() {
+            let slices = keys.iter().map(Vec::as_slice).collect();
+            for (key, bytes) in self.changes(what, slices, at).await? {
+                let value = T::decode(&mut &bytes[..]).map_err(|_| ChainError::Decode(what))?;
+                values.push((key, value));
             }
-            if !full {
-                return Ok(values);
-            }
-            after = Some(last);
         }
+        Ok(Page { values, next })
     }
+
+    /// The keys that have a value, with it.
+    async fn changes(
+        &self,
+        what: &'static str,
+        keys: Vec<&[u8]>,
+        at: Hash,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, ChainError> {
+        let sets = self.rpc.state_query_storage_at(keys, Some(at)).await;
+        let sets = sets.map_err(ChainError::rpc(what))?;
+        let all = sets.into_iter().flat_map(|set| set.changes);
+        Ok(all.filter_map(|(key, value)| Some((key.0, value?.0))).collect())
+    }
+}
+
+/// Some of the values under a prefix.
+pub(crate) struct Page<T> {
+    /// With their keys.
+    pub(crate) values: Vec<(Vec<u8>, T)>,
+    /// The last key, where more may follow.
+    pub(crate) next: Option<Vec<u8>>,
 }
 
 /// A key, put together hasher by hasher.

@@ -5,6 +5,7 @@ use zennet_chain_client::{Chain, PublicHistory};
 
 use crate::{
     agent::{parse_hash, RunError},
+    commands::identifier,
     config::{self, Config},
     history::{
         self, days_ago,
@@ -56,16 +57,6 @@ pub(super) struct Opts {
     /// Print one JSON object; amounts are in the smallest coin unit.
     #[arg(long)]
     json: bool,
-}
-
-/// Reads the first digits of an announcement's hash.
-fn identifier(text: &str) -> Result<String, String> {
-    let digits = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
-    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    match digits.len() {
-        4..=64 if is_hex => Ok(digits),
-        _ => Err("write 4 to 64 hex digits, as `history` and logs show them".into()),
-    }
 }
 
 pub(super) fn run(opts: Opts, out: &mut impl Write) -> anyhow::Result<u8> {

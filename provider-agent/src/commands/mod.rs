@@ -1,9 +1,12 @@
 //! The command line. Data goes to stdout, everything said to a person to stderr.
 
+mod accept;
 mod completions;
 mod history;
 mod init;
 mod leave;
+mod offers;
+mod refuse;
 mod relay;
 mod run;
 mod status;
@@ -29,6 +32,8 @@ Examples:
   provider-agent run                     serve until Ctrl-C
   provider-agent status --json | jq .leases
   provider-agent history --since 7d      past leases and what they paid
+  provider-agent offers                  announcements, and what each is expected to earn
+  provider-agent accept 1f2e3d4c         serve one of them before all others
   provider-agent relay serve             carry connections to publishers behind routers
   provider-agent leave                   go out of service, after the promised notice
   provider-agent sweep                   remove what a killed daemon left
@@ -41,7 +46,7 @@ Exit codes:
   4  the chain cannot be reached, is another one, or refused
   5  the store is in use or cannot be used
   6  the container engine or the guest bundle is missing
-  7  (status, leave) no daemon is running; status shows what the store tells";
+  7  no daemon is running; `status` shows the store then";
 
 #[derive(Subcommand)]
 enum Command {
@@ -49,6 +54,9 @@ enum Command {
     Run(run::Opts),
     Status(status::Opts),
     History(Box<history::Opts>),
+    Offers(offers::Opts),
+    Accept(accept::Opts),
+    Refuse(refuse::Opts),
     Relay(relay::Opts),
     Leave(leave::Opts),
     Sweep(sweep::Opts),
@@ -64,6 +72,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Run(opts) => run::run(opts),
         Command::Status(opts) => status::run(opts, &mut out),
         Command::History(opts) => history::run(*opts, &mut out),
+        Command::Offers(opts) => offers::run(opts, &mut out),
+        Command::Accept(opts) => accept::run(opts, &mut out),
+        Command::Refuse(opts) => refuse::run(opts, &mut out),
         Command::Relay(opts) => relay::run(opts, &mut out),
         Command::Leave(opts) => leave::run(opts, &mut out),
         Command::Sweep(opts) => sweep::run(opts, &mut out),
@@ -79,6 +90,19 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// Exit code when no daemon runs.
+const NOT_RUNNING: u8 = 7;
+
+/// Reads the first digits of an announcement's hash.
+fn identifier(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    match digits.len() {
+        4..=64 if is_hex => Ok(digits),
+        _ => Err("write 4 to 64 hex digits, as `offers`, `history` and logs show them".into()),
+    }
+}
+
 fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<RunError>() {
         return match error {
@@ -89,6 +113,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             RunError::Engine(_) => 6,
             RunError::Socket(_) | RunError::Endpoint(_) | RunError::Signals(_) => 1,
         };
+    }
+    if let Some(StatusError::NotRunning(_)) = error.downcast_ref() {
+        return NOT_RUNNING;
     }
     let config = error.is::<ConfigError>()
         || error.is::<zennet_chain_client::KeyError>()
@@ -125,6 +152,7 @@ mod tests {
         assert_eq!(code(StoreError::InUse("x".into()).into()), 5);
         assert_eq!(code(crate::containers::EngineError::NoBundle("x".into()).into()), 6);
         assert_eq!(exit_code(&ConfigError::NoHome.into()), 3);
+        assert_eq!(exit_code(&StatusError::NotRunning("x".into()).into()), NOT_RUNNING);
         assert_eq!(exit_code(&anyhow::anyhow!("other")), 1);
     }
 }

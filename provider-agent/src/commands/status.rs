@@ -3,14 +3,12 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 use zennet_pricing::format_xen;
 
+use super::NOT_RUNNING;
 use crate::{
     config::{self, Config},
     status::{self, Report},
     store::Store,
 };
-
-/// Exit code when no daemon runs.
-const NOT_RUNNING: u8 = 7;
 
 /// Show capacity, leases under way and past leases.
 #[derive(Args)]

@@ -2,6 +2,7 @@
 
 mod amount;
 mod isolation;
+mod market;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use crate::lease_name::MOST_PER_ORDER;
 pub(crate) use self::{
     amount::Xen,
     isolation::{Isolation, Network, Seccomp, Subnet},
+    market::{Accept, Market},
 };
 
 /// The commented file that `init` writes.
@@ -57,6 +59,8 @@ pub(crate) struct Config {
     #[serde(default)]
     pub(crate) floor: Floor,
     pub(crate) filter: Filter,
+    #[serde(default)]
+    pub(crate) market: Market,
     pub(crate) lease: Lease,
     #[serde(default)]
     pub(crate) docker: Docker,
@@ -282,6 +286,7 @@ impl Config {
         ensure(days, "filter.fault_days", &f.fault_days, "from 1 to 3650")?;
         let image = f.admits_image(&f.default_image);
         ensure(image, "filter.default_image", &f.default_image, "one of filter.images")?;
+        self.market.check(ensure)?;
         let grace = (1..=3_600_000).contains(&l.grace_ms);
         ensure(grace, "lease.grace_ms", &l.grace_ms, "from 1 to 3600000")?;
         let exposure = l.max_exposure_xen.0 > 0;

@@ -76,6 +76,27 @@ fn the_shipped_isolation_is_the_default_one() {
 }
 
 #[test]
+fn the_shipped_market_is_the_default_one() {
+    let shipped = parse(DEFAULT).unwrap().market;
+    let (head, rest) = DEFAULT.split_once("\n[market]").unwrap();
+    let (_, tail) = rest.split_once("\n[lease]").unwrap();
+    let absent = parse(&format!("{head}\n[lease]{tail}")).unwrap().market;
+    assert_eq!(format!("{shipped:?}"), format!("{absent:?}"));
+    assert_eq!(shipped.accept, Accept::Auto);
+}
+
+#[test]
+fn a_market_out_of_range_is_named() {
+    assert!(changed("accept = \"auto\"", "accept = \"maybe\"").contains("accept"));
+    assert!(changed("gather_ms = 1000", "gather_ms = 60001").contains("market.gather_ms"));
+    assert!(changed("max_offers = 20000", "max_offers = 9").contains("market.max_offers"));
+    assert!(changed("horizon_secs = 3600", "horizon_secs = 0").contains("market.horizon_secs"));
+    assert!(changed("use_percent = 50", "use_percent = 101").contains("market.use_percent"));
+    let twice = "[market.cost]\ncpu_hour = 1\ncpu_user_hour = 1";
+    assert!(changed("[market.cost]", twice).contains("market.cost"));
+}
+
+#[test]
 fn isolation_out_of_range_is_named() {
     assert!(changed("nice = 0", "nice = 20").contains("isolation.nice"));
     assert!(changed("# pin_cpus = \"1-3\"", "pin_cpus = \"3-1\"").contains("isolation.pin_cpus"));

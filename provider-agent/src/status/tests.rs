@@ -48,6 +48,7 @@ fn source(store: Store) -> Source {
         capacity: Capacity::new(&config.capacity),
         board: Board::default(),
         volumes: Volumes::open(&store, &config.volumes).unwrap(),
+        desk: crate::desk::Desk::open(store.clone(), 100).unwrap(),
         store,
         teller: endings().0,
     }
@@ -96,6 +97,42 @@ async fn a_tool_that_only_reads_gets_the_status_and_a_bad_request_is_answered() 
     };
     assert!(said(b"").await.starts_with("{\"Ok\":{\"running\":true"));
     assert!(said(b"\"shutdown\"\n").await.contains("bad request"));
+}
+
+#[tokio::test]
+async fn the_operator_is_shown_offers_and_decides_on_them_over_the_socket() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    let source = source(store.clone());
+    let (id, other) = (Hash::repeat_byte(0xab), Hash::repeat_byte(0xac));
+    crate::offers::tests::fill(&mut source.desk.book(), &[(id, 5), (other, 7)]);
+    let desk = source.desk.clone();
+    let socket = listen(dir.path(), source).unwrap();
+    let listed = ask_offers(dir.path(), 1).await.unwrap();
+    assert_eq!((listed.total, listed.offers[0].profit), (2, Some(7)));
+
+    let name = vec!["ABAB".to_owned()];
+    let accepted = speak_of(dir.path(), name.clone(), true).await.unwrap();
+    assert_eq!(accepted[0].state, crate::offers::list::OfferState::Accepted);
+    let told = tokio::time::timeout(ANSWER_WAIT, desk.spoken()).await;
+    assert!(told.is_ok(), "the agent is told at once");
+    let refused = speak_of(dir.path(), name, false).await.unwrap();
+    assert_eq!(refused[0].state, crate::offers::list::OfferState::Refused);
+
+    let both = vec!["acac".to_owned(), "dddd".to_owned()];
+    let error = speak_of(dir.path(), both, true).await.unwrap_err().to_string();
+    assert!(error.contains("no offer begins with dddd"), "{error}");
+    let state = |list: OfferList| list.offers.into_iter().map(|offer| offer.state);
+    let states: Vec<_> = state(ask_offers(dir.path(), 9).await.unwrap()).collect();
+    use crate::offers::list::OfferState::{Refused, Waiting};
+    assert_eq!(states, [Waiting, Refused], "all or none");
+
+    // The next run knows of it.
+    let again = crate::desk::Desk::open(store, 100).unwrap();
+    crate::offers::tests::fill(&mut again.book(), &[(id, 5)]);
+    assert_eq!(again.book().status(&id).unwrap().state, Refused);
+    drop(socket);
+    assert!(matches!(ask_offers(dir.path(), 9).await, Err(StatusError::NotRunning(_))));
 }
 
 #[tokio::test]
