@@ -1,4 +1,5 @@
-//! The socket on which a running `submit` answers `list`, `usage`, `history`, `extend` and `cancel`.
+//! The socket on which a running `submit` answers `list`, `usage`, `history`, `extend`,
+//! `cancel` and `stop`.
 //!
 //! One request and one answer for each connection, each a line of JSON.
 
@@ -41,6 +42,8 @@ pub(crate) enum Verb {
     Usage,
     /// End leases.
     Cancel,
+    /// End the order, with all of them.
+    Stop,
     /// Make a lease last longer.
     Extend {
         /// By how much.
