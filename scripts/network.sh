@@ -6,7 +6,7 @@
 #   start_providers COUNT    agents with funded accounts and mined identities
 #   start_publisher          a funded account with a mined identity
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
-#   resume                   goes on with the machines of an order that was killed
+#   resume                   goes on with the machines of an order that was killed or left
 #   end_order                Ctrl-C to the order; waits until it is settled
 #   traces [KIND]...         what networks of this system have on it at the moment
 
@@ -86,6 +86,8 @@ network_end() {
 		# A deposit that waits for its time lock is not waited for: the chain ends too.
 		stop "$SUBMIT_PID" INT 20
 	fi
+	# Orders of other folders, and in the background: SIGTERM would leave their leases as they are.
+	if pkill -INT -f "^$CLI_BIN .*$NET/"; then within 20 no_order_runs; fi
 	for pid in "${AGENT_PIDS[@]}"; do alive "$pid" && kill -TERM "$pid"; done
 	# Together with what was started in a shell of its own. The chain lives on meanwhile.
 	end_all "$AGENT_PATIENCE" "$NOT_NODE"
@@ -101,6 +103,8 @@ network_end() {
 	fi
 	exit "$status"
 }
+
+no_order_runs() { ! pgrep -f "^$CLI_BIN .*$NET/"; }
 
 # Removes what an agent left that was not let end in order.
 remove_rests() {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use zennet_primitives::{amount::Balance, close::CloseReason};
 
-use crate::{output::Counters, units::xen};
+use crate::{failure::LEFT, output::Counters, units::xen};
 
 /// When a lease reached each stage, seconds since the order began.
 #[derive(Clone, Copy, Serialize, PartialEq, Debug, Default)]
@@ -123,6 +123,8 @@ pub(crate) enum Event {
     Complete {
         /// How many.
         machines: usize,
+        /// Machines of an earlier run that have not come back yet; they are waited for.
+        missing: usize,
         /// Configuration for ssh.
         ssh_config: String,
         /// Since the begin.
@@ -132,6 +134,8 @@ pub(crate) enum Event {
     Resuming {
         /// How many.
         machines: usize,
+        /// Machines that the earlier run was still looking for.
+        wanted: usize,
     },
     /// The machine is frozen until what is due is paid.
     Frozen {
@@ -236,7 +240,7 @@ pub(crate) enum Event {
         /// Why it ended.
         close_reason: CloseReason,
     },
-    /// The order is over; always the last line.
+    /// The order is over, or left to `resume`; always the last line.
     Finished {
         /// Leases that were settled.
         settled: usize,
@@ -246,6 +250,10 @@ pub(crate) enum Event {
         paid: Balance,
         /// Since the begin.
         secs: f64,
+        /// What the program exits with.
+        exit_code: u8,
+        /// Why that is not zero.
+        error: Option<String>,
     },
 }
 
@@ -254,6 +262,11 @@ impl Event {
     pub(crate) fn is_data(&self) -> bool {
         matches!(self, Event::Ready { .. } | Event::Complete { .. } | Event::Settled { .. })
     }
+}
+
+/// The same of an event's name.
+pub(crate) fn is_data(event: &str) -> bool {
+    matches!(event, "ready" | "complete" | "settled")
 }
 
 impl fmt::Display for Event {
@@ -288,16 +301,22 @@ impl fmt::Display for Event {
             Event::Ready { machine, port, order_to_ready_secs, .. } => {
                 write!(f, "{machine}  127.0.0.1:{port}  ready after {order_to_ready_secs:.1} s")
             }
-            Event::Complete { machines, ssh_config, .. } => write!(
-                f,
-                "{machines} machines are ready: ssh -F {ssh_config} zn-1\n\
-                 Ctrl-C ends the leases and settles them"
-            ),
+            Event::Complete { machines, missing, ssh_config, .. } => {
+                write!(f, "{machines} machines are ready: ssh -F {ssh_config} zn-1")?;
+                match missing {
+                    0 => Ok(()),
+                    _ => write!(f, "\n{missing} are still waited for"),
+                }
+            }
             Event::Frozen { machine, due } => {
                 write!(f, "{machine}: frozen until {} is paid", xen(*due))
             }
-            Event::Resuming { machines } => {
-                write!(f, "waiting for the providers of {machines} machines to dial again")
+            Event::Resuming { machines, wanted } => {
+                write!(f, "waiting for the providers of {machines} machines to dial again")?;
+                match wanted {
+                    0 => Ok(()),
+                    _ => write!(f, ", and looking for {wanted} more"),
+                }
             }
             Event::Thawed { machine } => write!(f, "{machine}: runs again"),
             Event::Leaving { machine, in_secs } => {
@@ -340,11 +359,15 @@ impl fmt::Display for Event {
                     xen(*locked)
                 ),
             },
-            Event::Finished { settled, unsettled, paid, secs } => write!(
-                f,
-                "order over after {secs:.0} s: {settled} leases settled, {unsettled} not, {} paid",
-                xen(*paid)
-            ),
+            Event::Finished { settled, unsettled, paid, secs, exit_code, .. } => {
+                let over = if *exit_code == LEFT { "left" } else { "over" };
+                write!(
+                    f,
+                    "order {over} after {secs:.0} s: {settled} leases settled, {unsettled} not, {} \
+                     paid",
+                    xen(*paid)
+                )
+            }
         }
     }
 }
@@ -396,6 +419,17 @@ mod tests {
              \"met\":null,\"negotiated\":null,\"channel_included\":null,\"channel_final\":null,\
              \"ready\":4.5}}"
         );
+    }
+
+    #[test]
+    fn an_event_and_its_name_agree_on_whether_it_is_data() {
+        let ready = Event::Complete { machines: 1, missing: 0, ssh_config: "x".into(), secs: 1.0 };
+        let lost = Event::Lost { machine: "zn-1".into() };
+        for event in [ready, lost] {
+            let json = serde_json::to_value(&event).unwrap();
+            assert_eq!(is_data(json["event"].as_str().unwrap()), event.is_data(), "{json}");
+        }
+        assert!(is_data("ready") && is_data("settled"));
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+/// Exit code of an order that was left to `resume`.
+pub(crate) const LEFT: u8 = 9;
+
 /// What a script can tell apart by the exit code; everything else exits with 1.
 #[derive(Debug, Error)]
 pub(crate) enum Failure {
@@ -33,8 +36,19 @@ pub(crate) enum Failure {
          another --dir"
     )]
     Locked(PathBuf),
+    #[error(
+        "{missing} of {wanted} machines are not there yet: `publisher-cli list` shows how far they \
+         are, `publisher-cli logs` what happened"
+    )]
+    NotBack { missing: usize, wanted: usize },
+    #[error("left as it was, {0} machines with it: `publisher-cli resume` goes on")]
+    Left(usize),
+    #[error("{why}")]
+    Other { code: u8, why: String },
     #[error("left at once, as asked twice: run `publisher-cli recover` to settle what is open")]
     Interrupted,
+    #[error("ended before anything was ordered")]
+    Early,
 }
 
 impl Failure {
@@ -44,12 +58,19 @@ impl Failure {
             Failure::NoConfig(_) | Failure::BadConfig { .. } => 3,
             Failure::Node(_) => 4,
             Failure::NoCoin(_) => 5,
-            Failure::NotEnough { .. } => 6,
+            Failure::NotEnough { .. } | Failure::NotBack { .. } => 6,
             Failure::Unsettled(_) => 7,
             Failure::Locked(_) => 8,
-            Failure::Interrupted => 130,
+            Failure::Left(_) => LEFT,
+            Failure::Other { code, .. } => *code,
+            Failure::Interrupted | Failure::Early => 130,
         }
     }
+}
+
+/// What the program exits with on an error.
+pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
+    error.downcast_ref::<Failure>().map_or(1, Failure::code)
 }
 
 /// The exit codes, for the help.
@@ -63,4 +84,5 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   6    not enough machines in time
   7    a lease did not settle
   8    another submit uses the same folder
-  130  interrupted twice";
+  9    ended by SIGTERM or with its terminal; `resume` goes on with the order
+  130  interrupted twice, or before anything was ordered";

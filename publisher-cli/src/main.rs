@@ -4,6 +4,8 @@ mod commands;
 mod config;
 mod context;
 mod control;
+mod daemon;
+mod event_log;
 mod events;
 mod failure;
 mod history;
@@ -14,6 +16,7 @@ mod order;
 mod output;
 mod ssh;
 mod store;
+mod teller;
 mod units;
 mod volumes;
 
@@ -21,10 +24,13 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::{commands::Cli, failure::Failure};
+use crate::commands::Cli;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if cli.is_daemon() {
+        daemon::leave_session();
+    }
     cli.start_logging();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -40,7 +46,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
-            ExitCode::from(error.downcast_ref::<Failure>().map_or(1, Failure::code))
+            ExitCode::from(failure::exit_code(&error))
         }
     }
 }

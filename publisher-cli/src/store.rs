@@ -16,6 +16,7 @@ use zennet_store::{Durable, RowTable, Rows};
 
 use crate::{
     history::journal::{Happening, Journal},
+    order::sought::Sought,
     ssh::readings::Totals,
 };
 
@@ -101,6 +102,28 @@ pub(crate) struct Run {
     pub(crate) ssh_seed: [u8; 32],
     /// Where the ssh configuration is written.
     pub(crate) ssh_config: String,
+    /// What it still looks for. In its row this follows the rest.
+    #[codec(skip)]
+    pub(crate) sought: Option<Sought>,
+}
+
+impl Run {
+    fn to_row(&self) -> Vec<u8> {
+        (self, &self.sought).encode()
+    }
+
+    /// Reads a row. What an earlier version looked for is not looked for any more, its leases are
+    /// found all the same.
+    fn from_row(mut row: &[u8]) -> Result<Self, codec::Error> {
+        let mut run = Run::decode(&mut row)?;
+        if !row.is_empty() {
+            run.sought = Decode::decode(&mut row).unwrap_or_else(|error| {
+                tracing::warn!(%error, "cannot read what the last run was looking for");
+                None
+            });
+        }
+        Ok(run)
+    }
 }
 
 /// How a lease ended.
@@ -189,7 +212,7 @@ impl Store {
 
     /// Remembers the run durably.
     pub(crate) fn put_run(&self, run: &Run) -> Result<()> {
-        let bytes = run.encode();
+        let bytes = run.to_row();
         let put = self.database.write(|write| {
             write.open_table(RUNS)?.insert(LAST_RUN, bytes.as_slice())?;
             Ok(())
@@ -202,9 +225,7 @@ impl Store {
         let bytes = self
             .database
             .read(|read| Ok(read.open_table(RUNS)?.get(LAST_RUN)?.map(|run| run.value().to_vec())));
-        bytes?
-            .map(|bytes| Run::decode(&mut &bytes[..]).context("the last run cannot be read"))
-            .transpose()
+        bytes?.map(|bytes| Run::from_row(&bytes).context("the last run cannot be read")).transpose()
     }
 
     /// Forgets a volume that a lease had, durably.
@@ -470,6 +491,26 @@ pub(crate) mod tests {
         let old = StoredLease::from_row(&kept.encode()).unwrap();
         assert_eq!(old, lease(7, true));
         assert!(StoredLease::from_row(&kept.encode()[1..]).is_err());
+    }
+
+    #[test]
+    fn a_run_is_kept_with_what_it_looks_for_and_one_of_an_earlier_version_without() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let run = Run {
+            peer_seed: [1; 32],
+            listen: vec!["/ip4/127.0.0.1/tcp/1".into()],
+            ssh_seed: [2; 32],
+            ssh_config: "/x".into(),
+            sought: Some(crate::order::sought::tests::sought(3)),
+        };
+        store.put_run(&run).unwrap();
+        assert_eq!(store.run().unwrap(), Some(run.clone()));
+        let without = Run { sought: None, ..run.clone() };
+        assert_eq!(Run::from_row(&run.encode()).unwrap(), without);
+        let mut other = run.encode();
+        other.extend([1, 2]);
+        assert_eq!(Run::from_row(&other).unwrap(), without);
     }
 
     #[test]

@@ -5,10 +5,14 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use anyhow::bail;
 use serde::{Deserialize, Serialize};
 use zennet_primitives::{contract::Volume, AccountId};
 
-use crate::store::{Store, StoredLease};
+use crate::{
+    order::spec::Spec,
+    store::{Store, StoredLease},
+};
 
 /// A volume at one provider.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -79,6 +83,24 @@ pub(crate) fn held(store: &Store, now: u64) -> anyhow::Result<Vec<Held>> {
             && forgotten.get(&key(&held.name, &held.provider)).is_none_or(|at| *at < held.lease)
     };
     Ok(latest.into_values().filter(is_there).collect())
+}
+
+/// Providers that keep the volume which an order names; its size is theirs where none was given.
+pub(crate) fn keepers(store: &Store, spec: &mut Spec) -> anyhow::Result<Vec<AccountId>> {
+    let Some(volume) = &spec.volume else { return Ok(Vec::new()) };
+    let mut found = held(store, zennet_time::unix_secs())?;
+    found.retain(|held| held.name.as_bytes() == &volume.name[..]);
+    let name = String::from_utf8_lossy(&volume.name);
+    let largest = found.iter().map(|held| held.mib).max();
+    match (spec.needs.volume_mib, largest) {
+        (None, None) => bail!("no volume {name} is kept: give its size, as in --volume {name}:1G"),
+        (None, Some(mib)) => spec.needs.volume_mib = Some(mib),
+        (Some(asked), Some(mib)) if asked < mib => {
+            bail!("the volume {name} has {mib} MiB: it can grow, but not shrink to {asked} MiB")
+        }
+        (Some(_), _) => (),
+    }
+    Ok(found.into_iter().map(|held| held.provider).collect())
 }
 
 /// Forgets the volumes of a name, at one provider or at all; gives them.
@@ -172,6 +194,23 @@ mod tests {
         let (_dir, store) = store(&leases);
         assert_eq!(found(&store, 104), [(2, Some(105)), (5, None)]);
         assert_eq!(found(&store, 105), [(5, None)]);
+    }
+
+    #[test]
+    fn an_order_takes_the_size_of_the_volume_that_is_kept_and_never_shrinks_it() {
+        let (_dir, store) = store(&[with_volume(1, 7, false)]);
+        let order = |name: &str, mib| {
+            let mut spec = crate::order::spec::tests::spec();
+            let name = name.as_bytes().to_vec().try_into().unwrap();
+            spec.volume = Some(Volume { name, keep_secs: 1 });
+            spec.needs.volume_mib = mib;
+            keepers(&store, &mut spec).map(|found| (found.len(), spec.needs.volume_mib))
+        };
+        assert_eq!(order("data", None).unwrap(), (1, Some(64)));
+        assert_eq!(order("data", Some(128)).unwrap(), (1, Some(128)));
+        assert!(order("data", Some(63)).unwrap_err().to_string().contains("not shrink"));
+        assert!(order("other", None).unwrap_err().to_string().contains("give its size"));
+        assert_eq!(order("other", Some(1)).unwrap(), (0, Some(1)));
     }
 
     #[test]

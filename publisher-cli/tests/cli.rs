@@ -49,6 +49,8 @@ fn help_names_every_command_and_every_exit_code() {
         "usage",
         "history",
         "cancel",
+        "stop",
+        "logs",
         "resume",
         "recover",
         "relay",
@@ -59,7 +61,7 @@ fn help_names_every_command_and_every_exit_code() {
         assert_eq!(code(&own), 0);
         assert!(text(&own.stdout).contains("Example"), "{verb} shows examples");
     }
-    for code in ["0  ", "3  ", "4  ", "5  ", "6  ", "7  ", "8  ", "130"] {
+    for code in ["0  ", "3  ", "4  ", "5  ", "6  ", "7  ", "8  ", "9  ", "130"] {
         assert!(help.contains(&format!("\n  {code}")), "{code:?} in {help}");
     }
 }
@@ -90,6 +92,7 @@ fn the_options_of_submit_are_these() {
         "--timeout",
         "--max-faults",
         "--ssh-config",
+        "--detach",
         "--cpus",
     ] {
         assert!(long.contains(&option), "{option} in {help}");
@@ -184,6 +187,36 @@ fn without_a_running_submit_there_is_nothing_to_list_or_cancel() {
     assert!(text(&cancel.stderr).contains("nothing to cancel"), "{}", text(&cancel.stderr));
     let usage = run(dir.path(), &["usage", "zn-1"]);
     assert_eq!(code(&usage), 1);
+    let stop = run(dir.path(), &["stop"]);
+    assert_eq!(code(&stop), 1);
+    assert!(text(&stop.stderr).contains("no order runs"), "{}", text(&stop.stderr));
+    let logs = run(dir.path(), &["logs", "-f"]);
+    assert_eq!((code(&logs), text(&logs.stdout)), (0, String::new()));
+}
+
+#[test]
+fn an_order_in_the_background_that_fails_says_why_and_is_in_the_log() {
+    let dir = initialised();
+    let submit = run(dir.path(), &["submit", "--detach"]);
+    assert_eq!(code(&submit), 4, "{}", text(&submit.stderr));
+    let said = text(&submit.stderr);
+    assert!(said.contains("\nerror: ") && said.contains("ws://127.0.0.1:"), "{said}");
+    let logs = run(dir.path(), &["logs", "--json"]);
+    let line: serde_json::Value = serde_json::from_slice(&logs.stdout).unwrap();
+    assert_eq!((&line["event"], &line["exit_code"]), (&"finished".into(), &4.into()));
+    let words = text(&run(dir.path(), &["logs"]).stdout);
+    assert!(words.contains("order over") && words.contains("ws://127.0.0.1:"), "{words}");
+}
+
+#[test]
+fn an_order_in_the_background_checks_its_options_before_it_begins() {
+    let dir = initialised();
+    assert_eq!(code(&run(dir.path(), &["submit", "--detach", "--daemon"])), 2);
+    assert_eq!(
+        code(&run(dir.path(), &["submit", "--detach", "--for", "1m", "--min-for", "2m"])),
+        1
+    );
+    assert_eq!(text(&run(dir.path(), &["logs"]).stdout), "");
 }
 
 #[test]

@@ -16,7 +16,9 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   publisher-cli list
-  publisher-cli list --json")]
+  publisher-cli list --json
+
+The running order answers, in the background or not; without one, the store does.")]
 pub(crate) struct Opts {}
 
 pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
@@ -25,6 +27,7 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     let machines = match ask(&data_dir, &request).await? {
         Some(answer) => answer.machines,
         None if store::exists(&data_dir) => {
+            eprintln!("no order runs in {}: this is what is kept", data_dir.display());
             let leases = Store::open(&data_dir)?.listed()?;
             let open = leases.iter().filter(|lease| lease.ended.is_none()).count();
             if open > 0 {

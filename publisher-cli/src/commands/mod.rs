@@ -8,9 +8,11 @@ mod history;
 mod identity;
 mod init;
 mod list;
+mod logs;
 mod recover;
 mod relay;
 mod resume;
+mod stop;
 mod submit;
 mod usage;
 mod volume;
@@ -64,6 +66,8 @@ enum Command {
     Extend(extend::Opts),
     Volume(volume::Opts),
     Cancel(cancel::Opts),
+    Stop(stop::Opts),
+    Logs(logs::Opts),
     Resume(resume::Opts),
     Recover(recover::Opts),
     Relay(relay::Opts),
@@ -71,6 +75,15 @@ enum Command {
 }
 
 impl Cli {
+    /// Whether this is what `--detach` starts.
+    pub(crate) fn is_daemon(&self) -> bool {
+        match &self.command {
+            Command::Submit(opts) => opts.daemon,
+            Command::Resume(opts) => opts.daemon,
+            _ => false,
+        }
+    }
+
     /// Sends logs to stderr; RUST_LOG goes before --verbose.
     pub(crate) fn start_logging(&self) {
         let level = match self.global.verbose {
@@ -108,6 +121,8 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Extend(opts) => extend::run(opts, &context).await,
         Command::Volume(opts) => volume::run(opts, &context).await,
         Command::Cancel(opts) => cancel::run(opts, &context).await,
+        Command::Stop(opts) => stop::run(&opts, &context).await,
+        Command::Logs(opts) => logs::run(&opts, &context).await,
         Command::Resume(opts) => resume::run(&opts, &context).await,
         Command::Recover(opts) => recover::run(&opts, &context).await,
         Command::Relay(opts) => relay::run(opts, &context).await,

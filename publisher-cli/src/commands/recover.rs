@@ -11,15 +11,17 @@ use zennet_chain_client::Chain;
 
 use crate::{
     context::{addresses, Context, Lock},
+    event_log::EventLog,
     events::Event,
     failure::Failure,
     lease::{
         driver::{Earlier, Lines},
-        recover::Recovery,
+        recover::{Found, Recovery},
         status::Status,
     },
-    order::report::ending,
+    order::{report::ending, start::forget_sought},
     store::Store,
+    teller::Teller,
 };
 
 /// Close the channels of leases that an earlier run left open
@@ -39,12 +41,20 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     let store = Store::open(&config.data_dir)?;
     let chain = context.chain(&config).await?;
     let recovery = Recovery::new(chain.clone(), key, store.clone());
-    let open = recovery.open().await?;
+    let Found { open, unclear } = recovery.found().await?;
+    for lease in &unclear {
+        eprintln!("the channel of {} (#{}) may still be opened: try later", lease.name, lease.id);
+    }
+    // What is given up is not looked for either.
+    forget_sought(&store);
     if open.is_empty() {
-        eprintln!("every lease of this folder is settled");
+        if unclear.is_empty() {
+            eprintln!("every lease of this folder is settled");
+        }
         return Ok(());
     }
-    settle_all(open, &recovery, &chain, context).await
+    let teller = Teller::new(context.out, EventLog::open(&config.data_dir)?);
+    settle_all(open, &recovery, &chain, &teller).await
 }
 
 /// Settles leases, and waits until all are.
@@ -52,7 +62,7 @@ pub(super) async fn settle_all(
     open: Vec<Earlier>,
     recovery: &Recovery,
     chain: &Chain,
-    context: &Context,
+    teller: &Teller,
 ) -> Result<()> {
     eprintln!(
         "settling {} leases; this takes as long as their providers have to answer",
@@ -79,7 +89,7 @@ pub(super) async fn settle_all(
     while let Some(status) = settling.join_next().await {
         let event = ending(&status??, |account| address(account));
         unsettled += usize::from(!matches!(event, Event::Settled { .. }));
-        context.out.data(&event)?;
+        teller.tell(&event);
     }
     if unsettled > 0 {
         return Err(Failure::Unsettled(unsettled).into());

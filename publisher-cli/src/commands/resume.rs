@@ -1,81 +1,147 @@
-//! `resume`: goes on with the machines of a run that died.
+//! `resume`: goes on with the order of a run that died or was left.
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use zennet_chain_client::AccountKey;
 
-use super::{
-    recover::settle_all,
-    submit::{keep, listen},
-};
+use super::recover::settle_all;
 use crate::{
+    config::Config,
     context::{addresses, Context, Lock},
     control::registry::Registry,
+    daemon,
+    event_log::EventLog,
     events::Event,
-    lease::{recover::Recovery, seats::Seats},
-    order::{report::Report, run::Order},
+    lease::{
+        recover::{Found, Recovery},
+        seats::Seats,
+    },
+    order::{
+        report::{Report, Totals},
+        run::{Announcing, Order},
+        sought::{Announcer, Sought},
+        spec::announced,
+        start::{listen, Open},
+    },
     ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
-    store::Store,
+    store::{Run, Store},
+    teller::Teller,
 };
 
 /// Go on with the machines of a run that died
 #[derive(Args, Debug)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   publisher-cli resume
+  publisher-cli resume --detach
 
 After a crash or a reboot the machines of the last `submit` still stand, frozen, until their
 providers give up. This listens where that run did, so that they find it again; each machine has the
-port and the name that it had. Ctrl-C ends the leases as with `submit`. Leases that cannot go on are
-settled.")]
-pub(crate) struct Opts {}
+port and the name that it had. If some were still missing, it announces these once more, and looks
+for them as long as `submit --timeout` said. Ctrl-C and `publisher-cli stop` end the leases as with
+`submit`. Leases that cannot go on are settled.
 
-pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
+With --detach the order goes on in the background. This returns when all machines are back, or with
+exit code 6 after a minute in which only some are: the rest is waited for all the same.")]
+pub(crate) struct Opts {
+    /// Go on in the background once all machines are back
+    #[arg(long)]
+    detach: bool,
+    /// What --detach starts
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(super) daemon: bool,
+}
+
+pub(crate) async fn run(opts: &Opts, context: &Context) -> Result<()> {
     let config = context.config()?;
     let key = context.key(&config)?;
     let lock = Lock::take(&config.data_dir)?;
+    if opts.detach {
+        return daemon::start(lock, &config.data_dir, context.out).await;
+    }
+    let _bounded = opts.daemon.then(|| daemon::bound_log(&config.data_dir));
+    let teller = Teller::new(context.out, EventLog::open(&config.data_dir)?);
+    let mut totals = None;
+    let outcome = Box::pin(go_on(config, key, context, &teller, &mut totals)).await;
+    teller.finished(totals, &outcome);
+    outcome
+}
+
+async fn go_on(
+    config: Config,
+    key: AccountKey,
+    context: &Context,
+    teller: &Teller,
+    totals: &mut Option<Totals>,
+) -> Result<()> {
     let store = Store::open(&config.data_dir)?;
     let chain = context.chain(&config).await?;
     let recovery = Recovery::new(chain.clone(), key.clone(), store.clone());
-    let open = recovery.open().await?;
-    if open.is_empty() {
-        eprintln!("every lease of this folder is settled");
-        return Ok(());
+    let found = recovery.found().await?;
+    let run = store.run()?;
+    let sought = run.as_ref().and_then(|run| run.sought.clone());
+    if found.live() == 0 && found.unclear.is_empty() && sought.is_none() {
+        if found.open.is_empty() {
+            eprintln!("every lease of this folder is settled, and nothing is looked for");
+            return Ok(());
+        }
+        return settle_all(found.open, &recovery, &chain, teller).await;
     }
-    let live = open.iter().filter(|earlier| earlier.is_live()).count();
-    if live == 0 {
-        return settle_all(open, &recovery, &chain, context).await;
-    }
-    let run = store.run()?.context(
+    let run = run.context(
         "the store does not say where its leases can be found: `publisher-cli recover` gets the \
          deposits back",
     )?;
-    let machines = u32::try_from(live).unwrap_or(u32::MAX);
     let client_key = ClientKey::from_seed(run.ssh_seed)?;
     let files = Files {
-        config: run.ssh_config.into(),
+        config: run.ssh_config.clone().into(),
         known_hosts: std::path::absolute(config.data_dir.join("known_hosts"))?,
         identity: std::path::absolute(config.data_dir.join("id_ed25519"))?,
     };
     client_key.write(&files.identity)?;
     files.write(&[])?;
     let address = addresses(&chain);
-    let mut report = Report::new(context.out, address.clone(), files);
-    report.tell(&Event::Resuming { machines: live });
-    let endpoint = listen(&config, run.peer_seed, &run.listen, machines)
+    let mut report = Report::new(teller.clone(), address.clone(), files);
+    let open = Open::at(&config.data_dir, Registry::new(store.clone(), address))?;
+    let missing = sought.as_ref().map_or(0, |sought| missing(sought, &found));
+    report.tell(&Event::Resuming { machines: found.live(), wanted: missing as usize });
+    let machines = sought.as_ref().map_or(0, |sought| sought.machines as usize);
+    let under_way = machines.max(found.open.len() + found.unclear.len());
+    let endpoint = listen(&config, run.peer_seed, &run.listen, under_way)
         .await
         .context("the address of the last run, which providers dial, cannot be listened on")?;
+    let mut announcing = Announcing::new();
+    if let (Some(sought), true) = (&sought, missing > 0) {
+        let before = sought.body.id(chain.genesis(), &key.account());
+        let again = sought.again(missing, &announced(&config, &endpoint)?)?;
+        let announcer = Announcer {
+            chain: chain.clone(),
+            key: key.clone(),
+            store: store.clone(),
+            teller: teller.clone(),
+        };
+        let run = Run { sought: Some(again), ..run };
+        announcing.spawn(announcer.announce(run, Some(before)));
+    }
+    let per_provider = sought.as_ref().and_then(|sought| sought.per_provider);
     let order = Order {
         chain,
         key,
+        machines,
+        timeout: sought.as_ref().map(Sought::timeout).unwrap_or_default(),
+        resumes: true,
         wanted: None,
-        seats: Seats::new(0, None),
+        seats: Seats::new(machines, per_provider.map(|most| most as usize)),
         logins: Logins::new(),
         endpoint,
         ports: Ports::from(config.ssh_port_base),
         client_key,
-        registry: Registry::new(store.clone(), address),
+        registry: open.registry.clone(),
         store,
     };
-    let outcome = keep(order, recovery, &mut report, &config).await;
-    drop(lock);
-    outcome
+    open.keep(order, announcing, (found, recovery), &mut report, totals).await
+}
+
+/// Machines that are to be announced: those that were never ready, or are not any more.
+fn missing(sought: &Sought, found: &Found) -> u32 {
+    let ready = found.open.iter().filter(|earlier| earlier.is_live() && earlier.was_ready());
+    sought.machines.saturating_sub(u32::try_from(ready.count()).unwrap_or(u32::MAX))
 }

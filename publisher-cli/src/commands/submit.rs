@@ -5,50 +5,61 @@ use std::{path::PathBuf, time::Duration};
 use anyhow::{bail, Context as _, Result};
 use clap::Args;
 use rand::{rngs::OsRng, RngCore};
+use zennet_chain_client::AccountKey;
 use zennet_primitives::{
     amount::{Balance, Rate},
     announcement::{LeaseRange, Needs, MAX_TICK_MS, MIN_TICK_MS},
     contract::{Volume, Wall},
     pow::{Difficulty, Role},
     usage::Counter,
-    AccountId,
 };
-use zennet_transport::{Endpoint, Limits, Multiaddr};
 
 use crate::{
     config::Config,
-    context::{addresses, check_coin, node_failure, Context, Lock},
-    control::{registry::Registry, server, socket},
+    context::{addresses, check_coin, Context, Lock},
+    control::registry::Registry,
+    daemon,
+    event_log::EventLog,
     events::Event,
-    history::screen::Screen,
     lease::{recover::Recovery, seats::Seats},
-    mining, open_files,
+    mining,
     order::{
-        report::Report,
-        run::{self, Order, Wanted},
-        spec::{announced, tcp_port, Spec},
+        report::{status, Report, Totals},
+        run::{Announcing, Order},
+        sought::Announcer,
+        spec::{announced, Spec},
+        start::{listen, with_ports, Open},
     },
     ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
     store::{Run, Store},
+    teller::Teller,
     units,
-    volumes::held,
+    volumes::keepers,
 };
 
 /// Most machines of one order.
 const MAX_MACHINES: u32 = 1024;
 
-/// Rent machines, and pay for them until Ctrl-C ends the leases
+/// Rent machines, and pay for them until Ctrl-C or `stop` ends the leases
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   publisher-cli submit -n 3 -m 512M --cpus 1
   publisher-cli submit -m 2G --cpus 0.5 --image zennet-os --for 30m --max-price 2
   publisher-cli submit -m 512M --volume data:1G --keep 7d
   publisher-cli submit -n 2 -m 256M --rate cpu=0.5 --rate memory=0.1 --json
+  publisher-cli submit -n 2 -m 256M --detach
 
 When a machine is ready, its local port is printed and the written ssh_config names it: `ssh -F
-ssh_config zn-1` then asks nothing and warns of nothing. Ctrl-C ends every lease, pays what is owed
-and gets the rest of the deposits back; a second Ctrl-C leaves at once. Should this program or its
-machine die, `publisher-cli resume` goes on with the machines.
+ssh_config zn-1` then asks nothing and warns of nothing. Ctrl-C, or `publisher-cli stop` elsewhere,
+ends every lease, pays what is owed and gets the rest of the deposits back; a second Ctrl-C leaves at
+once. Should this program or its machine die, `publisher-cli resume` goes on with the machines, and
+looks for those that were still missing. SIGTERM, which a reboot sends, and the end of the terminal
+leave everything to `resume` too; the exit code is 9 then.
+
+With --detach the order runs in the background. This returns when all machines are ready, or with the
+error of an order that failed; until then Ctrl-C ends the order. From then on `publisher-cli list`
+and `usage` show the machines, `logs` what happens, and `stop` ends all; data/daemon.log has the
+warnings.
 
 A deposit covers full use of the machine for the time of --for, or of --deposit-for. Should it run low while the lease has
 time left, because of heavy traffic or of an extension, it is topped up for as long again: up to
@@ -161,6 +172,12 @@ pub(crate) struct Opts {
     /// Where to write the configuration for ssh [default: ssh_config in --dir]
     #[arg(long, value_name = "PATH")]
     ssh_config: Option<PathBuf>,
+    /// Go on in the background once all machines are ready
+    #[arg(long)]
+    detach: bool,
+    /// What --detach starts
+    #[arg(long, hide = true, conflicts_with = "detach")]
+    pub(super) daemon: bool,
 }
 
 fn rate_help() -> String {
@@ -240,10 +257,10 @@ impl Opts {
     }
 
     /// Machines of one provider; there it has one volume of a name.
-    fn most_per_provider(&self) -> Option<usize> {
+    fn most_per_provider(&self) -> Option<u32> {
         match &self.volume {
             Some(_) => Some(1),
-            None => self.per_provider.map(|most| most as usize),
+            None => self.per_provider,
         }
     }
 
@@ -270,172 +287,111 @@ impl Opts {
 }
 
 pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
-    let mut spec = opts.spec()?;
+    let spec = opts.spec()?;
     let config = context.config()?;
     let key = context.key(&config)?;
     let lock = Lock::take(&config.data_dir)?;
-    let store = Store::open(&config.data_dir)?;
-    store.prune()?;
-    let keepers = keepers(&store, &mut spec)?;
-    let screen = Screen::new(&store, spec.max_faults)?;
-    let chain = context.chain(&config).await?;
-    let policy = spec.policy(chain.constants())?;
-    let account = key.account();
-    check_coin(&chain, &account).await?;
+    if opts.detach {
+        return daemon::start(lock, &config.data_dir, context.out).await;
+    }
+    let _bounded = opts.daemon.then(|| daemon::bound_log(&config.data_dir));
+    let teller = Teller::new(context.out, EventLog::open(&config.data_dir)?);
+    let mut totals = None;
     let files = opts.files(context, &config)?;
-    let recovery = Recovery::new(chain.clone(), key.clone(), store.clone());
-    let live = recovery.open().await?.iter().filter(|earlier| earlier.is_live()).count();
-    if live > 0 {
-        bail!(
-            "{live} machines of an earlier run may be live: `publisher-cli resume` goes on with \
-             them, `publisher-cli recover` gives them up and gets the deposits back"
-        );
-    }
-    let client_key = ClientKey::generate()?;
-    client_key.write(&files.identity)?;
-    files.write(&[])?;
-
-    let address = addresses(&chain);
-    let identity = mining::ensure_identity(&chain, Role::Publisher, &account).await?;
-    let mut report = Report::new(context.out, address.clone(), files);
-    report.tell(&Event::Identity {
-        address: address(&account),
-        mined_secs: identity.took.map(|took| took.as_secs_f64()),
-    });
-
-    let mut peer_seed = [0; 32];
-    OsRng.fill_bytes(&mut peer_seed);
-    let listening = config.listening();
-    let endpoint = listen(&config, peer_seed, &listening, spec.machines).await?;
-    store.put_run(&Run {
-        peer_seed,
-        listen: with_ports(&listening, &endpoint),
-        ssh_seed: client_key.seed(),
-        ssh_config: report.ssh_config(),
-    })?;
-    let dialed = announced(&config, &endpoint)?;
-    let body = spec.announcement(&dialed)?;
-    let announcement = body.id(chain.genesis(), &account);
-    let work = spec.stamp.max(chain.constants().min_stamp);
-    let stamp = mining::stamp(announcement, work).await?;
-    let blocks = spec.announcement_blocks(chain.constants());
-    let included = chain.announce(&key, &body, blocks, stamp).await.map_err(node_failure)?;
-    let secs = report.secs();
-    report.announced(&Event::Announced {
-        announcement: format!("{announcement:?}"),
-        block: included.block.number,
-        expires_at: included.block.number.saturating_add(blocks),
-        endpoint: dialed,
-        fee: included.fee,
-        secs,
-    });
-
-    let (limits, timeout) = (spec.limits(), spec.timeout);
-    let wanted = Wanted { announcement, body, policy, limits, screen, timeout };
-    let order = Order {
-        chain,
-        key,
-        wanted: Some(wanted),
-        seats: Seats::new(spec.machines as usize, opts.most_per_provider()),
-        logins: Logins::new(),
-        endpoint,
-        ports: Ports::from(config.ssh_port_base),
-        client_key,
-        registry: Registry::new(store.clone(), address),
-        store,
-    };
-    if !keepers.is_empty() {
-        eprintln!("the volume is kept by {} providers: they are waited for", keepers.len());
-        order.seats.keep_for(keepers);
-    }
-    let outcome = keep(order, recovery, &mut report, &config).await;
-    drop(lock);
+    let begin = Begin { spec, per_provider: opts.most_per_provider(), config, key, files };
+    let outcome = Box::pin(begin.order(context, &teller, &mut totals)).await;
+    teller.finished(totals, &outcome);
     outcome
 }
 
-/// Providers that keep the volume which the order names; its size is theirs where none was given.
-fn keepers(store: &Store, spec: &mut Spec) -> Result<Vec<AccountId>> {
-    let Some(volume) = &spec.volume else { return Ok(Vec::new()) };
-    let mut found = held(store, zennet_time::unix_secs())?;
-    found.retain(|held| held.name.as_bytes() == &volume.name[..]);
-    let name = String::from_utf8_lossy(&volume.name);
-    let largest = found.iter().map(|held| held.mib).max();
-    match (spec.needs.volume_mib, largest) {
-        (None, None) => bail!("no volume {name} is kept: give its size, as in --volume {name}:1G"),
-        (None, Some(mib)) => spec.needs.volume_mib = Some(mib),
-        (Some(asked), Some(mib)) if asked < mib => {
-            bail!("the volume {name} has {mib} MiB: it can grow, but not shrink to {asked} MiB")
+/// What an order begins with.
+struct Begin {
+    spec: Spec,
+    per_provider: Option<u32>,
+    config: Config,
+    key: AccountKey,
+    files: Files,
+}
+
+impl Begin {
+    async fn order(
+        self,
+        context: &Context,
+        teller: &Teller,
+        totals: &mut Option<Totals>,
+    ) -> Result<()> {
+        let Begin { mut spec, per_provider, config, key, files } = self;
+        let store = Store::open(&config.data_dir)?;
+        store.prune()?;
+        let keepers = keepers(&store, &mut spec)?;
+        let chain = context.chain(&config).await?;
+        let policy = spec.policy(chain.constants())?;
+        let account = key.account();
+        check_coin(&chain, &account).await?;
+        let recovery = Recovery::new(chain.clone(), key.clone(), store.clone());
+        let found = recovery.found().await?;
+        if found.live() > 0 {
+            bail!(
+                "{} machines of an earlier run may be live: `publisher-cli resume` goes on with \
+                 them, `publisher-cli recover` gives them up and gets the deposits back",
+                found.live()
+            );
         }
-        (Some(_), _) => (),
+        let client_key = ClientKey::generate()?;
+        client_key.write(&files.identity)?;
+        files.write(&[])?;
+
+        let address = addresses(&chain);
+        let mut report = Report::new(teller.clone(), address.clone(), files);
+        let ssh_config = report.ssh_config();
+        let mut open = Open::at(&config.data_dir, Registry::new(store.clone(), address.clone()))?;
+        let machines = spec.machines as usize;
+        let ssh_seed = client_key.seed();
+        let announcer = Announcer {
+            chain: chain.clone(),
+            key: key.clone(),
+            store: store.clone(),
+            teller: teller.clone(),
+        };
+        let prepared = async {
+            let identity = mining::ensure_identity(&chain, Role::Publisher, &account).await?;
+            teller.tell(&Event::Identity {
+                address: address(&account),
+                mined_secs: identity.took.map(|took| took.as_secs_f64()),
+            });
+            let mut peer_seed = [0; 32];
+            OsRng.fill_bytes(&mut peer_seed);
+            let listening = config.listening();
+            let endpoint = listen(&config, peer_seed, &listening, machines).await?;
+            let listen = with_ports(&listening, &endpoint);
+            let body = spec.announcement(&announced(&config, &endpoint)?)?;
+            let sought = Some(spec.sought(body, policy, per_provider));
+            let run = Run { peer_seed, listen, ssh_seed, ssh_config, sought };
+            Ok((announcer.announce(run, None).await?, endpoint))
+        };
+        let (wanted, endpoint) = open.prepare(&store, prepared).await?;
+        let seats = Seats::new(machines, per_provider.map(|most| most as usize));
+        if !keepers.is_empty() {
+            status(format_args!("{} providers that keep the volume are waited for", keepers.len()));
+            seats.keep_for(keepers);
+        }
+        let order = Order {
+            chain,
+            key,
+            machines,
+            timeout: spec.timeout,
+            resumes: false,
+            wanted: Some(wanted),
+            seats,
+            logins: Logins::new(),
+            endpoint,
+            ports: Ports::from(config.ssh_port_base),
+            client_key,
+            registry: open.registry.clone(),
+            store,
+        };
+        open.keep(order, Announcing::new(), (found, recovery), &mut report, totals).await
     }
-    Ok(found.into_iter().map(|held| held.provider).collect())
-}
-
-/// Keeps the leases of an order until all are settled, while others may ask about them.
-pub(super) async fn keep(
-    order: Order,
-    recovery: Recovery,
-    report: &mut Report,
-    config: &Config,
-) -> Result<()> {
-    let server = server::serve(&socket(&config.data_dir), order.registry.clone())?;
-    let outcome = Box::pin(run::run(order, recovery, report)).await;
-    drop(server);
-    let totals = report.totals();
-    report.tell(&Event::Finished {
-        settled: totals.settled,
-        unsettled: totals.unsettled,
-        paid: totals.paid,
-        secs: report.secs(),
-    });
-    outcome
-}
-
-/// Listens for providers under the peer id of a seed.
-pub(super) async fn listen(
-    config: &Config,
-    peer_seed: [u8; 32],
-    listen: &[String],
-    machines: u32,
-) -> Result<Endpoint> {
-    let mut addresses = Vec::new();
-    for text in listen {
-        let address: Multiaddr = text
-            .parse()
-            .with_context(|| format!("`listen` or `relay`: {text:?} is no multiaddr"))?;
-        addresses.push(address);
-    }
-    open_files::make_room(machines.into())?;
-    let wanted = machines as usize;
-    let usual = Limits::default();
-    let limits = Limits {
-        connections: usual.connections.max(4 * wanted),
-        // Providers may share one address: a lab, a demonstration, a translated network.
-        connections_per_ip: usual.connections_per_ip.max(run::most_meetings(wanted)),
-        allow_private: config.allow_private_endpoint,
-        ..usual
-    };
-    Ok(Endpoint::listen_again(peer_seed, addresses, limits).await?)
-}
-
-/// The configured addresses with the ports that the system chose, so that a later run can have
-/// them again.
-fn with_ports(configured: &[String], endpoint: &Endpoint) -> Vec<String> {
-    let listening: Vec<String> = endpoint.addresses().iter().map(ToString::to_string).collect();
-    configured.iter().map(|address| with_port(address, &listening)).collect()
-}
-
-fn with_port(configured: &str, listening: &[String]) -> String {
-    let Some(host) = configured.strip_suffix("/tcp/0") else { return configured.to_owned() };
-    // An unspecified address stands for every one of its family.
-    let prefix = match host {
-        "/ip4/0.0.0.0" => "/ip4/",
-        "/ip6/::" => "/ip6/",
-        host => host,
-    };
-    let port =
-        listening.iter().find(|address| address.starts_with(prefix)).and_then(|a| tcp_port(a));
-    port.map_or_else(|| configured.to_owned(), |port| format!("{host}/tcp/{port}"))
 }
 
 #[cfg(test)]
@@ -443,24 +399,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-
-    #[test]
-    fn the_ports_that_the_system_chose_are_kept() {
-        let listening = [
-            "/ip4/10.0.0.5/tcp/41/p2p/x".to_owned(),
-            "/ip4/127.0.0.1/tcp/42/p2p/x".to_owned(),
-            "/ip6/::1/tcp/43/p2p/x".to_owned(),
-        ];
-        for (configured, kept) in [
-            ("/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/tcp/42"),
-            ("/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/tcp/41"),
-            ("/ip6/::/tcp/0", "/ip6/::/tcp/43"),
-            ("/ip4/127.0.0.1/tcp/7", "/ip4/127.0.0.1/tcp/7"),
-            ("/ip4/10.0.0.9/tcp/4/p2p/x/p2p-circuit", "/ip4/10.0.0.9/tcp/4/p2p/x/p2p-circuit"),
-        ] {
-            assert_eq!(with_port(configured, &listening), kept);
-        }
-    }
 
     #[derive(Parser)]
     struct Line {

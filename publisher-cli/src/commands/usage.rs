@@ -27,6 +27,7 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let machines = match ask(&data_dir, &request).await? {
         Some(answer) => answer.usage,
         None if store::exists(&data_dir) => {
+            eprintln!("no order runs in {}: this is what is kept", data_dir.display());
             let stored: Vec<_> =
                 Store::open(&data_dir)?.leases()?.iter().map(stored_usage).collect();
             let wanted = opts.machine.as_deref();

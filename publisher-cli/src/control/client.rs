@@ -1,4 +1,4 @@
-//! The side of the socket that `list`, `usage`, `history` and `cancel` have.
+//! The side of the socket that `list`, `usage`, `stop` and the like have.
 
 use std::{io, path::Path, time::Duration};
 
@@ -26,6 +26,11 @@ pub(crate) async fn ask(data_dir: &Path, request: &Request) -> Result<Option<Ans
         Some(Answer { error: Some(error), .. }) => bail!(error),
         other => Ok(other),
     }
+}
+
+/// Whether an order runs in a data folder.
+pub(crate) async fn runs(data_dir: &Path) -> bool {
+    UnixStream::connect(socket(data_dir)).await.is_ok()
 }
 
 async fn exchange(path: &Path, request: &Request) -> Result<Option<Answer>> {
@@ -72,11 +77,13 @@ mod tests {
         let server = serve(&socket(dir.path()), registry).unwrap();
         let mode = fs::metadata(socket(dir.path())).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert!(runs(dir.path()).await);
         assert_eq!(ask(dir.path(), &list()).await.unwrap(), Some(Answer::default()));
         let named = Request { machine: Some("zn-1".into()), ..list() };
         assert!(ask(dir.path(), &named).await.unwrap_err().to_string().contains("zn-1"));
         drop(server);
         assert_eq!(ask(dir.path(), &list()).await.unwrap(), None);
+        assert!(!runs(dir.path()).await);
     }
 
     #[tokio::test]

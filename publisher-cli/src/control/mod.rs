@@ -1,5 +1,5 @@
 //! The socket on which a running `submit` answers `list`, `usage`, `history`, `extend`,
-//! `volume` and `cancel`.
+//! `volume`, `cancel` and `stop`.
 //!
 //! One request and one answer for each connection, each a line of JSON.
 
@@ -46,6 +46,8 @@ pub(crate) enum Verb {
     Usage,
     /// End leases.
     Cancel,
+    /// End the order, with all of them.
+    Stop,
     /// Make a lease last longer.
     Extend {
         /// By how much.

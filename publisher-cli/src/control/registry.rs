@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, watch, Notify};
 use zennet_lease::Phase;
 use zennet_primitives::{close::CloseReason, contract::Terms, AccountId, Hash};
 use zennet_transport::Connection;
@@ -44,6 +44,7 @@ pub(crate) struct Entry {
 #[derive(Clone)]
 pub(crate) struct Registry {
     entries: Arc<Mutex<BTreeMap<u64, Entry>>>,
+    ending: Arc<Notify>,
     store: Store,
     address: Address,
 }
@@ -51,7 +52,12 @@ pub(crate) struct Registry {
 impl Registry {
     /// No leases yet.
     pub(crate) fn new(store: Store, address: Address) -> Self {
-        Registry { entries: Arc::default(), store, address }
+        Registry { entries: Arc::default(), ending: Arc::default(), store, address }
+    }
+
+    /// Waits until somebody asks for the end of the order; one who asked before is heard too.
+    pub(crate) async fn asked_to_end(&self) {
+        self.ending.notified().await;
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Entry>> {
@@ -123,6 +129,10 @@ impl Registry {
                 let named = |status: &Status| live.iter().any(|m| m.lease == status.lease);
                 self.stop(CloseReason::Finished, named);
                 Answer { machines: live, ..Answer::default() }
+            }
+            Verb::Stop => {
+                self.ending.notify_one();
+                Answer { machines: self.live(wanted), ..Answer::default() }
             }
         };
         let nothing = answer.machines.is_empty() && answer.usage.is_empty();
@@ -244,6 +254,8 @@ pub(crate) fn latest_usage(
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
+
     use super::*;
     use crate::store::tests::terms;
 
@@ -300,6 +312,18 @@ mod tests {
         let twice = ask(&registry, Verb::Cancel, None);
         assert_eq!(twice.machines.len(), 2);
         assert_eq!(one_stopped.try_recv(), Ok(CloseReason::Finished));
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_the_end_is_heard_later_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = registry(dir.path());
+        assert_eq!(ask(&registry, Verb::Stop, None), Answer::default());
+        registry.asked_to_end().await;
+        let mut again = std::pin::pin!(registry.asked_to_end());
+        let waits =
+            std::future::poll_fn(|cx| std::task::Poll::Ready(again.as_mut().poll(cx).is_pending()));
+        assert!(waits.await);
     }
 
     #[test]

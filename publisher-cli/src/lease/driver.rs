@@ -17,7 +17,7 @@ use zennet_time::Clock;
 
 use super::{
     keep::promises,
-    seats::{Seats, Take, Waiting},
+    seats::{self, Seats, Take, Waiting},
     session::Session,
     status::{News, Status, What},
     world::{
@@ -175,8 +175,10 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         self.drive().await
     }
 
-    /// Goes on with a lease of an earlier run, whose provider is waited for.
-    pub(crate) async fn resume(mut self, earlier: Earlier) -> Status {
+    /// Goes on with a lease of an earlier run, whose provider is waited for. One that was not ready
+    /// yet still has its seat.
+    pub(crate) async fn resume(mut self, earlier: Earlier, seat: Option<usize>) -> Status {
+        self.seat = seat;
         self.load(earlier);
         self.drive().await
     }
@@ -368,7 +370,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             match self.parts.seats.take(&terms.provider) {
                 Take::Seat(number) => {
                     self.seat = Some(number);
-                    let name = format!("zn-{number}");
+                    let name = seats::name(number);
                     self.lines.status.send_modify(|status| status.name = Some(name));
                 }
                 Take::Wait => {

@@ -1,8 +1,10 @@
 //! Leases that an earlier run left open: their channels are closed and the deposits return.
 
+use std::time::Duration;
+
 use anyhow::{bail, Context, Result};
 use codec::DecodeAll;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use zennet_chain_client::{AccountKey, Chain};
 use zennet_lease::{Phase, Publisher};
 use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms, usage::Usage};
@@ -25,6 +27,12 @@ use crate::{
 
 /// Time after which a transaction that opens a channel can no longer get into a block, seconds.
 const OPEN_SECS: u64 = 240;
+
+/// Pause before an unclear lease is looked at again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Looks in a row that find no transaction on its way, after which none is expected.
+const IDLE: u32 = 4;
 
 /// What settles the leases of earlier runs.
 #[derive(Clone)]
@@ -61,9 +69,9 @@ impl Recovery {
         Recovery { chain, node, key, store }
     }
 
-    /// The leases that are still open, after what is over by now was written down.
-    pub(crate) async fn open(&self) -> Result<Vec<Earlier>> {
-        let mut open = Vec::new();
+    /// The leases that are still open, or may be, after what is over by now was written down.
+    pub(crate) async fn found(&self) -> Result<Found> {
+        let mut found = Found::default();
         for lease in self.store.unfinished()? {
             if lease.terms.genesis != self.chain.genesis() {
                 tracing::warn!(lease = lease.id, "an unfinished lease belongs to another chain");
@@ -74,38 +82,68 @@ impl Recovery {
                 continue;
             }
             match self.look(&lease).await? {
-                Found::Open(channel, nonce) => open.push(Earlier { lease, channel, nonce }),
-                Found::Over(reason) => {
-                    let mut lease = lease;
-                    lease.journal.note(Happening::Restarted);
-                    self.store.put(&lease.over(Ended { reason, settled: None }))?;
+                Channel::Open(channel, nonce) => {
+                    found.open.push(Earlier { lease, channel, nonce });
                 }
-                Found::Unclear => {
-                    tracing::warn!(lease = lease.id, "its channel may still be opened: try later");
-                }
+                Channel::Over(reason) => self.write_end(lease, reason)?,
+                Channel::Unclear => found.unclear.push(lease),
             }
         }
-        Ok(open)
+        Ok(found)
     }
 
-    async fn look(&self, lease: &StoredLease) -> Result<Found> {
+    /// Waits until it is clear whether the channel of a lease was opened. `patient`: until it can
+    /// be opened no more; otherwise until no transaction of this account is on its way.
+    pub(crate) async fn clear(&self, lease: StoredLease, patient: bool) -> Result<Cleared> {
+        let mut idle = 0;
+        loop {
+            // First: what is in a block meanwhile is seen.
+            let pending = self.chain.has_pending(&self.key.account()).await.unwrap_or(true);
+            idle = if pending { 0 } else { idle + 1 };
+            match self.look(&lease).await {
+                Ok(Channel::Open(channel, nonce)) => {
+                    return Ok(Cleared::Open(Earlier { lease, channel, nonce }));
+                }
+                Ok(Channel::Over(reason)) => {
+                    let name = lease.name.clone();
+                    self.write_end(lease, reason)?;
+                    return Ok(Cleared::Never(name));
+                }
+                Ok(Channel::Unclear) if idle >= IDLE && !patient => {
+                    return Ok(Cleared::Doubtful(lease));
+                }
+                Ok(Channel::Unclear) => {}
+                Err(error) => {
+                    tracing::warn!(lease = lease.id, %error, "cannot look for its channel yet");
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    fn write_end(&self, mut lease: StoredLease, reason: CloseReason) -> Result<()> {
+        lease.journal.note(Happening::Restarted);
+        self.store.put(&lease.over(Ended { reason, settled: None }))
+    }
+
+    async fn look(&self, lease: &StoredLease) -> Result<Channel> {
         let machine = Publisher::decode_all(&mut lease.machine.as_slice());
         let known = machine.as_ref().ok().and_then(Publisher::channel).map(|c| c.channel);
         let reason = machine.as_ref().ok().and_then(Publisher::close_reason);
         if let Some(channel) = known {
             let at = self.chain.best().await?.hash;
             return Ok(match self.chain.channel(channel, at).await? {
-                Some(_) => Found::Open(channel, None),
-                None => Found::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
+                Some(_) => Channel::Open(channel, None),
+                None => Channel::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
             });
         }
         if let Some(nonce) = self.node.find(&lease.terms).await? {
-            return Ok(Found::Open(lease.terms.channel(nonce).channel, Some(nonce)));
+            return Ok(Channel::Open(lease.terms.channel(nonce).channel, Some(nonce)));
         }
         Ok(if zennet_time::unix_secs().saturating_sub(lease.since) < OPEN_SECS {
-            Found::Unclear
+            Channel::Unclear
         } else {
-            Found::Over(reason.unwrap_or(CloseReason::ChannelNotOpened))
+            Channel::Over(reason.unwrap_or(CloseReason::ChannelNotOpened))
         })
     }
 
@@ -144,14 +182,48 @@ impl Earlier {
             .context("the lease was stored by another version")
     }
 
-    /// Whether its machine may still be there, so that the lease can go on.
+    /// Whether its machine may still be there, so that the lease can go on. One whose channel was
+    /// being opened goes on too: that it is open, its provider hears when it dials again.
     pub(crate) fn is_live(&self) -> bool {
-        self.machine()
-            .is_ok_and(|machine| matches!(machine.phase(), Phase::Starting | Phase::Serving { .. }))
+        let goes_on = |machine: Publisher| {
+            matches!(machine.phase(), Phase::Opening | Phase::Starting | Phase::Serving { .. })
+        };
+        self.machine().is_ok_and(goes_on)
+    }
+
+    /// Whether its machine was ready.
+    pub(crate) fn was_ready(&self) -> bool {
+        self.machine().is_ok_and(|machine| machine.started().is_some())
     }
 }
 
-enum Found {
+/// What an earlier run left.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// Leases whose channel is open.
+    pub(crate) open: Vec<Earlier>,
+    /// Leases whose channel may still be opened.
+    pub(crate) unclear: Vec<StoredLease>,
+}
+
+impl Found {
+    /// How many of the open ones can go on.
+    pub(crate) fn live(&self) -> usize {
+        self.open.iter().filter(|earlier| earlier.is_live()).count()
+    }
+}
+
+/// What became clear of a lease whose channel might still be opened.
+pub(crate) enum Cleared {
+    /// It is open.
+    Open(Earlier),
+    /// It never was; the name of its machine.
+    Never(String),
+    /// No transaction is on its way that this node knows of.
+    Doubtful(StoredLease),
+}
+
+enum Channel {
     Open(ChannelId, Option<u64>),
     Over(CloseReason),
     Unclear,

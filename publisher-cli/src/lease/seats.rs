@@ -173,6 +173,13 @@ impl Seats {
         }
     }
 
+    /// A seat has been a provider's since an earlier run.
+    pub(crate) fn hold(&self, number: usize, provider: &AccountId, ready: bool) {
+        self.lock().known.insert(provider.clone());
+        let holder = provider.clone();
+        self.change(number, |_| if ready { Seat::Ready(holder) } else { Seat::Signed(holder) });
+    }
+
     /// The contract of a seat is signed.
     pub(crate) fn signed(&self, number: usize) {
         self.change(number, |seat| match seat {
@@ -237,6 +244,16 @@ impl Seats {
     }
 }
 
+/// Name of the machine on a seat.
+pub(crate) fn name(number: usize) -> String {
+    format!("zn-{number}")
+}
+
+/// The seat of a machine.
+pub(crate) fn number(name: &str) -> Option<usize> {
+    name.strip_prefix("zn-")?.parse().ok()
+}
+
 impl State {
     /// Whether a provider may now hold more.
     fn grow(&mut self) -> bool {
@@ -268,6 +285,22 @@ mod tests {
 
     fn beats(seats: &Seats, count: u32) {
         (0..count).for_each(|_| seats.grow());
+    }
+
+    #[test]
+    fn a_seat_of_an_earlier_run_is_taken_by_no_other_until_its_machine_fails() {
+        let seats = Seats::new(3, Some(2));
+        assert_eq!(number(&name(3)), Some(3));
+        seats.hold(1, &provider(1), true);
+        seats.hold(3, &provider(2), false);
+        // No seat of this order.
+        seats.hold(9, &provider(2), false);
+        assert_eq!((seats.count_ready(), seats.outlook().free), (1, 1));
+        assert_eq!(seats.take(&provider(1)), Take::Seat(2));
+        assert_eq!(seats.take(&provider(3)), Take::Wait);
+        seats.release(1);
+        seats.release(3);
+        assert_eq!(seats.take(&provider(3)), Take::Seat(3));
     }
 
     #[test]

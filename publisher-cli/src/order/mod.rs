@@ -1,5 +1,10 @@
 //! An order: announce, meet providers, keep one lease a machine, end them all.
 
+mod earlier;
+pub(crate) mod ends;
 pub(crate) mod report;
 pub(crate) mod run;
+pub(crate) mod sought;
 pub(crate) mod spec;
+mod stages;
+pub(crate) mod start;

@@ -1,10 +1,6 @@
 //! Tells the user how an order goes, and keeps the ssh files up to date.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, IsTerminal, Write},
-    time::Instant,
-};
+use std::collections::BTreeMap;
 
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
@@ -12,15 +8,15 @@ use crate::{
     control::registry::Address,
     events::{Event, Stages},
     lease::status::{News, Status, What},
-    output::{counters, Out},
+    output::counters,
     ssh::files::{Files, Host},
+    teller::Teller,
 };
 
 /// The report of one order.
 pub(crate) struct Report {
-    out: Out,
+    teller: Teller,
     address: Address,
-    begin: Instant,
     files: Files,
     hosts: BTreeMap<u64, Host>,
     stages: BTreeMap<u64, Stages>,
@@ -40,12 +36,11 @@ pub(crate) struct Totals {
 }
 
 impl Report {
-    /// Begins to count time.
-    pub(crate) fn new(out: Out, address: Address, files: Files) -> Self {
+    /// Nothing has happened yet.
+    pub(crate) fn new(teller: Teller, address: Address, files: Files) -> Self {
         Report {
-            out,
+            teller,
             address,
-            begin: Instant::now(),
             files,
             hosts: BTreeMap::new(),
             stages: BTreeMap::new(),
@@ -61,12 +56,7 @@ impl Report {
 
     /// Seconds since the order began.
     pub(crate) fn secs(&self) -> f64 {
-        self.since(Instant::now())
-    }
-
-    fn since(&self, at: Instant) -> f64 {
-        let secs = at.saturating_duration_since(self.begin).as_secs_f64();
-        (secs * 1000.0).round() / 1000.0
+        self.teller.secs()
     }
 
     /// What became of the leases so far.
@@ -74,25 +64,14 @@ impl Report {
         self.totals
     }
 
-    /// Tells an event: data to stdout, status to stderr.
-    ///
-    /// Nobody may be listening any more; the leases go on all the same.
+    /// Tells an event.
     pub(crate) fn tell(&self, event: &Event) {
-        if self.out.json || event.is_data() {
-            if let Err(error) = self.out.data(event) {
-                tracing::debug!(%error, "cannot print an event");
-            }
-            return;
-        }
-        let dim = io::stderr().is_terminal();
-        let (on, off) = if dim { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
-        status(format_args!("{on}{:7.1}s{off}  {event}", self.secs()));
+        self.teller.tell(event);
     }
 
-    /// The announcement is in a block.
-    pub(crate) fn announced(&mut self, event: &Event) {
-        self.announced = Some(self.secs());
-        self.tell(event);
+    /// When the announcement was in a block, seconds since the order began.
+    pub(crate) fn announced(&mut self, secs: f64) {
+        self.announced = Some(secs);
     }
 
     /// A provider has dialed.
@@ -103,13 +82,15 @@ impl Report {
         self.tell(&Event::Met { lease, from, secs });
     }
 
-    /// All machines are ready.
-    pub(crate) fn complete(&self) {
+    /// All machines are ready, or all but some of an earlier run.
+    pub(crate) fn complete(&self, missing: usize) {
         self.tell(&Event::Complete {
             machines: self.hosts.len(),
+            missing,
             ssh_config: self.ssh_config(),
             secs: self.secs(),
         });
+        self.teller.hint("Ctrl-C, or `publisher-cli stop`, ends the leases and settles them");
     }
 
     /// Names machines that are ready to ssh.
@@ -127,7 +108,7 @@ impl Report {
 
     /// Something happened to a lease of this order.
     pub(crate) fn news(&mut self, news: &News, status: &Status) {
-        let secs = self.since(news.at);
+        let secs = self.teller.since(news.at);
         let machine = status.name.clone().unwrap_or_default();
         let provider = self.provider(status);
         let stages = self.stages.entry(news.lease).or_default();
@@ -212,11 +193,6 @@ impl Report {
     }
 }
 
-/// Writes a line of status; a terminal that is gone is no reason to stop.
-pub(crate) fn status(line: std::fmt::Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "{line}");
-}
-
 /// How a lease ended, from its last snapshot.
 pub(crate) fn ending(status: &Status, address: impl Fn(&AccountId) -> String) -> Event {
     let close_reason = status.close_reason.unwrap_or(CloseReason::Finished);
@@ -254,8 +230,10 @@ pub(crate) fn ending(status: &Status, address: impl Fn(&AccountId) -> String) ->
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
-    use crate::store::tests::terms;
+    use crate::{event_log::EventLog, output::Out, store::tests::terms};
 
     fn status() -> Status {
         let mut status = Status::new(1);
@@ -288,7 +266,8 @@ mod tests {
         };
         let config = files.config.clone();
         let address: Address = std::sync::Arc::new(|_: &AccountId| "5F".to_owned());
-        let mut report = Report::new(Out { json: true }, address, files);
+        let teller = Teller::new(Out { json: true }, EventLog::open(dir.path()).unwrap());
+        let mut report = Report::new(teller, address, files);
         let mut status = status();
         status.port = Some(20001);
         let news = News { lease: 1, at: Instant::now(), what: What::Ready };

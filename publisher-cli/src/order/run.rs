@@ -1,10 +1,9 @@
 //! The order's only task: accepts providers, hears of the leases, ends them.
 
-use std::{future::pending, time::Duration};
+use std::{collections::BTreeSet, future::pending, time::Duration};
 
 use anyhow::Result;
 use tokio::{
-    signal::unix::{signal, Signal, SignalKind},
     sync::{mpsc, watch},
     task::{JoinError, JoinHandle, JoinSet},
     time::{interval, sleep_until, timeout, Instant, MissedTickBehavior},
@@ -17,15 +16,15 @@ use zennet_primitives::{
 };
 use zennet_transport::{Connection, Endpoint, Link};
 
-use super::report::{status, Report};
+use super::{ends::Ends, report::Report, stages::Stage};
 use crate::{
     control::registry::{Entry, Registry},
     failure::Failure,
     history::screen::Screen,
     lease::{
         chain::NodeChain,
-        driver::{Earlier, Lease, Lines, Parts},
-        recover::Recovery,
+        driver::{Lease, Lines, Parts},
+        recover::{Cleared, Found, Recovery},
         rejoin::greet,
         seats::{Seats, BEAT},
         session::Session,
@@ -40,6 +39,7 @@ use crate::{
         shell::{Access, ConnectionShell},
     },
     store::Store,
+    teller::status,
 };
 
 /// News that may wait for the order.
@@ -53,12 +53,11 @@ pub(crate) const fn most_meetings(machines: usize) -> usize {
     2 * machines + SPARE_MEETINGS
 }
 
-/// Longest time to settle after the end was asked for: the challenge of a vanished provider is
-/// part of it.
-const SETTLE: Duration = Duration::from_secs(15 * 60);
+/// Time to take the announcement back once all leases are settled; otherwise it expires by itself.
+const CANCEL: Duration = Duration::from_secs(8);
 
-/// Time to take the announcement back.
-const CANCEL: Duration = Duration::from_secs(20);
+/// Time in which machines of an earlier run are expected back.
+const RETURN: Duration = Duration::from_secs(60);
 
 /// What every lease of an order shares.
 pub(crate) struct Order {
@@ -66,7 +65,13 @@ pub(crate) struct Order {
     pub(crate) chain: Chain,
     /// The account that pays.
     pub(crate) key: AccountKey,
-    /// What is asked for; nothing where leases of an earlier run go on.
+    /// Machines that are wanted in all; none where only leases of an earlier run go on.
+    pub(crate) machines: usize,
+    /// Time in which they must be ready.
+    pub(crate) timeout: Duration,
+    /// Whether leases of an earlier run go on; otherwise they are settled.
+    pub(crate) resumes: bool,
+    /// What new providers are met with, once it is announced.
     pub(crate) wanted: Option<Wanted>,
     /// Where providers dial.
     pub(crate) endpoint: Endpoint,
@@ -97,59 +102,62 @@ pub(crate) struct Wanted {
     pub(crate) limits: PublisherLimits,
     /// Which providers are dealt with.
     pub(crate) screen: Screen,
-    /// Time in which all machines must be ready.
-    pub(crate) timeout: Duration,
+    /// When it was announced, seconds since the run began.
+    pub(crate) announced_secs: f64,
 }
 
-impl Order {
-    /// Machines that are wanted of new providers.
-    fn machines(&self) -> usize {
-        self.wanted.as_ref().map_or(0, |wanted| wanted.body.machines as usize)
-    }
-}
-
-/// How far the order is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Stage {
-    /// Machines are missing.
-    Gathering,
-    /// All are or were ready.
-    Complete,
-    /// Everything ends.
-    Ending,
-}
+/// Announces what is missing of an order of an earlier run, while its leases go on.
+pub(crate) type Announcing = JoinSet<Result<Wanted>>;
 
 /// Which lease of which kind ended.
-enum Ended {
+pub(super) enum Ended {
     Own(Status),
     Earlier(Option<Status>),
 }
 
-/// Runs an order to its end, with the leases of earlier runs in the background.
-pub(crate) async fn run(order: Order, recovery: Recovery, report: &mut Report) -> Result<()> {
-    let mut signals = Signals::new()?;
+/// Runs an order to its end, with the leases of earlier runs.
+pub(crate) async fn run(
+    order: Order,
+    announcing: Announcing,
+    found: Found,
+    recovery: Recovery,
+    report: &mut Report,
+    ends: &mut Ends,
+) -> Result<()> {
     let (news, heard) = mpsc::channel(NEWS);
     let mut running = Running {
-        stage: if order.wanted.is_some() { Stage::Gathering } else { Stage::Complete },
-        deadline: Instant::now() + order.wanted.as_ref().map_or(SETTLE, |wanted| wanted.timeout),
+        stage: if order.machines > 0 { Stage::Gathering } else { Stage::Complete },
+        deadline: Instant::now() + order.timeout,
         live: 0,
-        ready: 0,
+        ready: BTreeSet::new(),
+        returning: BTreeSet::new(),
+        return_until: Instant::now() + RETURN,
+        told_complete: false,
         listening: true,
         leases: JoinSet::new(),
         greetings: JoinSet::new(),
+        clearing: JoinSet::new(),
+        unclear: 0,
+        announcing,
         news,
         heard,
         failure: None,
         cancelling: None,
         chain: recovery.node().clone().of_order(order.seats.clone()),
+        recovery,
         order,
     };
-    running.recover(recovery, report).await;
-    let ended = running.until_end(report, &mut signals).await;
+    running.announced(report);
+    running.take_over(found, report);
+    let ended = running.until_end(report, ends).await;
     running.leases.abort_all();
     ended?;
-    if let Some(cancelling) = running.cancelling {
-        let _ = timeout(CANCEL, cancelling).await;
+    if let Some(cancelling) = running.cancelling.filter(|task| !task.is_finished()) {
+        let secs = CANCEL.as_secs();
+        status(format_args!("taking the announcement back, which may take {secs} s"));
+        if timeout(CANCEL, cancelling).await.is_err() {
+            status(format_args!("it is not taken back yet: it expires by itself"));
+        }
     }
     match running.failure {
         Some(failure) => Err(failure.into()),
@@ -157,38 +165,46 @@ pub(crate) async fn run(order: Order, recovery: Recovery, report: &mut Report) -
     }
 }
 
-struct Running {
-    stage: Stage,
-    deadline: Instant,
-    live: usize,
-    ready: u32,
+pub(super) struct Running {
+    pub(super) stage: Stage,
+    pub(super) deadline: Instant,
+    pub(super) live: usize,
+    /// Leases whose machine was ready at some time.
+    pub(super) ready: BTreeSet<u64>,
+    /// Leases of an earlier run that are expected back, until then.
+    pub(super) returning: BTreeSet<u64>,
+    pub(super) return_until: Instant,
+    pub(super) told_complete: bool,
     listening: bool,
-    leases: JoinSet<Ended>,
+    pub(super) leases: JoinSet<Ended>,
     /// Connections whose first frame is awaited.
     greetings: JoinSet<Option<LinkWire>>,
-    news: mpsc::Sender<News>,
+    /// Searches for channels that an earlier run may have opened, and whether each is a late one.
+    pub(super) clearing: JoinSet<(bool, Result<Cleared>)>,
+    /// Leases of an earlier run whose channel is expected to be found.
+    pub(super) unclear: usize,
+    announcing: Announcing,
+    pub(super) news: mpsc::Sender<News>,
     heard: mpsc::Receiver<News>,
-    failure: Option<Failure>,
-    cancelling: Option<JoinHandle<()>>,
+    pub(super) failure: Option<Failure>,
+    pub(super) cancelling: Option<JoinHandle<()>>,
     /// The chain as leases see it.
-    chain: NodeChain,
-    order: Order,
+    pub(super) chain: NodeChain,
+    pub(super) recovery: Recovery,
+    pub(super) order: Order,
 }
 
 impl Running {
-    async fn until_end(
-        &mut self,
-        report: &mut Report,
-        signals: &mut Signals,
-    ) -> Result<(), Failure> {
+    async fn until_end(&mut self, report: &mut Report, ends: &mut Ends) -> Result<(), Failure> {
         let mut beat = interval(BEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard = Vec::new();
         loop {
-            if self.live == 0 && self.stage != Stage::Gathering {
+            self.advance(report);
+            if self.is_over() {
                 return Ok(());
             }
-            let deadline = (self.stage != Stage::Complete).then_some(self.deadline);
+            let deadline = self.next_deadline();
             tokio::select! {
                 link = self.order.endpoint.accept(), if self.listening => match link {
                     Ok(link) => self.greet(link),
@@ -205,6 +221,12 @@ impl Running {
                         self.meet(wire, report);
                     }
                 }
+                Some(cleared) = self.clearing.join_next(), if !self.clearing.is_empty() => {
+                    self.cleared(cleared);
+                }
+                Some(wanted) = self.announcing.join_next(), if !self.announcing.is_empty() => {
+                    self.announce_done(wanted, report);
+                }
                 Some(ended) = self.leases.join_next(), if !self.leases.is_empty() => {
                     self.drain(report);
                     match ended {
@@ -218,53 +240,18 @@ impl Running {
                         None => pending().await,
                     }
                 } => {
-                    if self.stage == Stage::Ending {
-                        let left = self.live.max(1);
-                        self.failure.get_or_insert(Failure::Unsettled(left));
+                    if self.late(report) {
                         return Ok(());
                     }
-                    self.failure = Some(Failure::NotEnough {
-                        ready: self.order.seats.count_ready(),
-                        wanted: self.order.machines(),
-                        secs: self.order.wanted.as_ref().map_or(0, |w| w.timeout.as_secs()),
-                    });
-                    self.end();
                 }
-                () = signals.next() => {
-                    if self.stage == Stage::Ending {
-                        return Err(Failure::Interrupted);
-                    }
-                    status(format_args!(
-                        "ending {} leases and settling them; interrupt again to leave at once",
-                        self.live
-                    ));
-                    self.end();
-                }
+                ask = ends.next() => self.asked(ask)?,
             }
-        }
-    }
-
-    /// Ends every lease and takes back an announcement that is not needed any more.
-    fn end(&mut self) {
-        let cancel = self.stage == Stage::Gathering;
-        self.stage = Stage::Ending;
-        self.deadline = Instant::now() + SETTLE;
-        self.order.registry.stop(CloseReason::Finished, |_| true);
-        if let (true, Some(wanted)) = (cancel, &self.order.wanted) {
-            let (chain, key) = (self.order.chain.clone(), self.order.key.clone());
-            let announcement = wanted.announcement;
-            self.cancelling = Some(tokio::spawn(async move {
-                if let Err(error) = chain.cancel(&key, announcement).await {
-                    // It expires by itself soon.
-                    tracing::debug!(%error, "cannot cancel the announcement");
-                }
-            }));
         }
     }
 
     /// Finds out whom a connection belongs to.
     fn greet(&mut self, link: Link) {
-        if self.greetings.len() >= most_meetings(self.live.max(self.order.machines())) {
+        if self.greetings.len() >= most_meetings(self.live.max(self.order.machines)) {
             link.connection.close();
             return;
         }
@@ -273,7 +260,7 @@ impl Running {
     }
 
     fn meet(&mut self, mut wire: LinkWire, report: &mut Report) {
-        let most = most_meetings(self.order.machines());
+        let most = most_meetings(self.order.machines);
         let wanted = match &self.order.wanted {
             Some(wanted) if self.live < most && self.stage != Stage::Ending => wanted.clone(),
             Some(_) | None => {
@@ -345,20 +332,16 @@ impl Running {
             report.news(news, &status);
         }
         // Counted as they are told, so that all are told before the order is called complete.
-        self.ready += u32::from(matches!(news.what, What::Ready));
+        if matches!(news.what, What::Ready) {
+            self.ready.insert(news.lease);
+            self.returning.remove(&news.lease);
+        }
         if let (What::NoCoin(why), Stage::Gathering) = (&news.what, self.stage) {
             // No other provider's deposit would be paid either.
             self.failure = Some(Failure::NoCoin(why.clone()));
             self.end();
         }
-        if self.stage == Stage::Gathering && self.ready as usize >= self.order.machines() {
-            self.stage = Stage::Complete;
-            report.complete();
-            // Whoever still negotiates is not needed.
-            self.order
-                .registry
-                .stop(CloseReason::EnoughMachines, |status| status.ready_at.is_none());
-        }
+        self.advance(report);
     }
 
     /// Hears what leases said before they ended.
@@ -378,6 +361,7 @@ impl Running {
         match ended {
             Ended::Own(status) => {
                 self.live = self.live.saturating_sub(1);
+                self.returning.remove(&status.lease);
                 self.order.registry.remove(status.lease);
                 report.ended(&status);
                 if status.opened && status.settled.is_none() && self.failure.is_none() {
@@ -396,79 +380,10 @@ impl Running {
             Ended::Earlier(None) => {}
         }
     }
-
-    /// Settles what earlier runs left open, in the background.
-    async fn recover(&mut self, recovery: Recovery, report: &Report) {
-        let open = match recovery.open().await {
-            Ok(open) => open,
-            Err(error) => {
-                tracing::warn!(%error, "cannot look for leases of earlier runs");
-                return;
-            }
-        };
-        if open.is_empty() {
-            return;
-        }
-        report.tell(&crate::events::Event::Recovering { leases: open.len() });
-        for earlier in open {
-            let id = earlier.lease.id;
-            let (stop, stops) = mpsc::channel(1);
-            let (told, snapshot) = watch::channel(Status::new(id));
-            let (rejoined, links) = mpsc::channel(1);
-            let (wish, wishes) = mpsc::channel(1);
-            self.order.registry.add(id, Entry { status: snapshot, wish, stop, links: rejoined });
-            let news = self.news.clone();
-            if self.order.wanted.is_none() && earlier.is_live() {
-                self.resume(earlier, Lines { stops, wishes, status: told, news, links });
-                continue;
-            }
-            let settling = recovery
-                .clone()
-                .settle(earlier, Lines { stops, wishes, status: told, news, links });
-            self.leases.spawn(async move {
-                Ended::Earlier(match settling.await {
-                    Ok(status) => Some(status),
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot settle a lease of an earlier run");
-                        None
-                    }
-                })
-            });
-        }
-    }
-}
-
-impl Running {
-    /// Goes on with a lease of an earlier run.
-    fn resume(&mut self, earlier: Earlier, lines: Lines<LinkWire, Connection>) {
-        let machine = match earlier.machine() {
-            Ok(machine) => machine,
-            Err(error) => {
-                tracing::error!(lease = earlier.lease.id, error = format!("{error:#}"));
-                return;
-            }
-        };
-        let parts = Parts {
-            id: earlier.lease.id,
-            machine,
-            wire: None,
-            chain: self.chain.clone(),
-            shell: self.order.shell(None, earlier.lease.port, earlier.lease.readings),
-            account: self.order.key.clone(),
-            session: Session::from_seed(earlier.lease.session_seed),
-            seats: self.order.seats.clone(),
-            store: self.order.store.clone(),
-            screen: Screen::default(),
-        };
-        self.live += 1;
-        self.leases.spawn(async move {
-            Ended::Own(Box::pin(Lease::new(parts, lines).resume(earlier)).await)
-        });
-    }
 }
 
 impl Order {
-    fn shell(
+    pub(super) fn shell(
         &self,
         connection: Option<Connection>,
         port: Option<u16>,
@@ -480,30 +395,5 @@ impl Order {
             logins: self.logins.clone(),
         };
         ConnectionShell::new(connection, access, port, readings)
-    }
-}
-
-/// Ctrl-C and the signals that mean the same.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self> {
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
     }
 }

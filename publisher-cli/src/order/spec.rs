@@ -14,6 +14,7 @@ use zennet_primitives::{
 };
 use zennet_transport::{parse_endpoint, Endpoint};
 
+use super::sought::Sought;
 use crate::{
     config::Config,
     lease::chain::{lifetime_blocks, longest_secs},
@@ -155,12 +156,31 @@ impl Spec {
         PublisherLimits { reconnect_ms: patience, ..PublisherLimits::default() }
     }
 
-    /// Blocks that the announcement stands: until the order must be complete, and a little more.
-    pub(crate) fn announcement_blocks(&self, constants: &Constants) -> u32 {
-        let ms = u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX);
-        let blocks = ms.div_ceil(constants.block_ms.max(1)).saturating_add(ANNOUNCEMENT_SPARE);
-        u32::try_from(blocks).unwrap_or(u32::MAX).min(constants.announcement_max_lifetime)
+    /// What the store keeps of the order.
+    pub(crate) fn sought(
+        &self,
+        body: Announcement,
+        policy: PublisherPolicy,
+        per_provider: Option<u32>,
+    ) -> Sought {
+        Sought {
+            machines: self.machines,
+            per_provider,
+            body,
+            policy,
+            limits: self.limits(),
+            max_faults: self.max_faults,
+            timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
+            stamp: self.stamp,
+        }
     }
+}
+
+/// Blocks that an announcement stands: until the order must be complete, and a little more.
+pub(crate) fn announcement_blocks(timeout: Duration, constants: &Constants) -> u32 {
+    let ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    let blocks = ms.div_ceil(constants.block_ms.max(1)).saturating_add(ANNOUNCEMENT_SPARE);
+    u32::try_from(blocks).unwrap_or(u32::MAX).min(constants.announcement_max_lifetime)
 }
 
 /// The address to announce: that at the relay, the configured one, or the best of those listened on.
@@ -316,9 +336,8 @@ pub(crate) mod tests {
         assert_eq!(spec().policy(&constants()).unwrap().challenge_blocks, 20);
         let long = Spec { lease: LeaseRange { min_secs: 1, max_secs: u32::MAX }, ..spec() };
         assert!(long.policy(&constants()).unwrap_err().to_string().contains("--for"));
-        assert_eq!(spec().announcement_blocks(&constants()), 70);
-        let patient = Spec { timeout: Duration::from_secs(1 << 40), ..spec() };
-        assert_eq!(patient.announcement_blocks(&constants()), 1000);
+        assert_eq!(announcement_blocks(spec().timeout, &constants()), 70);
+        assert_eq!(announcement_blocks(Duration::from_secs(1 << 40), &constants()), 1000);
     }
 
     #[test]
