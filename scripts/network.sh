@@ -88,7 +88,8 @@ network_end() {
 	fi
 	# Orders of other folders, and in the background: SIGTERM would leave their leases as they are.
 	if pkill -INT -f "^$CLI_BIN .*$NET/"; then within 20 no_order_runs; fi
-	for pid in "${AGENT_PIDS[@]}"; do alive "$pid" && kill -TERM "$pid"; done
+	# Agents, too: SIGTERM would leave their machines to a next start.
+	pkill -INT -f "^$AGENT_BIN run .*$NET/"
 	# Together with what was started in a shell of its own. The chain lives on meanwhile.
 	end_all "$AGENT_PATIENCE" "$NOT_NODE"
 	stop "$NODE_PID" TERM 10

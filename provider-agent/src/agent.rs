@@ -179,7 +179,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     }
     let served = answers.serve(endings.clone()).await;
     farewell(&mut answers, endings.clone()).await;
-    if endings.get() == Ending::Away {
+    if endings.get() == Ending::Away && !store.leases()?.is_empty() {
         return Ok(served?);
     }
     if let Err(error) = leave_nothing(&engine, &folders).await {

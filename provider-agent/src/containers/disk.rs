@@ -190,8 +190,8 @@ impl Disks {
         file(&mount.join("etc/resolv.conf"), &lines)
     }
 
-    /// Mounts an image; gives the loop device, which lasts as long as it is mounted.
-    pub(super) async fn mount(&self, image: &Path, mount: &Path) -> Result<String, DiskError> {
+    /// Mounts an image.
+    pub(super) async fn mount(&self, image: &Path, mount: &Path) -> Result<(), DiskError> {
         let _taking = self.taking.lock().await;
         let image = image.display().to_string();
         // Past the host's page cache, which the machine's own cache above it makes useless.
@@ -206,8 +206,7 @@ impl Disks {
             program::run("mount", &["-t", "ext4", "-o", "nodev,noatime", device, &mount]).await;
         // While it is mounted this only marks it to be given back by the unmounting.
         let detached = program::run("losetup", &["-d", device]).await;
-        mounted.and(detached)?;
-        Ok(device.to_owned())
+        mounted.and(detached).map(drop).map_err(DiskError::from)
     }
 
     /// The disk of a machine, mounted or not.

@@ -42,11 +42,10 @@ impl Disks {
             make_file_system(&draft, place.mib).await?;
             fs::rename(&draft, &image).map_err(failed("cannot rename", &draft))?;
         }
-        let grows = self.grow(&image, place.mib)?;
-        let device = self.mount(&image, &mount).await?;
-        if grows {
-            program::run("resize2fs", &[&device]).await?;
+        if is_larger(place, &image)? {
+            self.grow(&image, &mount, place.mib).await?;
         }
+        self.mount(&image, &mount).await?;
         if is_new {
             chown(&mount, Some(self.root.0), Some(self.root.1))
                 .map_err(failed("cannot give away", &mount))?;
@@ -55,17 +54,16 @@ impl Disks {
         Ok(mount)
     }
 
-    /// Makes the file as large as agreed on, where it is smaller.
-    fn grow(&self, image: &Path, mib: u32) -> Result<bool, DiskError> {
-        let bytes = u64::from(mib) << 20;
-        let found = fs::metadata(image).map_err(failed("cannot inspect", image))?.len();
-        if found >= bytes {
-            return Ok(false);
-        }
-        let file =
-            OpenOptions::new().write(true).open(image).map_err(failed("cannot open", image))?;
-        reserve(&file, bytes).map_err(failed("cannot reserve the volume", image))?;
-        Ok(true)
+    /// Makes the file and the file system in it as large as agreed on.
+    async fn grow(&self, image: &Path, mount: &Path, mib: u32) -> Result<(), DiskError> {
+        // Mounted once, so that what a power failure left unfinished is finished before.
+        self.mount(image, mount).await?;
+        unmount(mount).await;
+        let opened = OpenOptions::new().write(true).open(image);
+        let file = opened.map_err(failed("cannot open", image))?;
+        reserve(&file, u64::from(mib) << 20).map_err(failed("cannot reserve the volume", image))?;
+        program::run("resize2fs", &["-f", &image.display().to_string()]).await?;
+        Ok(())
     }
 
     /// Unmounts a volume whose machine is gone.
@@ -80,8 +78,10 @@ impl Disks {
         if let Err(error) = fs::remove_dir_all(&folder) {
             warn!(%error, path = %folder.display(), "a volume could not be deleted");
         }
-        // The publisher's folder goes with its last volume.
-        let _ = folder.parent().map(fs::remove_dir);
+        // The folders above go with their last volume.
+        for above in folder.ancestors().skip(1).take(2) {
+            let _ = fs::remove_dir(above);
+        }
     }
 
     /// Deletes what no row stands for: the daemon was killed while it deleted it.
@@ -99,6 +99,12 @@ impl Disks {
     fn volume_folder(&self, path: &str) -> PathBuf {
         self.folder.join(VOLUMES).join(path)
     }
+}
+
+/// Whether more was agreed on than the file has.
+fn is_larger(place: &Place, image: &Path) -> Result<bool, DiskError> {
+    let found = fs::metadata(image).map_err(failed("cannot inspect", image))?.len();
+    Ok(u64::from(place.mib) << 20 > found)
 }
 
 fn names_in(folder: &Path) -> Vec<String> {

@@ -223,6 +223,12 @@ async fn whoever_leaves_says_so_and_ends_the_lease_when_the_notice_is_over() {
     assert!(happenings(&store.past(1).unwrap().remove(0)).contains(&Happening::Leaving));
 }
 
+/// What the only stored lease was paid.
+fn stored_payment(store: &Store) -> u128 {
+    let (key, stored) = store.leases().unwrap().remove(0);
+    Old::read(key, &stored).unwrap().lease.provider.paid()
+}
+
 #[tokio::test]
 async fn a_daemon_that_goes_away_leaves_its_lease_to_the_next_start() {
     let (_dir, store) = store();
@@ -230,6 +236,11 @@ async fn a_daemon_that_goes_away_leaves_its_lease_to_the_next_start() {
     scene.serve().await;
     let tick = scene.tick(1000).await;
     scene.pay(tick, 1000).await;
+    let until = Instant::now() + WAIT;
+    while stored_payment(&store) != 1000 {
+        assert!(Instant::now() < until, "the voucher is not stored");
+        tokio::task::yield_now().await;
+    }
     assert!(scene.stop.tell(Ending::Away));
     while scene.machine().await != MachineCommand::Leave {}
     assert_eq!(scene.ended().await.reason, CloseReason::ConnectionLost);
@@ -318,7 +329,7 @@ async fn after_a_restart_without_the_machine_the_stored_voucher_is_settled() {
     scene.pay(tick, 1000).await;
     let stored = || store.leases().unwrap().remove(0);
     let until = Instant::now() + WAIT;
-    while Old::read(stored().0, &stored().1).unwrap().lease.provider.paid() != 1000 {
+    while stored_payment(&store) != 1000 {
         assert!(Instant::now() < until, "the voucher is not stored");
         tokio::task::yield_now().await;
     }

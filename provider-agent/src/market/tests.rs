@@ -9,7 +9,7 @@ const ROOM: Totals = Totals { cpu_millis: 4000, memory_mib: 8192, disk_mib: 1000
 
 fn candidate(id: u8, part: (u32, u32, u32), machines: u32, profit: Profit) -> Candidate {
     let (cpu_millis, memory_mib, disk_mib) = part;
-    let part = Resources { cpu_millis, memory_mib, disk_mib };
+    let part = Resources { cpu_millis, memory_mib, disk_mib, volume_mib: 0 };
     Candidate { id: Hash::repeat_byte(id), part, machines, profit, word: Word::Unsaid }
 }
 

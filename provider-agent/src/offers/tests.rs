@@ -8,7 +8,7 @@ use zennet_primitives::{
 use super::{list::OfferState, *};
 use crate::market::profit::Profit;
 
-const PART: Resources = Resources { cpu_millis: 100, memory_mib: 64, disk_mib: 0 };
+const PART: Resources = Resources { cpu_millis: 100, memory_mib: 64, disk_mib: 0, volume_mib: 0 };
 
 fn record(task: u64) -> AnnouncementRecord<u32> {
     AnnouncementRecord {
@@ -44,6 +44,9 @@ fn priced(profit: Profit) -> Verdict {
         max_exposure: 1,
         prepay: 0,
         lease_secs: 3600,
+        notice_secs: 0,
+        max_keep_secs: 0,
+        keep_unpaid_secs: 0,
         resources: PART,
         image: Default::default(),
         image_digest: [0; 32],

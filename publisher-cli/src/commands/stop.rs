@@ -35,7 +35,8 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     let data_dir = context.config()?.data_dir;
     let mut follower = Follower::from_now(&data_dir).context("cannot read the events")?;
     let begin = Instant::now();
-    if ask(&data_dir, &Request { verb: Verb::Stop, machine: None }).await?.is_none() {
+    if ask(&data_dir, &Request { verb: Verb::Stop, machine: None, provider: None }).await?.is_none()
+    {
         bail!(
             "no order runs in {}: `publisher-cli list` shows its leases, `resume` goes on with \
              those of a run that died",

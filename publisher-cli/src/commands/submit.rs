@@ -24,7 +24,7 @@ use crate::{
     lease::{recover::Recovery, seats::Seats},
     mining,
     order::{
-        report::{status, Report, Totals},
+        report::{Report, Totals},
         run::{Announcing, Order},
         sought::Announcer,
         spec::{announced, Spec},
@@ -32,7 +32,7 @@ use crate::{
     },
     ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
     store::{Run, Store},
-    teller::Teller,
+    teller::{status, Teller},
     units,
     volumes::keepers,
 };

@@ -100,7 +100,7 @@ pub(crate) async fn listen(
             .with_context(|| format!("`listen` or `relay`: {text:?} is no multiaddr"))?;
         addresses.push(address);
     }
-    open_files::make_room(machines)?;
+    open_files::make_room(machines as u64)?;
     let usual = Limits::default();
     let limits = Limits {
         connections: usual.connections.max(4 * machines),
