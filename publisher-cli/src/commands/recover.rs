@@ -47,12 +47,6 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     }
     // What is given up is not looked for either.
     forget_sought(&store);
-    if open.is_empty() {
-        if unclear.is_empty() {
-            eprintln!("every lease of this folder is settled");
-        }
-        return Ok(());
-    }
     let teller = Teller::new(context.out, EventLog::open(&config.data_dir)?);
     settle_all(open, &recovery, &chain, &teller).await
 }
@@ -64,6 +58,10 @@ pub(super) async fn settle_all(
     chain: &Chain,
     teller: &Teller,
 ) -> Result<()> {
+    if open.is_empty() {
+        eprintln!("no lease is left to settle");
+        return Ok(());
+    }
     eprintln!(
         "settling {} leases; this takes as long as their providers have to answer",
         open.len()
