@@ -29,9 +29,9 @@ use crate::{
 #[command(after_help = "Example:
   publisher-cli recover
 
-This gives machines up that may still be live: `publisher-cli resume` goes on with them. The deposit
-of a lease stays locked until its channel is closed on chain: a request, the time that the provider
-has to answer it, and the refund.")]
+This gives machines up that may still be live: `publisher-cli resume` goes on with them, and looks
+for those that were still missing, which this does not. The deposit of a lease stays locked until its
+channel is closed on chain: a request, the time that the provider has to answer it, and the refund.")]
 pub(crate) struct Opts {}
 
 pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
