@@ -75,7 +75,7 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// The exit codes, for the help.
 pub(crate) const EXIT_CODES: &str = "Exit codes:
-  0    done; for submit: every lease was settled
+  0    done; for submit: every lease was settled, with --detach every machine is ready
   1    failed otherwise; the message says why
   2    wrong usage
   3    no or bad configuration or key file

@@ -17,7 +17,11 @@ mod submit;
 mod usage;
 mod volume;
 
-use std::{env, io, path::PathBuf};
+use std::{
+    env,
+    io::{self, IsTerminal},
+    path::PathBuf,
+};
 
 use anyhow::{bail, Result};
 use clap::{ArgAction, Args, Parser, Subcommand};
@@ -95,6 +99,7 @@ impl Cli {
         tracing_subscriber::fmt()
             .with_env_filter(filter)
             .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal())
             .with_target(false)
             // A terminal that is gone must not end the program before its leases.
             .log_internal_errors(false)
@@ -104,12 +109,14 @@ impl Cli {
 
 /// Runs the command.
 pub(crate) async fn run(cli: Cli) -> Result<()> {
+    // The events of a daemon are read from the log: in words they would be among its warnings.
+    let json = cli.global.json || cli.is_daemon();
     let Cli { global, command } = cli;
     let dir = match global.dir {
         Some(dir) => dir,
         None => default_dir(env::var_os("XDG_CONFIG_HOME"), env::var_os("HOME"))?,
     };
-    let context = Context { dir, out: Out { json: global.json } };
+    let context = Context { dir, out: Out { json } };
     match command {
         Command::Init(opts) => init::run(&opts, &context),
         Command::Account(opts) => account::run(opts, &context).await,

@@ -29,9 +29,9 @@ use crate::{
 #[command(after_help = "Example:
   publisher-cli recover
 
-This gives machines up that may still be live: `publisher-cli resume` goes on with them. The deposit
-of a lease stays locked until its channel is closed on chain: a request, the time that the provider
-has to answer it, and the refund.")]
+This gives machines up that may still be live: `publisher-cli resume` goes on with them, and looks
+for those that were still missing, which this does not. The deposit of a lease stays locked until its
+channel is closed on chain: a request, the time that the provider has to answer it, and the refund.")]
 pub(crate) struct Opts {}
 
 pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
@@ -47,12 +47,6 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
     }
     // What is given up is not looked for either.
     forget_sought(&store);
-    if open.is_empty() {
-        if unclear.is_empty() {
-            eprintln!("every lease of this folder is settled");
-        }
-        return Ok(());
-    }
     let teller = Teller::new(context.out, EventLog::open(&config.data_dir)?);
     settle_all(open, &recovery, &chain, &teller).await
 }
@@ -64,6 +58,10 @@ pub(super) async fn settle_all(
     chain: &Chain,
     teller: &Teller,
 ) -> Result<()> {
+    if open.is_empty() {
+        eprintln!("no lease is left to settle");
+        return Ok(());
+    }
     eprintln!(
         "settling {} leases; this takes as long as their providers have to answer",
         open.len()

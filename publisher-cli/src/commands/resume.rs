@@ -12,10 +12,7 @@ use crate::{
     daemon,
     event_log::EventLog,
     events::Event,
-    lease::{
-        recover::{Found, Recovery},
-        seats::Seats,
-    },
+    lease::{recover::Recovery, seats::Seats},
     order::{
         report::{Report, Totals},
         run::{Announcing, Order},
@@ -24,7 +21,7 @@ use crate::{
         start::{listen, Open},
     },
     ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
-    store::{Run, Store},
+    store::Store,
     teller::Teller,
 };
 
@@ -55,6 +52,10 @@ pub(crate) async fn run(opts: &Opts, context: &Context) -> Result<()> {
     let config = context.config()?;
     let key = context.key(&config)?;
     let lock = Lock::take(&config.data_dir)?;
+    if is_nothing_left(&config)? {
+        eprintln!("every lease of this folder is settled, and nothing is looked for");
+        return Ok(());
+    }
     if opts.detach {
         return daemon::start(lock, &config.data_dir, context.out).await;
     }
@@ -64,6 +65,13 @@ pub(crate) async fn run(opts: &Opts, context: &Context) -> Result<()> {
     let outcome = Box::pin(go_on(config, key, context, &teller, &mut totals)).await;
     teller.finished(totals, &outcome);
     outcome
+}
+
+/// Whether there is nothing to go on with, as the store knows it.
+fn is_nothing_left(config: &Config) -> Result<bool> {
+    let store = Store::open(&config.data_dir)?;
+    let looks = store.run()?.is_some_and(|run| run.sought.is_some());
+    Ok(!looks && store.unfinished()?.is_empty())
 }
 
 async fn go_on(
@@ -80,10 +88,6 @@ async fn go_on(
     let run = store.run()?;
     let sought = run.as_ref().and_then(|run| run.sought.clone());
     if found.live() == 0 && found.unclear.is_empty() && sought.is_none() {
-        if found.open.is_empty() {
-            eprintln!("every lease of this folder is settled, and nothing is looked for");
-            return Ok(());
-        }
         return settle_all(found.open, &recovery, &chain, teller).await;
     }
     let run = run.context(
@@ -101,35 +105,39 @@ async fn go_on(
     let address = addresses(&chain);
     let mut report = Report::new(teller.clone(), address.clone(), files);
     let open = Open::at(&config.data_dir, Registry::new(store.clone(), address))?;
-    let missing = sought.as_ref().map_or(0, |sought| missing(sought, &found));
-    report.tell(&Event::Resuming { machines: found.live(), wanted: missing as usize });
     let machines = sought.as_ref().map_or(0, |sought| sought.machines as usize);
-    let under_way = machines.max(found.open.len() + found.unclear.len());
-    let endpoint = listen(&config, run.peer_seed, &run.listen, under_way)
+    let under_way = found.live() + found.unclear.len();
+    let wanted = machines.saturating_sub(under_way);
+    report.tell(&Event::Resuming { machines: found.live(), wanted });
+    let most = machines.max(found.open.len() + found.unclear.len());
+    let endpoint = listen(&config, run.peer_seed, &run.listen, most)
         .await
         .context("the address of the last run, which providers dial, cannot be listened on")?;
-    let mut announcing = Announcing::new();
-    if let (Some(sought), true) = (&sought, missing > 0) {
-        let before = sought.body.id(chain.genesis(), &key.account());
-        let again = sought.again(missing, &announced(&config, &endpoint)?)?;
-        let announcer = Announcer {
-            chain: chain.clone(),
-            key: key.clone(),
-            store: store.clone(),
-            teller: teller.clone(),
-        };
-        let run = Run { sought: Some(again), ..run };
-        announcing.spawn(announcer.announce(run, Some(before)));
-    }
     let per_provider = sought.as_ref().and_then(|sought| sought.per_provider);
+    let seats = Seats::new(machines, per_provider.map(|most| most as usize));
+    let timeout = sought.as_ref().map(Sought::timeout).unwrap_or_default();
+    let announcing = match sought {
+        Some(sought) => {
+            let announcer = Announcer {
+                chain: chain.clone(),
+                key: key.clone(),
+                store: store.clone(),
+                teller: teller.clone(),
+            };
+            let dialed = announced(&config, &endpoint)?;
+            let announcing = announcer.announce_free(run, sought, dialed, seats.clone());
+            Some(Box::pin(announcing) as Announcing)
+        }
+        None => None,
+    };
     let order = Order {
         chain,
         key,
         machines,
-        timeout: sought.as_ref().map(Sought::timeout).unwrap_or_default(),
+        timeout,
         resumes: true,
         wanted: None,
-        seats: Seats::new(machines, per_provider.map(|most| most as usize)),
+        seats,
         logins: Logins::new(),
         endpoint,
         ports: Ports::from(config.ssh_port_base),
@@ -138,10 +146,4 @@ async fn go_on(
         store,
     };
     open.keep(order, announcing, (found, recovery), &mut report, totals).await
-}
-
-/// Machines that are to be announced: those that were never ready, or are not any more.
-fn missing(sought: &Sought, found: &Found) -> u32 {
-    let ready = found.open.iter().filter(|earlier| earlier.is_live() && earlier.was_ready());
-    sought.machines.saturating_sub(u32::try_from(ready.count()).unwrap_or(u32::MAX))
 }

@@ -25,7 +25,7 @@ use crate::{
     mining,
     order::{
         report::{Report, Totals},
-        run::{Announcing, Order},
+        run::Order,
         sought::Announcer,
         spec::{announced, Spec},
         start::{listen, with_ports, Open},
@@ -390,7 +390,7 @@ impl Begin {
             registry: open.registry.clone(),
             store,
         };
-        open.keep(order, Announcing::new(), (found, recovery), &mut report, totals).await
+        open.keep(order, None, (found, recovery), &mut report, totals).await
     }
 }
 

@@ -227,6 +227,17 @@ impl Seats {
         self.changed.subscribe()
     }
 
+    /// Waits until nobody has some of the seats; gives how many.
+    pub(crate) async fn any_free(&self) -> usize {
+        let mut changes = self.changes();
+        loop {
+            match self.outlook().free {
+                0 => drop(changes.changed().await),
+                free => return free,
+            }
+        }
+    }
+
     /// What may still come.
     pub(crate) fn outlook(&self) -> Outlook {
         let state = self.lock();
@@ -301,6 +312,21 @@ mod tests {
         seats.release(1);
         seats.release(3);
         assert_eq!(seats.take(&provider(3)), Take::Seat(3));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_a_free_seat_hears_of_it() {
+        let seats = Seats::new(2, None);
+        seats.hold(1, &provider(1), true);
+        seats.hold(2, &provider(2), false);
+        let waiting = tokio::spawn({
+            let seats = seats.clone();
+            async move { seats.any_free().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        seats.release(2);
+        assert_eq!(waiting.await.unwrap(), 1);
     }
 
     #[test]

@@ -47,3 +47,33 @@ impl Ends {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustix::process::{getpid, kill_process, Signal};
+    use zennet_primitives::AccountId;
+
+    use super::*;
+    use crate::{
+        control::{Request, Verb},
+        store::Store,
+    };
+
+    #[tokio::test]
+    async fn ctrl_c_and_stop_end_an_order_and_other_signals_leave_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let registry = Registry::new(store, Arc::new(|_: &AccountId| String::new()));
+        let mut ends = Ends::new(registry.clone()).unwrap();
+        for (signal, ask) in
+            [(Signal::TERM, Ask::Leave), (Signal::HUP, Ask::Leave), (Signal::INT, Ask::Interrupt)]
+        {
+            kill_process(getpid(), signal).unwrap();
+            assert_eq!(ends.next().await, ask);
+        }
+        registry.answer(&Request { verb: Verb::Stop, machine: None });
+        assert_eq!(ends.next().await, Ask::Stop);
+    }
+}

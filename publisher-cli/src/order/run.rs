@@ -1,6 +1,11 @@
 //! The order's only task: accepts providers, hears of the leases, ends them.
 
-use std::{collections::BTreeSet, future::pending, time::Duration};
+use std::{
+    collections::BTreeSet,
+    future::{pending, Future},
+    pin::Pin,
+    time::Duration,
+};
 
 use anyhow::Result;
 use tokio::{
@@ -107,7 +112,7 @@ pub(crate) struct Wanted {
 }
 
 /// Announces what is missing of an order of an earlier run, while its leases go on.
-pub(crate) type Announcing = JoinSet<Result<Wanted>>;
+pub(crate) type Announcing = Pin<Box<dyn Future<Output = Result<Wanted>> + Send>>;
 
 /// Which lease of which kind ended.
 pub(super) enum Ended {
@@ -118,7 +123,7 @@ pub(super) enum Ended {
 /// Runs an order to its end, with the leases of earlier runs.
 pub(crate) async fn run(
     order: Order,
-    announcing: Announcing,
+    announcing: Option<Announcing>,
     found: Found,
     recovery: Recovery,
     report: &mut Report,
@@ -138,7 +143,7 @@ pub(crate) async fn run(
         greetings: JoinSet::new(),
         clearing: JoinSet::new(),
         unclear: 0,
-        announcing,
+        announcing: JoinSet::new(),
         news,
         heard,
         failure: None,
@@ -148,7 +153,11 @@ pub(crate) async fn run(
         order,
     };
     running.announced(report);
+    // They take their seats first.
     running.take_over(found, report);
+    if let Some(announcing) = announcing {
+        running.announcing.spawn(announcing);
+    }
     let ended = running.until_end(report, ends).await;
     running.leases.abort_all();
     ended?;
@@ -183,7 +192,7 @@ pub(super) struct Running {
     pub(super) clearing: JoinSet<(bool, Result<Cleared>)>,
     /// Leases of an earlier run whose channel is expected to be found.
     pub(super) unclear: usize,
-    announcing: Announcing,
+    announcing: JoinSet<Result<Wanted>>,
     pub(super) news: mpsc::Sender<News>,
     heard: mpsc::Receiver<News>,
     pub(super) failure: Option<Failure>,

@@ -17,6 +17,7 @@ use crate::{
     context::node_failure,
     events::Event,
     history::screen::Screen,
+    lease::seats::Seats,
     mining,
     store::{Run, Store},
     teller::Teller,
@@ -77,6 +78,21 @@ pub(crate) struct Announcer {
 }
 
 impl Announcer {
+    /// Announces what is missing of an order of an earlier run, as soon as a seat is free: those
+    /// that it has may suffice.
+    pub(crate) async fn announce_free(
+        self,
+        run: Run,
+        sought: Sought,
+        endpoint: String,
+        seats: Seats,
+    ) -> Result<Wanted> {
+        let missing = u32::try_from(seats.any_free().await).unwrap_or(u32::MAX);
+        let before = sought.body.id(self.chain.genesis(), &self.key.account());
+        let sought = Some(sought.again(missing, &endpoint)?);
+        self.announce(Run { sought, ..run }, Some(before)).await
+    }
+
     /// Announces what a run looks for, once the store has it. What it was announced with before is
     /// taken back.
     pub(crate) async fn announce(self, run: Run, before: Option<AnnouncementId>) -> Result<Wanted> {

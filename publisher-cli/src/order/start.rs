@@ -62,7 +62,7 @@ impl Open {
     pub(crate) async fn keep(
         mut self,
         order: Order,
-        announcing: Announcing,
+        announcing: Option<Announcing>,
         earlier: (Found, Recovery),
         report: &mut Report,
         totals: &mut Option<Totals>,
