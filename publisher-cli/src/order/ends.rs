@@ -73,7 +73,7 @@ mod tests {
             kill_process(getpid(), signal).unwrap();
             assert_eq!(ends.next().await, ask);
         }
-        registry.answer(&Request { verb: Verb::Stop, machine: None });
+        registry.answer(&Request { verb: Verb::Stop, machine: None, provider: None });
         assert_eq!(ends.next().await, Ask::Stop);
     }
 }
