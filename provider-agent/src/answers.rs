@@ -35,8 +35,6 @@ const ROUNDS: usize = 8;
 const SHUNNED: Duration = Duration::from_secs(300);
 /// The same where its record could not be had.
 const SHUNNED_UNKNOWN: Duration = Duration::from_secs(10);
-/// Publishers whose answers in vain are counted, before those are forgotten whose offers are gone.
-const MOST_VAIN: usize = 1000;
 
 /// The first six bytes, as logs show a hash.
 pub(crate) fn short(id: &AnnouncementId) -> String {
@@ -180,7 +178,8 @@ impl Answers {
             self.follower.read(head).await?;
             let book = self.desk.book();
             self.orders.keep(|id| book.stands(id));
-            if self.vain.len() > MOST_VAIN {
+            // Who left announcements behind is blamed for as long as they stand.
+            if !self.vain.is_empty() {
                 let standing = book.publishers();
                 self.vain.retain(|publisher, _| standing.contains(publisher));
             }
