@@ -24,6 +24,7 @@ LONGEST_WAIT = 900
 async def run(lane, name, rng, shared, chain_stop):
     """One lease under one fault; gives what was measured."""
     await within(60, "the provider is idle", lane.is_idle)
+    await lane.note_past()
     # It may have to wait for other lanes.
     lasts = 2 * LONGEST_WAIT + (2 * chain_stop if name in LONG else 0)
     await lane.order(patience=6 if name == "late_agent" else 40, lasts=lasts)
@@ -52,8 +53,7 @@ async def run(lane, name, rng, shared, chain_stop):
         raise Broken(f"{settled['paid']} was paid of {settled['signed']} that was signed")
     if not settled["agreed"]:
         raise Broken("the readings do not agree")
-    await within(20, "the provider files the lease", lane.is_idle)
-    past = await lane.last_past()
+    past = await within(20, "the provider files the lease", lane.filed)
     if past["settled"] != settled["paid"]:
         raise Broken(f"the provider says {past['settled']}, the publisher {settled['paid']}")
     return measured
@@ -73,16 +73,12 @@ async def watched(lane, shared):
 async def ended(lane, name):
     """After a fault that ends the lease: what the provider was paid, which is its best voucher."""
 
-    async def settled_by_provider():
-        past = await lane.last_past()
-        return past if await lane.is_idle() and past and past["settled"] is not None else None
-
     if name == "late_publisher":
         await lane.start("resume")
         await asyncio.wait_for(lane.process.wait(), 200)
     elif name == "late_agent":
         await asyncio.wait_for(lane.process.wait(), 200)
-    past = await within(120, "the provider settles", settled_by_provider)
+    past = await within(120, "the provider settles", lane.filed)
     if past["settled"] != past["paid"]:
         raise Broken(f"{past['settled']} was settled, the best voucher says {past['paid']}")
     if lane.process.returncode is None:

@@ -132,6 +132,8 @@ async def fill(folder, rng):
             pass
     await asyncio.sleep(rng.uniform(4, 8))
     full.unlink()
+    # An attempt to store something that has just failed ends the lease a moment later.
+    await asyncio.sleep(2)
 
 
 async def fill_agent_disk(lane, rng):

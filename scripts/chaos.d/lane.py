@@ -124,6 +124,7 @@ class Lane:
         self.ssh_config = self.net / f"ssh_config-{number}"
         self.events_path = self.net / f"events-{number}"
         self.process = None
+        self.past = None
         self.beats = 0
 
     # ---- the publisher ----
@@ -283,3 +284,12 @@ class Lane:
     async def last_past(self):
         report = await self.agent_report()
         return report["past"][0] if report and report["past"] else None
+
+    async def note_past(self):
+        """What was filed until now is not of this run."""
+        self.past = await self.last_past()
+
+    async def filed(self):
+        """The record of this run's lease, once it is settled."""
+        past = await self.last_past()
+        return past if past != self.past and past["settled"] is not None and await self.is_idle() else None
