@@ -72,7 +72,6 @@ async def watched(lane, shared):
 
 async def ended(lane, name):
     """After a fault that ends the lease: what the provider was paid, which is its best voucher."""
-
     if name == "late_publisher":
         await lane.start("resume")
         await asyncio.wait_for(lane.process.wait(), 200)
