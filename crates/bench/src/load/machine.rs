@@ -81,7 +81,12 @@ mod tests {
 
     #[test]
     fn counters_grow_with_time_and_stand_still_in_a_frozen_machine() {
-        let machine = Machine::start(Resources { cpu_millis: 1000, memory_mib: 64, disk_mib: 0 });
+        let machine = Machine::start(Resources {
+            cpu_millis: 1000,
+            memory_mib: 64,
+            disk_mib: 0,
+            volume_mib: 0,
+        });
         let hour_ago = Instant::now().checked_sub(Duration::from_secs(3600));
         machine.state().since = hour_ago;
         let cpu = |usage: Usage| usage.get(Counter::CpuMicros).unwrap();

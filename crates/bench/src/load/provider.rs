@@ -10,7 +10,7 @@ use zennet_lease::{quote_for, Listing, ProviderLimits, ProviderSetup};
 use zennet_primitives::{
     amount::{Rates, RATE_SCALE},
     announcement::{acceptance_message, AnnouncementId, ImageRef},
-    contract::{Capabilities, Resources},
+    contract::{Capabilities, Resources, Wall},
     pow::{mine, stamp_work},
     record::AnnouncementRecord,
     usage::Counter,
@@ -33,8 +33,9 @@ const MAX_LEASE_SECS: u32 = 24 * 3600;
 const GRACE_MS: u32 = 2000;
 
 /// What an announcement gets that does not say, and the most that it gets.
-const USUAL: Resources = Resources { cpu_millis: 200, memory_mib: 64, disk_mib: 16 };
-const LARGEST: Resources = Resources { cpu_millis: 64_000, memory_mib: 1 << 20, disk_mib: 1 << 20 };
+const USUAL: Resources = Resources { cpu_millis: 200, memory_mib: 64, disk_mib: 16, volume_mib: 0 };
+const LARGEST: Resources =
+    Resources { cpu_millis: 64_000, memory_mib: 1 << 20, disk_mib: 1 << 20, volume_mib: 0 };
 
 /// What all providers share.
 pub(crate) struct Grounds {
@@ -57,7 +58,8 @@ pub(crate) async fn answer_all(chain: &Chain, providers: &[Arc<Provider>]) -> Re
     let mut heads = chain.follow_best().await?;
     loop {
         let head = heads.next().await.context("no more heads")??;
-        for (id, record) in chain.announcements(head.hash).await? {
+        // Of the few that stand here, all are on the first page.
+        for (id, record) in chain.announcements_page(None, head.hash).await?.found {
             if !answered.insert(id) {
                 continue;
             }
@@ -109,6 +111,9 @@ impl Provider {
             available: LARGEST,
             default: USUAL,
             max_lease_secs: MAX_LEASE_SECS,
+            notice_secs: 0,
+            max_keep_secs: 0,
+            keep_unpaid_secs: 0,
             image: ImageRef::truncate_from(b"zennet-os".to_vec()),
             image_digest: [1; 32],
             host_key: host_key.public,
@@ -138,5 +143,6 @@ fn capabilities() -> Capabilities {
         disk_mib: LARGEST.disk_mib,
         bandwidth_kbit_per_sec: None,
         benchmarks: Default::default(),
+        wall: Wall::Namespaces,
     }
 }
