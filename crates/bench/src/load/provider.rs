@@ -131,7 +131,7 @@ impl Provider {
         };
         let address = parse_endpoint(&body.endpoint, true)?;
         let link = self.endpoint.dial(&address, DIAL).await.context("cannot dial")?;
-        lease::run(&self, link, setup, host_key).await
+        Box::pin(lease::run(&self, link, setup, host_key)).await
     }
 }
 
