@@ -70,6 +70,7 @@ fn config(text: &str) {
         net_rx_gib: next(),
         net_tx_gib: next(),
         page_faults_million: next(),
+        volume_gib_hour: next(),
     };
     match config.rates() {
         Ok(rates) => assert_eq!(describe(&rates).rates(), Ok(rates), "{config:?}"),

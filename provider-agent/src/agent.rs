@@ -126,6 +126,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     };
     let ledger = Account { chain: chain.clone(), key };
     let old = earlier(&store)?;
+    let names: HashSet<String> = old.iter().map(|old| old.name.short(&account)).collect();
     let kept: HashSet<String> = old
         .iter()
         .filter(|old| old.lease.provider.leaves_machine())
@@ -152,7 +153,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let folders = config.data_dir.join(MACHINES);
     machine::clear_folders(&folders, &kept);
     let volumes = shared.volumes.clone();
-    volumes.release_all_but(&kept, unix_secs()).await?;
+    volumes.release_all_but(&names, unix_secs()).await?;
     engine.clear_volumes(&volumes.paths()).await;
     let _janitor = Janitor(tokio::spawn(remove_expired(volumes.clone(), engine.clone())));
     let capabilities = bench::capabilities(&config, &store, engine.wall()).await;
@@ -179,7 +180,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     }
     let served = answers.serve(endings.clone()).await;
     farewell(&mut answers, endings.clone()).await;
-    if endings.get() == Ending::Away && !store.leases()?.is_empty() {
+    // However this ended: a machine that the next start goes on with stays.
+    if earlier(&store)?.iter().any(|old| old.lease.provider.leaves_machine()) {
         return Ok(served?);
     }
     if let Err(error) = leave_nothing(&engine, &folders).await {
@@ -216,9 +218,9 @@ impl Drop for Janitor {
 async fn remove_expired(volumes: Volumes, engine: Arc<Engine>) {
     loop {
         for path in volumes.expired(unix_secs()) {
-            // The row goes first: files without one are deleted by the next start.
-            if volumes.forget(&path, unix_secs()).await {
-                engine.delete_volume(&path).await;
+            // What is put away and not deleted yet is deleted by the next start.
+            if volumes.forget(&path, unix_secs(), || engine.put_volume_away(&path)).await {
+                engine.clear_volumes(&volumes.paths()).await;
                 info!(volume = path, "volume deleted: its time was over");
             }
         }

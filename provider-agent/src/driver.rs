@@ -463,7 +463,8 @@ impl Driver {
             return ended;
         }
         if let Some(terms) = provider.terms() {
-            let (lease, kept_secs) = (self.name.short(&terms.provider), provider.kept_secs());
+            let lease = self.name.short(&terms.provider);
+            let kept_secs = provider.usage().map(|_| provider.kept_secs());
             let volumes = &self.shared.volumes;
             if let Err(error) = volumes.release(terms, &lease, kept_secs, unix_secs()).await {
                 error!(%error, "the volume was not given back; the next start does it");

@@ -210,6 +210,10 @@ impl Machine {
     async fn prepare(&mut self, workshop: &Workshop, terms: &Terms) -> Result<(), MachineError> {
         let name = &workshop.name;
         self.volume = workshop.volumes.take(terms, name).await?;
+        if let Some(volume) = &self.volume {
+            // Of a machine that came to nothing: it may have to grow.
+            workshop.engine.close_volume(volume).await;
+        }
         let host_key = workshop.host_key.as_ref().ok_or(MachineError::NotPrepared)?;
         let folder = LeaseFolder::create(&workshop.folders, name, host_key, &terms.client_key)
             .map_err(MachineError::Folder)?;
@@ -424,6 +428,9 @@ impl Machine {
             self.removal(removal).await;
         }
         self.door = None;
+        if let Some(volume) = self.volume.take() {
+            workshop.engine.close_volume(&volume).await;
+        }
         if let Some(folder) = self.folder.take() {
             folder.remove();
         }

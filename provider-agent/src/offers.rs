@@ -303,9 +303,9 @@ impl Book {
         Ok((ids, words))
     }
 
-    /// Takes over words, on what stands.
+    /// Takes over words, on what stands or was not read yet.
     pub(crate) fn set_words(&mut self, mut words: HashMap<AnnouncementId, Word>) {
-        words.retain(|id, _| self.offers.contains_key(id));
+        words.retain(|id, _| self.offers.contains_key(id) || self.words.contains_key(id));
         self.words = words;
     }
 

@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -44,6 +45,9 @@ pub(crate) struct Volume {
     pub(crate) used_by: Option<String>,
     /// Unix time in seconds; while a lease has it, it is kept in any case.
     pub(crate) kept_until: u64,
+    /// Its size before the lease that has it: that lease may come to nothing.
+    #[serde(default)]
+    pub(crate) before_mib: Option<u32>,
 }
 
 /// The volume of a lease: where it stands below the folder of volumes, and its size.
@@ -148,18 +152,20 @@ impl Volumes {
             name: place.path.rsplit('/').next().unwrap_or_default().to_owned(),
             mib: place.mib,
             used_by: Some(lease.to_owned()),
-            kept_until: found.map_or(0, |row| row.kept_until),
+            kept_until: found.as_ref().map_or(0, |row| row.kept_until),
+            before_mib: found.map(|row| row.mib),
         };
         self.put(place.path.clone(), Some(row)).await?;
         Ok(Some(place))
     }
 
-    /// Takes the volume of a lease back, to be kept for some time.
+    /// Takes the volume of a lease back, to be kept for some time; none where its machine never
+    /// ran: then all is as before, and what was new is not kept.
     pub(crate) async fn release(
         &self,
         terms: &Terms,
         lease: &str,
-        kept_secs: u32,
+        kept_secs: Option<u32>,
         now: u64,
     ) -> Result<(), StoreError> {
         let Some(place) = Place::of(terms) else { return Ok(()) };
@@ -170,7 +176,10 @@ impl Volumes {
             return Ok(());
         };
         row.used_by = None;
-        row.kept_until = now + u64::from(kept_secs);
+        match kept_secs {
+            Some(secs) => row.kept_until = row.kept_until.max(now + u64::from(secs)),
+            None => row.mib = row.before_mib.unwrap_or(row.mib),
+        }
         info!(volume = row.name, kept_until = row.kept_until, "volume kept");
         self.put(place.path, Some(row)).await
     }
@@ -181,13 +190,19 @@ impl Volumes {
         self.rows_where(over).into_iter().map(|(path, _)| path).collect()
     }
 
-    /// Forgets a volume whose files are being deleted, unless a lease has taken it meanwhile;
-    /// whether it did.
-    pub(crate) async fn forget(&self, path: &str, now: u64) -> bool {
+    /// Forgets a volume and has its files put away, unless a lease has taken it meanwhile; whether it
+    /// did. No lease can take it before it is done.
+    pub(crate) async fn forget<F: Future<Output = ()>>(
+        &self,
+        path: &str,
+        now: u64,
+        put_away: impl FnOnce() -> F,
+    ) -> bool {
         let _changing = self.changing.lock().await;
         if !self.expired(now).iter().any(|expired| expired == path) {
             return false;
         }
+        put_away().await;
         match self.put(path.to_owned(), None).await {
             Ok(()) => true,
             Err(error) => {

@@ -159,6 +159,8 @@ fn ended(status: ExitStatus, last: Option<Told>, data_dir: &Path) -> Result<()> 
     match (code, why) {
         (Some(0), _) => Ok(()),
         (Some(code), Some(why)) => Err(Failure::Other { code, why }.into()),
+        // It was interrupted before it listened to signals.
+        (None, _) if status.signal() == Some(Signal::INT.as_raw()) => Err(Failure::Early.into()),
         (code, _) => {
             let how = status.signal().map_or_else(
                 || format!("status {}", code.unwrap_or(1)),
@@ -216,6 +218,7 @@ mod tests {
         assert!(silent.as_ref().unwrap_err().to_string().contains("/d/daemon.log"));
         assert_eq!(code(silent), 3);
         assert_eq!(code(ended(ExitStatus::from_raw(9), Some(told(0, 0)), dir)), 1);
+        assert_eq!(code(ended(ExitStatus::from_raw(2), None, dir)), 130);
     }
 
     #[test]

@@ -104,7 +104,11 @@ impl EventLog {
         let mut open = self.open.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if open.length > 0 && open.length.saturating_add(bytes.len() as u64) > full {
             let path = path(&self.data_dir);
-            fs::rename(&path, earlier(&self.data_dir))?;
+            match fs::rename(&path, earlier(&self.data_dir)) {
+                // It was moved before, and the next one could not be opened.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                moved => moved?,
+            }
             *open = Open::at(&path)?;
         }
         if open.torn {
@@ -249,6 +253,18 @@ mod tests {
         log.write(line("fourth").into_bytes(), 1).unwrap();
         let all = Follower::from_begin(dir.path()).unwrap().read().unwrap();
         assert_eq!(names(&all), ["third", "fourth"]);
+    }
+
+    #[test]
+    fn a_change_of_files_that_failed_halfway_does_not_silence_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = EventLog::open(dir.path()).unwrap();
+        log.add(&frozen(1)).unwrap();
+        fs::rename(path(dir.path()), earlier(dir.path())).unwrap();
+        let line = "{\"event\":\"next\",\"at_ms\":1,\"text\":\"\"}\n";
+        log.write(line.as_bytes().to_vec(), 1).unwrap();
+        let all = Follower::from_begin(dir.path()).unwrap().read().unwrap();
+        assert_eq!(names(&all), ["frozen", "next"]);
     }
 
     #[test]

@@ -191,6 +191,12 @@ impl Chain {
         self.head(Some(hash.map_err(ChainError::rpc("the finalized head"))?)).await
     }
 
+    /// Whether the node is far behind the chain, so that it does not know all that stands on it.
+    pub async fn is_syncing(&self) -> Result<bool, ChainError> {
+        let health = self.rpc.system_health().await;
+        Ok(health.map_err(ChainError::rpc("whether it is syncing"))?.is_syncing)
+    }
+
     /// New best blocks from now on.
     pub async fn follow_best(&self) -> Result<HeadStream, ChainError> {
         HeadStream::open(self.rpc.clone(), Which::Best).await

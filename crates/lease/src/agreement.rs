@@ -34,6 +34,10 @@ pub const FIRST_READING_MS: u64 = 60_000;
 /// machine becomes known to the publisher only when the message arrives.
 pub const START_SLACK_MS: u64 = 5_000;
 
+/// The same for a volume, which counts at its greatest rate all the time: a publisher that slept has
+/// not seen all of it, and a quarter of an hour of a volume costs next to nothing.
+pub const VOLUME_SLACK_MS: u64 = 900_000;
+
 /// Most that one kind of traffic can be, bytes a second. No contract bounds it, hardware does.
 const GREATEST_TRAFFIC: u64 = 4 << 30;
 
@@ -76,7 +80,11 @@ const fn slack(counter: Counter) -> u128 {
 pub fn physical_limit(baseline: &Usage, resources: &Resources, elapsed_ms: u64) -> Usage {
     let mut limit = Usage::default();
     for (counter, start) in baseline.iter() {
-        let used = most(counter, resources, elapsed_ms.saturating_add(START_SLACK_MS));
+        let slack_ms = match counter {
+            Counter::VolumeByteSecs => VOLUME_SLACK_MS,
+            _ => START_SLACK_MS,
+        };
+        let used = most(counter, resources, elapsed_ms.saturating_add(slack_ms));
         let total = u128::from(start) + used + used / 100 + slack(counter);
         limit.set(counter, u64::try_from(total).unwrap_or(u64::MAX));
     }

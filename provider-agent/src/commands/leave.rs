@@ -19,8 +19,8 @@ Examples:
   provider-agent leave --json | jq .last_end
   provider-agent leave --now              end all leases at once; publishers count it as a fault
 
-Publishers hear of it at once and have the time of `lease.notice_secs` to move their work. It cannot
-be taken back but by ending the daemon with SIGTERM, which leaves the machines to its next start.")]
+Publishers hear of it at once and have the time of `lease.notice_secs` to move their work. What was
+said to them holds, whatever becomes of the daemon meanwhile.")]
 pub(super) struct Opts {
     /// Configuration, or its folder [default: ~/.config/zennet/provider/provider.toml].
     #[arg(long, value_name = "FILE")]

@@ -57,6 +57,8 @@ pub(crate) enum DiskError {
     Elsewhere,
     #[error("isolation.disk_quota is false")]
     Unwanted,
+    #[error("{0} is still in use by a machine that is being removed")]
+    Busy(PathBuf),
     #[error("{0} is no layer of a container here")]
     NoLayer(PathBuf),
     #[error("the machine's root has {found} MiB, not {agreed} MiB: the engine does not see what is mounted here")]

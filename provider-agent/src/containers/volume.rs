@@ -20,6 +20,9 @@ use super::{
 };
 use crate::volumes::Place;
 
+/// Begins the name of a volume that is being deleted; no volume is called so.
+const AWAY: &str = ".";
+
 impl Disks {
     /// Mounts a volume, which is made where there is none and grown where it is smaller; gives the
     /// folder. One that is mounted is left so.
@@ -35,6 +38,9 @@ impl Disks {
             .create(&mount)
             .map_err(failed("cannot make the folder", &mount))?;
         let is_new = !image.exists();
+        if !is_new {
+            self.ensure_idle(&image).await?;
+        }
         if is_new {
             // Renamed into place, so that one that was made in part is never taken for a volume.
             let draft = folder.join("draft");
@@ -54,6 +60,14 @@ impl Disks {
         Ok(mount)
     }
 
+    /// Makes sure that no earlier mount of an image lives on out of sight: two would destroy it.
+    async fn ensure_idle(&self, image: &Path) -> Result<(), DiskError> {
+        match program::run("losetup", &["-j", &image.display().to_string()]).await?.trim() {
+            "" => Ok(()),
+            _ => Err(DiskError::Busy(image.into())),
+        }
+    }
+
     /// Makes the file and the file system in it as large as agreed on.
     async fn grow(&self, image: &Path, mount: &Path, mib: u32) -> Result<(), DiskError> {
         // Mounted once, so that what a power failure left unfinished is finished before.
@@ -71,8 +85,18 @@ impl Disks {
         unmount(&self.volume_folder(path).join("mnt")).await;
     }
 
+    /// Puts a volume where none is looked for; [`Disks::clear_volumes`] deletes it.
+    pub(super) async fn put_volume_away(&self, path: &str) {
+        self.close_volume(path).await;
+        let folder = self.volume_folder(path);
+        let away = folder.with_file_name(format!("{AWAY}{:016x}", rand::random::<u64>()));
+        if let Err(error) = fs::rename(&folder, away) {
+            warn!(%error, path = %folder.display(), "a volume could not be put away");
+        }
+    }
+
     /// Deletes a volume and all that is in it.
-    pub(super) async fn delete_volume(&self, path: &str) {
+    async fn delete_volume(&self, path: &str) {
         self.close_volume(path).await;
         let folder = self.volume_folder(path);
         if let Err(error) = fs::remove_dir_all(&folder) {
@@ -84,7 +108,7 @@ impl Disks {
         }
     }
 
-    /// Deletes what no row stands for: the daemon was killed while it deleted it.
+    /// Deletes what was put away, and whatever else no row stands for.
     pub(super) async fn clear_volumes(&self, kept: &HashSet<String>) {
         for publisher in names_in(&self.folder.join(VOLUMES)) {
             for name in names_in(&self.volume_folder(&publisher)) {
@@ -146,6 +170,8 @@ mod tests {
 
         disks.clear_volumes(&HashSet::from(["aa/data".to_owned()])).await;
         assert!(mount.join("kept").exists());
+        disks.put_volume_away("aa/data").await;
+        assert!(!is_mounted(&mount) && !mount.exists());
         disks.clear_volumes(&HashSet::new()).await;
         assert!(!is_mounted(&mount));
         assert_eq!(names_in(&disks.folder.join(VOLUMES)), Vec::<String>::new());

@@ -160,6 +160,22 @@ fn accepting_takes_a_refusal_back_and_keeps_the_order() {
 }
 
 #[test]
+fn a_word_on_what_is_not_read_yet_outlives_one_on_another_offer() {
+    let mut before = Ground::new(&[(id(0xaa), 5)]);
+    before.speak("aaaa", false).unwrap();
+    let mut ground = Ground::new(&[(id(0xbb), 5)]);
+    ground.book.restore_words(Words::of(&before.book.words));
+    ground.speak("bbbb", true).unwrap();
+    fill(&mut ground.book, &[(id(0xaa), 9)]);
+    let ids: Vec<_> = ground.candidates(false, 1).iter().map(|c| c.id).collect();
+    assert_eq!(ids, [id(0xbb)], "the other is still refused");
+    let (_, words) = ground.book.words_with(&["bbbb".into()], false).unwrap();
+    ground.book.remove(&id(0xaa));
+    ground.book.set_words(words);
+    assert!(!ground.book.words.contains_key(&id(0xaa)), "it is gone meanwhile");
+}
+
+#[test]
 fn a_name_must_mean_one_offer_that_the_filter_lets_pass() {
     let mut ground = Ground::new(&[(id(0xaa), 5)]);
     let mut close = id(0xaa);

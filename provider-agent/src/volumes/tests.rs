@@ -28,7 +28,7 @@ async fn a_lease_without_a_volume_takes_none() {
     let volumes = volumes(&store);
     let none = crate::machine::tests::terms([9; 32], Rates::default());
     assert_eq!(volumes.take(&none, "a").await.unwrap(), None);
-    volumes.release(&none, "a", 9, 9).await.unwrap();
+    volumes.release(&none, "a", Some(9), 9).await.unwrap();
     assert_eq!(volumes.list(), []);
 }
 
@@ -41,9 +41,9 @@ async fn a_volume_is_one_leases_at_a_time_and_the_next_one_finds_it_again() {
     assert_eq!(place.path, format!("{}/data", "01".repeat(32)));
     assert!(matches!(volumes.take(&terms, "b").await, Err(VolumeError::InUse(_))));
     // That of the lease that was refused is not taken from the one that has it.
-    volumes.release(&terms, "b", 0, 9).await.unwrap();
+    volumes.release(&terms, "b", Some(0), 9).await.unwrap();
     assert_eq!(volumes.list()[0].used_by.as_deref(), Some("a"));
-    volumes.release(&terms, "a", 500, 1_000).await.unwrap();
+    volumes.release(&terms, "a", Some(500), 1_000).await.unwrap();
     assert_eq!((volumes.list()[0].used_by.clone(), volumes.list()[0].kept_until), (None, 1_500));
     assert_eq!(volumes.take(&terms, "b").await.unwrap().unwrap(), place);
 }
@@ -53,7 +53,7 @@ async fn what_is_kept_leaves_less_for_others_and_may_only_grow() {
     let (_dir, store) = store();
     let volumes = volumes(&store);
     volumes.take(&terms(1, "data", 70), "a").await.unwrap();
-    volumes.release(&terms(1, "data", 70), "a", 500, 0).await.unwrap();
+    volumes.release(&terms(1, "data", 70), "a", Some(500), 0).await.unwrap();
     assert_eq!(volumes.available(&AccountId::new([1; 32])), 100, "its own can be had again");
     assert_eq!(volumes.available(&AccountId::new([2; 32])), 30);
     let refused = volumes.take(&terms(2, "x", 31), "b").await;
@@ -72,13 +72,13 @@ async fn volumes_go_when_their_time_is_over_and_not_while_a_lease_has_them() {
     let terms = terms(1, "data", 40);
     let path = volumes.take(&terms, "a").await.unwrap().unwrap().path;
     assert_eq!(volumes.expired(u64::MAX), Vec::<String>::new());
-    volumes.release(&terms, "a", 60, 1_000).await.unwrap();
+    volumes.release(&terms, "a", Some(60), 1_000).await.unwrap();
     assert_eq!(volumes.expired(1_059), Vec::<String>::new());
     assert_eq!(volumes.expired(1_060), vec![path.clone()]);
     volumes.take(&terms, "b").await.unwrap();
-    assert!(!volumes.forget(&path, 1_060).await, "it was taken meanwhile");
-    volumes.release(&terms, "b", 60, 1_000).await.unwrap();
-    assert!(volumes.forget(&path, 1_060).await);
+    assert!(!volumes.forget(&path, 1_060, || async {}).await, "it was taken meanwhile");
+    volumes.release(&terms, "b", Some(60), 1_000).await.unwrap();
+    assert!(volumes.forget(&path, 1_060, || async {}).await);
     assert_eq!(volumes.list(), []);
 }
 
@@ -95,4 +95,24 @@ async fn a_start_keeps_volumes_and_takes_back_those_of_leases_that_are_gone() {
     assert_eq!(used, [("a".to_owned(), true), ("b".to_owned(), false)]);
     assert_eq!(again.list()[1].kept_until, 1_060);
     assert_eq!(volumes(&store).list(), again.list());
+}
+
+#[tokio::test]
+async fn a_lease_that_never_served_leaves_volumes_as_they_were() {
+    let (_dir, store) = store();
+    let volumes = volumes(&store);
+    volumes.take(&terms(1, "data", 40), "a").await.unwrap();
+    volumes.release(&terms(1, "data", 40), "a", Some(500), 1_000).await.unwrap();
+    let before = volumes.list();
+    volumes.take(&terms(1, "data", 60), "b").await.unwrap();
+    volumes.take(&terms(2, "new", 30), "c").await.unwrap();
+    volumes.release(&terms(1, "data", 60), "b", None, 1_100).await.unwrap();
+    volumes.release(&terms(2, "new", 30), "c", None, 1_100).await.unwrap();
+    assert_eq!(volumes.list()[0].mib, before[0].mib);
+    assert_eq!(volumes.list()[0].kept_until, before[0].kept_until);
+    assert_eq!(volumes.expired(1_100).len(), 1, "what was new is not kept");
+    // Nor does a later lease shorten what an earlier one has paid for.
+    volumes.take(&terms(1, "data", 40), "d").await.unwrap();
+    volumes.release(&terms(1, "data", 40), "d", Some(60), 1_200).await.unwrap();
+    assert_eq!(volumes.list()[0].kept_until, before[0].kept_until);
 }

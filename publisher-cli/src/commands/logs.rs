@@ -55,13 +55,16 @@ pub(crate) async fn run(opts: &Opts, context: &Context) -> Result<()> {
     if told.is_empty() && !running {
         eprintln!("no order has run in {}", data_dir.display());
     }
+    let mut over = false;
     loop {
         for told in &told {
             writeln!(io::stdout(), "{}", line(told, context.out.json))?;
         }
-        if !opts.follow || !running {
+        if !opts.follow || over && !running {
             break;
         }
+        // An order tells how it ended a little after nobody answers any more.
+        over = !running;
         sleep(POLL).await;
         // Before the events are read, so that none of an order that is over is missed.
         running = runs(&data_dir).await;

@@ -43,6 +43,7 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
             data_dir.display()
         );
     }
+    let mut over = false;
     loop {
         // Before the events are read, so that none of an order that is over is missed.
         let running = runs(&data_dir).await;
@@ -56,9 +57,11 @@ pub(crate) async fn run(_: &Opts, context: &Context) -> Result<()> {
                 _ => {}
             }
         }
-        if !running {
+        if !running && over {
             bail!("the order ended without a word: `publisher-cli resume` goes on with it");
         }
+        // It tells how it ended a little after nobody answers any more.
+        over = !running;
         sleep(POLL).await;
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
 };
 use zennet_chain_client::{AccountKey, Chain, ChainError, Constants, Head};
 use zennet_primitives::{
-    channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord, AccountId,
+    channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord, AccountId, Hash,
 };
 
 use super::{
@@ -57,10 +57,9 @@ impl NodeChain {
         NodeChain { opener: Some(opener), ..self }
     }
 
-    /// Looks for the channel of a contract whose nonce is not known. No two contracts are alike,
-    /// since each has a session key of its own, so no other channel is taken for it.
-    pub(crate) async fn find(&self, terms: &Terms) -> Result<Option<u64>> {
-        let at = self.chain.best().await?.hash;
+    /// Looks for the channel of a contract whose nonce is not known, at a block. No two contracts
+    /// are alike, since each has a session key of its own, so no other channel is taken for it.
+    pub(crate) async fn find(&self, terms: &Terms, at: Hash) -> Result<Option<u64>> {
         let next = self.chain.next_channel_nonce(&terms.publisher, at).await?;
         let nonces: Vec<u64> = (next.saturating_sub(NONCES)..next).collect();
         let ids: Vec<ChannelId> = nonces.iter().map(|n| terms.channel(*n).channel).collect();

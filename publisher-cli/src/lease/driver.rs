@@ -93,6 +93,8 @@ pub(crate) struct Earlier {
     pub(crate) channel: ChannelId,
     /// The channel's nonce, where the stored machine does not know of the channel.
     pub(crate) nonce: Option<u64>,
+    /// Number of a block at which the channel stood.
+    pub(crate) at: u32,
 }
 
 /// What comes back from a lease's own tasks.
@@ -191,7 +193,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     }
 
     fn load(&mut self, earlier: Earlier) {
-        let Earlier { lease, channel, nonce } = earlier;
+        let Earlier { lease, channel, nonce, at } = earlier;
         self.lines.status.send_modify(|status| {
             status.name = Some(lease.name.clone());
             status.transactions = lease.transactions;
@@ -201,7 +203,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         self.journal = lease.journal.clone();
         self.journal.note(Happening::Restarted);
         self.stored = Some(lease);
-        self.watch(channel, 0);
+        self.watch(channel, at);
         self.queue.extend(nonce.map(|nonce| PublisherEvent::ChannelOpened { nonce }));
         self.queue.push_back(PublisherEvent::Restarted);
     }

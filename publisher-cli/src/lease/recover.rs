@@ -69,10 +69,13 @@ impl Recovery {
         Recovery { chain, node, key, store }
     }
 
-    /// The leases that are still open, or may be, after what is over by now was written down.
+    /// The leases that are still open, or may be, after what is over by now was written down. It
+    /// fails where the node is too far behind to know.
     pub(crate) async fn found(&self) -> Result<Found> {
         let mut found = Found::default();
-        for lease in self.store.unfinished()? {
+        let unfinished = self.store.unfinished()?;
+        let behind = !unfinished.is_empty() && self.chain.is_syncing().await?;
+        for lease in unfinished {
             if lease.terms.genesis != self.chain.genesis() {
                 tracing::warn!(lease = lease.id, "an unfinished lease belongs to another chain");
                 continue;
@@ -82,9 +85,15 @@ impl Recovery {
                 continue;
             }
             match self.look(&lease).await? {
-                Channel::Open(channel, nonce) => {
-                    found.open.push(Earlier { lease, channel, nonce });
+                Channel::Open { channel, nonce, at } => {
+                    found.open.push(Earlier { lease, channel, nonce, at });
                 }
+                Channel::Over(_) | Channel::Unclear if behind => bail!(
+                    "the node is still syncing and cannot tell what became of {} (#{}): wait until \
+                     it is synced, and try again",
+                    lease.name,
+                    lease.id
+                ),
                 Channel::Over(reason) => self.write_end(lease, reason)?,
                 Channel::Unclear => found.unclear.push(lease),
             }
@@ -101,8 +110,8 @@ impl Recovery {
             let pending = self.chain.has_pending(&self.key.account()).await.unwrap_or(true);
             idle = if pending { 0 } else { idle + 1 };
             match self.look(&lease).await {
-                Ok(Channel::Open(channel, nonce)) => {
-                    return Ok(Cleared::Open(Earlier { lease, channel, nonce }));
+                Ok(Channel::Open { channel, nonce, at }) => {
+                    return Ok(Cleared::Open(Earlier { lease, channel, nonce, at }));
                 }
                 Ok(Channel::Over(reason)) => {
                     let name = lease.name.clone();
@@ -130,15 +139,17 @@ impl Recovery {
         let machine = Publisher::decode_all(&mut lease.machine.as_slice());
         let known = machine.as_ref().ok().and_then(Publisher::channel).map(|c| c.channel);
         let reason = machine.as_ref().ok().and_then(Publisher::close_reason);
+        let head = self.chain.best().await?;
+        let at = head.number;
         if let Some(channel) = known {
-            let at = self.chain.best().await?.hash;
-            return Ok(match self.chain.channel(channel, at).await? {
-                Some(_) => Channel::Open(channel, None),
+            return Ok(match self.chain.channel(channel, head.hash).await? {
+                Some(_) => Channel::Open { channel, nonce: None, at },
                 None => Channel::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
             });
         }
-        if let Some(nonce) = self.node.find(&lease.terms).await? {
-            return Ok(Channel::Open(lease.terms.channel(nonce).channel, Some(nonce)));
+        if let Some(nonce) = self.node.find(&lease.terms, head.hash).await? {
+            let channel = lease.terms.channel(nonce).channel;
+            return Ok(Channel::Open { channel, nonce: Some(nonce), at });
         }
         Ok(if zennet_time::unix_secs().saturating_sub(lease.since) < OPEN_SECS {
             Channel::Unclear
@@ -224,7 +235,12 @@ pub(crate) enum Cleared {
 }
 
 enum Channel {
-    Open(ChannelId, Option<u64>),
+    /// It stood at the block with the number `at`.
+    Open {
+        channel: ChannelId,
+        nonce: Option<u64>,
+        at: u32,
+    },
     Over(CloseReason),
     Unclear,
 }

@@ -99,7 +99,7 @@ impl View {
 
 struct Watched {
     channel: ChannelId,
-    /// The block that opened it.
+    /// The block that opened it, or a later one at which it stood; 0 where none is known.
     opened: u32,
     /// Whether it was there at any head.
     seen: bool,
@@ -121,7 +121,7 @@ impl Watched {
     fn search_from(&self, head: u32) -> u32 {
         let first = match self.looked {
             Some(looked) => looked.saturating_add(1),
-            // That of an earlier run may be gone for long: only this block is looked at.
+            // It may be gone for long: only this block is looked at.
             None if self.opened == 0 => head,
             None => self.opened,
         };
@@ -144,8 +144,8 @@ impl Watches {
         Watches { wishes }
     }
 
-    /// Watches a channel that a block opened, until the view is dropped; none where the follower
-    /// failed.
+    /// Watches a channel that a block opened, or that stood at it, until the view is dropped; none
+    /// where the follower failed.
     pub(crate) async fn watch(
         &self,
         channel: ChannelId,

@@ -115,7 +115,8 @@ pub(crate) trait LeaseChain: Clone + Send + Sync + 'static {
     /// Adds to a channel what it lacks; whether that took a transaction.
     fn fund(&self, funding: Funding) -> impl Future<Output = Result<bool>> + Send;
 
-    /// Tells every change of a channel until it is settled. `opened` is the block that opened it.
+    /// Tells every change of a channel until it is settled. `opened` is the block that opened it,
+    /// or a later one at which it stood.
     fn watch(
         &self,
         channel: ChannelId,

@@ -21,7 +21,7 @@ use zennet_primitives::{
 };
 use zennet_transport::{Connection, Endpoint, Link};
 
-use super::{ends::Ends, report::Report, stages::Stage};
+use super::{ends::Ends, report::Report, stages::Stage, start::forget_sought};
 use crate::{
     control::registry::{Entry, Registry},
     failure::Failure,
@@ -160,6 +160,11 @@ pub(crate) async fn run(
     }
     let ended = running.until_end(report, ends).await;
     running.leases.abort_all();
+    running.announcing.shutdown().await;
+    if running.stage == Stage::Ending {
+        // The announcing may have stored it while it was being stopped.
+        forget_sought(&running.order.store);
+    }
     ended?;
     if let Some(cancelling) = running.cancelling.filter(|task| !task.is_finished()) {
         let secs = CANCEL.as_secs();
@@ -192,7 +197,7 @@ pub(super) struct Running {
     pub(super) clearing: JoinSet<(bool, Result<Cleared>)>,
     /// Leases of an earlier run whose channel is expected to be found.
     pub(super) unclear: usize,
-    announcing: JoinSet<Result<Wanted>>,
+    pub(super) announcing: JoinSet<Result<Wanted>>,
     pub(super) news: mpsc::Sender<News>,
     heard: mpsc::Receiver<News>,
     pub(super) failure: Option<Failure>,

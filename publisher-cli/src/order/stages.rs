@@ -68,6 +68,8 @@ impl Running {
         match self.stage {
             Stage::Complete if self.told_complete => None,
             Stage::Complete => Some(self.return_until),
+            // Its time begins when it is announced.
+            Stage::Gathering if !self.announcing.is_empty() => None,
             Stage::Gathering | Stage::Ending => Some(self.deadline),
         }
     }
@@ -121,6 +123,10 @@ impl Running {
         wanted: Result<Result<Wanted>, JoinError>,
         report: &mut Report,
     ) {
+        if wanted.as_ref().is_err_and(JoinError::is_cancelled) {
+            // The order ends.
+            return;
+        }
         match wanted.map_err(Into::into).and_then(|wanted| wanted) {
             Ok(wanted) if self.stage == Stage::Gathering => {
                 self.order.wanted = Some(wanted);
@@ -159,6 +165,8 @@ impl Running {
         self.stage = Stage::Ending;
         self.deadline = Instant::now() + SETTLE;
         self.order.registry.stop(CloseReason::Finished, |_| true);
+        // First: it stores what is looked for.
+        self.announcing.abort_all();
         forget_sought(&self.order.store);
         if let (true, Some(wanted)) = (cancel, &self.order.wanted) {
             self.take_back(wanted.announcement);

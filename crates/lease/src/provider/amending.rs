@@ -40,7 +40,8 @@ pub(super) fn proposed(
     let actions = if ledger.scope.comes_from(&amendment) {
         vec![sign, Action::Send(Frame::Amended { number })]
     } else {
-        match ledger.grant(&amendment, setup.limits.max_lease_secs) {
+        let is_leaving = serving.leaves_at.is_some();
+        match ledger.grant(&amendment, setup.limits.max_lease_secs, is_leaving) {
             // The chain may have locked it already.
             Ok(()) => vec![sign, Action::WatchOpenChannel(channel)],
             Err(objection) => vec![Action::Send(Frame::NotAmended { number, objection })],
@@ -83,13 +84,21 @@ pub(super) fn seen(
 impl Ledger {
     /// Signs an amendment unless something speaks against it. It takes the place of one with a
     /// lower number.
-    fn grant(&mut self, amendment: &Amendment, max_lease_secs: u32) -> Result<(), Objection> {
+    fn grant(
+        &mut self,
+        amendment: &Amendment,
+        max_lease_secs: u32,
+        is_leaving: bool,
+    ) -> Result<(), Objection> {
         if self.granted.as_ref() == Some(amendment) {
             return Ok(());
         }
         let is_newer = self.granted.is_none_or(|granted| granted.number < amendment.number);
         if !is_newer || !self.scope.grows_by(amendment) {
             return Err(Objection::NothingMore);
+        }
+        if is_leaving && amendment.lease_secs > self.scope.lease_secs {
+            return Err(Objection::Leaving);
         }
         if amendment.lease_secs > self.scope.lease_secs.max(max_lease_secs) {
             return Err(Objection::TooLong);

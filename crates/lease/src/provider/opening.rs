@@ -140,6 +140,7 @@ fn serve(mut ledger: Ledger, link: Link, baseline: Usage, now: Millis) -> Outcom
         },
         proposed: 0,
         leaves_at: None,
+        noticed: false,
     };
     // Without a connection it is said on the next one.
     let actions = match link {

@@ -131,7 +131,7 @@ fn leave(ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
     }
     serving.give_notice(&ledger, now);
     let actions = match serving.link() {
-        Link::Up => serving.notice(now).map(Action::Send).into_iter().collect(),
+        Link::Up => serving.notice(&ledger, now).map(Action::Send).into_iter().collect(),
         Link::Down => Vec::new(),
     };
     Outcome::Next(State::Serving { ledger, serving }, actions)
@@ -163,7 +163,7 @@ fn reconnected(ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
         serving.frozen = Some(now);
         actions.push(Action::Send(Frame::Notice(Notice::Frozen { due: ledger.due(true) })));
     }
-    actions.extend(serving.notice(now).map(Action::Send));
+    actions.extend(serving.notice(&ledger, now).map(Action::Send));
     Outcome::Next(State::Serving { ledger, serving }, actions)
 }
 

@@ -72,6 +72,8 @@ pub(super) struct Serving {
     pub(super) proposed: u16,
     /// When the lease ends since the provider goes out of service.
     pub(super) leaves_at: Option<Millis>,
+    /// Whether the publisher has been told so.
+    pub(super) noticed: bool,
 }
 
 impl Serving {
@@ -96,8 +98,12 @@ impl Serving {
         self.leaves_at.get_or_insert(now.saturating_add(notice_ms));
     }
 
-    /// What is said of that promise.
-    pub(super) fn notice(&self, now: Millis) -> Option<Frame> {
+    /// What is said of that promise. The time counts from when it is said first.
+    pub(super) fn notice(&mut self, ledger: &Ledger, now: Millis) -> Option<Frame> {
+        if self.leaves_at.is_some() && !std::mem::replace(&mut self.noticed, true) {
+            self.leaves_at = None;
+            self.give_notice(ledger, now);
+        }
         let left_ms = self.leaves_at?.saturating_sub(now);
         let in_secs = u32::try_from(left_ms / 1000).unwrap_or(u32::MAX);
         Some(Frame::Notice(Notice::Leaving { in_secs }))

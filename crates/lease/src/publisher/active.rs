@@ -326,7 +326,7 @@ fn report_received(
     report: &Report,
     now: Millis,
 ) -> Outcome {
-    let (Ok(voucher), Some(context)) = (ledger.pay(report, now), ledger.channel) else {
+    let (Ok(voucher), Some(context)) = (ledger.pay(report, false, now), ledger.channel) else {
         return forsake(setup, ledger, CloseReason::ProtocolViolation, Tell::Peer, now);
     };
     watch.heard = now;

@@ -65,6 +65,17 @@ impl Tell {
     }
 }
 
+/// Whether a provider is paid for keeping the volume of a lease that ends so.
+fn earns_retention(reason: CloseReason) -> bool {
+    !matches!(
+        reason,
+        CloseReason::MachineFailed
+            | CloseReason::NoticeBroken
+            | CloseReason::UsageDisagreement
+            | CloseReason::ProtocolViolation
+    )
+}
+
 /// Gives up while the transaction that opens the channel is on its way.
 pub(super) fn abandon(ledger: Ledger, reason: CloseReason, tell: Tell) -> Outcome {
     Outcome::Next(State::Abandoned { ledger, reason }, tell.last_words(reason))
@@ -140,7 +151,9 @@ pub(super) fn closing(
     match event {
         Event::Received(Frame::Usage { tick, usage, last }) => {
             let report = Report { tick, usage, last };
-            let (Ok(voucher), Some(context)) = (ledger.pay(&report, now), ledger.channel) else {
+            let keeps = earns_retention(reason);
+            let (Ok(voucher), Some(context)) = (ledger.pay(&report, keeps, now), ledger.channel)
+            else {
                 return forsake(setup, ledger, reason, Tell::Nobody, now);
             };
             let pay = vec![Action::SendVoucher { tick, voucher, context }];

@@ -133,7 +133,14 @@ impl Ledger {
     ///
     /// Paid is no more than what agrees with the own readings, never less than before and never
     /// above the deposit.
-    pub(super) fn pay(&mut self, report: &Report, now: Millis) -> Result<Voucher, Refused> {
+    ///
+    /// Keeping the volume is paid for in full or not at all, and only where `keeps` says so.
+    pub(super) fn pay(
+        &mut self,
+        report: &Report,
+        keeps: bool,
+        now: Millis,
+    ) -> Result<Voucher, Refused> {
         let meter = self.meter.as_mut().ok_or(Refused)?;
         let quote = &self.terms.quote;
         let elapsed_ms = now.saturating_sub(meter.started);
@@ -169,22 +176,34 @@ impl Ledger {
             // Nothing more is paid, but the tick is answered.
             Comparison::Overdue => return Ok(self.sign(0)),
         };
-        if !self.keeps_volume {
-            take_from_volume(&mut payable, &before, kept);
-        }
-        let price = quote.rates.price(&payable, &meter.baseline).map_err(|_| Refused)?;
         let ahead = if report.last { 0 } else { quote.prepay };
-        let amount = price.checked_add(ahead).ok_or(Refused)?;
-        self.paid_for = payable.since(&meter.baseline).ok_or(Refused)?;
-        self.retained = report.last && self.keeps_volume && amount <= self.amending.scope.deposit;
+        let baseline = meter.baseline;
+        let price = |usage: &Usage| {
+            let price = quote.rates.price(usage, &baseline).map_err(|_| Refused)?;
+            price.checked_add(ahead).ok_or(Refused)
+        };
+        let mut amount = price(&payable)?;
+        let is_whole = amount <= self.amending.scope.deposit;
+        let retains = kept > 0 && keeps && self.keeps_volume && payable == report.usage && is_whole;
+        if kept > 0 && !retains {
+            take_from_volume(&mut payable, &before, kept);
+            amount = price(&payable)?;
+        }
+        self.paid_for = payable.since(&baseline).ok_or(Refused)?;
+        self.retained = retains;
         Ok(self.sign(amount))
+    }
+
+    /// Whether the last voucher reached the provider, as far as that is known.
+    fn was_paid(&self) -> bool {
+        self.settled.is_none_or(|settled| settled >= self.signed)
     }
 
     /// How long the provider keeps the volume beyond the lease, seconds.
     pub(super) fn kept_secs(&self) -> u32 {
         let in_any_case = self.terms.quote.keep_unpaid_secs;
         match &self.terms.volume {
-            Some(volume) if self.retained => volume.keep_secs.max(in_any_case),
+            Some(volume) if self.retained && self.was_paid() => volume.keep_secs.max(in_any_case),
             Some(_) => in_any_case,
             None => 0,
         }

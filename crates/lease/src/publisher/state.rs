@@ -192,8 +192,17 @@ impl Watch {
         let notice_ms = Millis::from(ledger.terms.quote.notice_secs) * 1000;
         let is_due = notice_ms == 0
             || self.leaving.is_some_and(|said| said + notice_ms <= now + NOTICE_SLACK_MS);
+        let lease_ms = Millis::from(ledger.amending.scope.lease_secs) * 1000;
+        let is_over = ledger.meter.as_ref().is_some_and(|meter| {
+            meter.started.saturating_add(lease_ms) <= now.saturating_add(NOTICE_SLACK_MS)
+        });
         match reason {
             CloseReason::ProviderLeaves if !is_due => CloseReason::NoticeBroken,
+            // These are the publisher's to say, or come with the end of the time.
+            CloseReason::Finished | CloseReason::EnoughMachines if !is_due => {
+                CloseReason::NoticeBroken
+            }
+            CloseReason::LeaseTimeOver if !is_due && !is_over => CloseReason::NoticeBroken,
             reason => reason,
         }
     }

@@ -1,6 +1,7 @@
 //! What a volume counts, who pays for keeping it, and the notice of a provider that leaves.
 
 use zennet_primitives::{
+    amendment::Objection,
     close::CloseReason,
     contract::{Volume, VolumeName},
     frame::{Frame, Notice},
@@ -162,13 +163,43 @@ fn a_publisher_is_not_taken_in_by_a_provider_that_calls_a_breach_a_leave() {
 }
 
 #[test]
-fn a_notice_is_repeated_on_a_new_connection() {
-    let cut = Faults { cut_at: Some(15_000), mended_after: Some(2_000), ..Faults::default() };
+fn a_notice_counts_from_when_the_publisher_can_hear_it() {
+    let cut = Faults { cut_at: Some(15_000), mended_after: Some(9_000), ..Faults::default() };
     let (theirs, own) = setups(30);
     let mut pair = Pair::with(cut, theirs, own);
     assert!(pair.run_until(16_000, |pair| pair.now >= 15_000 && pair.publisher.is_lost()));
     pair.tell_provider(ProviderEvent::Leave);
     assert!(pair.run());
-    assert!(matches!(notices(&pair)[..], [.., Notice::Leaving { in_secs: 20..=29 }]));
+    assert!(matches!(notices(&pair)[..], [.., Notice::Leaving { in_secs: 30 }]));
     assert_eq!(pair.publisher.close_reason(), Some(CloseReason::ProviderLeaves));
+}
+
+#[test]
+fn a_lease_that_failed_by_the_providers_fault_pays_for_no_retention() {
+    let fails = Faults { machine_fails_at: Some(30_000), ..Faults::default() };
+    let pair = run(fails, setups(0));
+    assert_eq!(pair.publisher.close_reason(), Some(CloseReason::MachineFailed));
+    assert_eq!(kept(&pair), (60, 60));
+    assert_eq!(pair.provider.settled(), Some(pair.publisher.paid()));
+}
+
+#[test]
+fn no_other_reason_gets_a_provider_around_its_notice() {
+    for reason in [CloseReason::Finished, CloseReason::EnoughMachines, CloseReason::LeaseTimeOver] {
+        let (theirs, own) = setups(20);
+        let mut pair = Pair::with(Faults::default(), theirs, own);
+        pair.run_to(Phase::Serving { frozen: false });
+        pair.tell_publisher(PublisherEvent::Received(Frame::Close(reason)));
+        assert_eq!(pair.publisher.close_reason(), Some(CloseReason::NoticeBroken), "{reason:?}");
+    }
+}
+
+#[test]
+fn a_provider_that_leaves_grants_no_more_time() {
+    let mut pair = left(20);
+    pair.tell_publisher(PublisherEvent::Extend { secs: 30 });
+    assert!(pair.run());
+    let refused = PublisherAction::NotAmended(Objection::Leaving);
+    assert!(pair.publisher_did.iter().any(|(_, action)| *action == refused));
+    assert_eq!(pair.provider.close_reason(), Some(CloseReason::ProviderLeaves));
 }
