@@ -93,7 +93,9 @@ impl Scene {
         let (report, events) = mpsc::channel(16);
         let (connections, connected) = watch::channel(Some(provider.connection.clone()));
         let volumes = config::Volumes { max_mib: 64, ..Default::default() };
-        let store = Store::open(folders.path()).unwrap();
+        // The store of a daemon that was killed may be open for a moment still.
+        let store = folders.path().join(format!("store-{:08x}", rand::random::<u32>()));
+        let store = Store::open(&store).unwrap();
         let workshop = Workshop {
             engine: engine.engine.clone(),
             volumes: Volumes::open(&store, &volumes).unwrap(),

@@ -226,6 +226,12 @@ impl Ledger {
         self.meter.as_ref().is_some_and(|meter| meter.baseline == *baseline)
     }
 
+    pub(super) fn own_usage(&self) -> Option<Usage> {
+        let read = self.meter.as_ref()?.agreement.own_usage()?;
+        let volume = self.usage()?.get(Counter::VolumeByteSecs);
+        Some(volume.map_or(read, |volume| read.with(Counter::VolumeByteSecs, volume)))
+    }
+
     pub(super) fn usage(&self) -> Option<Usage> {
         let meter = self.meter.as_ref()?;
         meter.latest.since(&meter.baseline)

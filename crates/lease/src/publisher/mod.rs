@@ -215,9 +215,10 @@ impl Publisher {
         self.state.ledger()?.usage()
     }
 
-    /// Usage since the first own reading, as read inside the machine.
+    /// Usage since the first own reading, as read inside the machine; what a volume counts is not read
+    /// but computed.
     pub fn own_usage(&self) -> Option<Usage> {
-        self.meter()?.agreement.own_usage()
+        self.state.ledger()?.own_usage()
     }
 
     /// Whether the two readings were compared and the latest comparison was within the tolerance.
