@@ -10,8 +10,10 @@ use std::{
     fs::{self, DirBuilder, OpenOptions},
     os::unix::fs::{chown, DirBuilderExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
+use tokio::time::sleep;
 use tracing::{info, warn};
 
 use super::{
@@ -19,6 +21,10 @@ use super::{
     program,
 };
 use crate::volumes::Place;
+
+/// How often an image is looked at that is still in use, and the pause between.
+const PATIENCE: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Begins the name of a volume that is being deleted; no volume is called so.
 const AWAY: &str = ".";
@@ -62,10 +68,15 @@ impl Disks {
 
     /// Makes sure that no earlier mount of an image lives on out of sight: two would destroy it.
     async fn ensure_idle(&self, image: &Path) -> Result<(), DiskError> {
-        match program::run("losetup", &["-j", &image.display().to_string()]).await?.trim() {
-            "" => Ok(()),
-            _ => Err(DiskError::Busy(image.into())),
+        let name = image.display().to_string();
+        // A device that was given back goes a moment later.
+        for _ in 0..PATIENCE {
+            if program::run("losetup", &["-j", &name]).await?.trim().is_empty() {
+                return Ok(());
+            }
+            sleep(PAUSE).await;
         }
+        Err(DiskError::Busy(image.into()))
     }
 
     /// Makes the file and the file system in it as large as agreed on.
