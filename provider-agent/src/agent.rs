@@ -220,7 +220,7 @@ async fn remove_expired(volumes: Volumes, engine: Arc<Engine>) {
         for path in volumes.expired(unix_secs()) {
             // What is put away and not deleted yet is deleted by the next start.
             if volumes.forget(&path, unix_secs(), || engine.put_volume_away(&path)).await {
-                engine.clear_volumes(&volumes.paths()).await;
+                engine.clear_put_away().await;
                 info!(volume = path, "volume deleted: its time was over");
             }
         }

@@ -172,12 +172,17 @@ impl Engine {
         self.host.disks.close_volume(&place.path).await;
     }
 
+    /// Deletes what was put away.
+    pub(crate) async fn clear_put_away(&self) {
+        self.host.disks.clear_put_away().await;
+    }
+
     /// Puts a volume where none is looked for; it is deleted with the next clearing.
     pub(crate) async fn put_volume_away(&self, path: &str) {
         self.host.disks.put_volume_away(path).await;
     }
 
-    /// Deletes volumes that are not kept.
+    /// Deletes volumes of an earlier run that are not kept.
     pub(crate) async fn clear_volumes(&self, kept: &HashSet<String>) {
         self.host.disks.clear_volumes(kept).await;
     }

@@ -44,15 +44,14 @@ impl Disks {
             .create(&mount)
             .map_err(failed("cannot make the folder", &mount))?;
         let is_new = !image.exists();
-        if !is_new {
-            self.ensure_idle(&image).await?;
-        }
         if is_new {
             // Renamed into place, so that one that was made in part is never taken for a volume.
             let draft = folder.join("draft");
             let _ = fs::remove_file(&draft);
             make_file_system(&draft, place.mib).await?;
             fs::rename(&draft, &image).map_err(failed("cannot rename", &draft))?;
+        } else {
+            self.ensure_idle(&image).await?;
         }
         if is_larger(place, &image)? {
             self.grow(&image, &mount, place.mib).await?;
@@ -96,7 +95,7 @@ impl Disks {
         unmount(&self.volume_folder(path).join("mnt")).await;
     }
 
-    /// Puts a volume where none is looked for; [`Disks::clear_volumes`] deletes it.
+    /// Puts a volume where none is looked for; [`Disks::clear_put_away`] deletes it.
     pub(super) async fn put_volume_away(&self, path: &str) {
         self.close_volume(path).await;
         let folder = self.volume_folder(path);
@@ -119,12 +118,22 @@ impl Disks {
         }
     }
 
-    /// Deletes what was put away, and whatever else no row stands for.
+    /// Deletes what was put away, while leases may take and make volumes.
+    pub(super) async fn clear_put_away(&self) {
+        self.delete_where(|_, name| name.starts_with(AWAY)).await;
+    }
+
+    /// Deletes whatever no row stands for, before any lease can take a volume.
     pub(super) async fn clear_volumes(&self, kept: &HashSet<String>) {
+        self.delete_where(|path, _| !kept.contains(path)).await;
+    }
+
+    /// Deletes the volumes that are named by their path and by its last part.
+    async fn delete_where(&self, unwanted: impl Fn(&str, &str) -> bool) {
         for publisher in names_in(&self.folder.join(VOLUMES)) {
             for name in names_in(&self.volume_folder(&publisher)) {
                 let path = format!("{publisher}/{name}");
-                if !kept.contains(&path) {
+                if unwanted(&path, &name) {
                     self.delete_volume(&path).await;
                 }
             }
@@ -183,6 +192,10 @@ mod tests {
         assert!(mount.join("kept").exists());
         disks.put_volume_away("aa/data").await;
         assert!(!is_mounted(&mount) && !mount.exists());
+        // One that a lease makes at the same moment has no row in anybody's earlier list.
+        disks.open_volume(&place(16)).await.unwrap();
+        disks.clear_put_away().await;
+        assert_eq!(names_in(&disks.volume_folder("aa")), ["data"]);
         disks.clear_volumes(&HashSet::new()).await;
         assert!(!is_mounted(&mount));
         assert_eq!(names_in(&disks.folder.join(VOLUMES)), Vec::<String>::new());
