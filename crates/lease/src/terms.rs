@@ -197,6 +197,16 @@ pub(crate) fn retention(resources: &Resources, volume: Option<&Volume>) -> u64 {
     volume.map_or(0, |volume| volume_use(resources, u64::from(volume.keep_secs) * 1000))
 }
 
+/// How long a volume is kept after the lease, seconds, by whether that was paid for.
+pub(crate) fn kept_secs(terms: &Terms, is_paid: bool) -> u32 {
+    let in_any_case = terms.quote.keep_unpaid_secs;
+    match &terms.volume {
+        Some(volume) if is_paid => volume.keep_secs.max(in_any_case),
+        Some(_) => in_any_case,
+        None => 0,
+    }
+}
+
 /// Price of keeping a volume after the lease.
 pub(crate) fn price_of_retention(
     rates: &Rates,

@@ -12,7 +12,7 @@ use zennet_primitives::{
 };
 
 use crate::{
-    terms::{retention, volume_use},
+    terms::{kept_secs, retention, volume_use},
     Millis,
 };
 
@@ -139,12 +139,7 @@ impl Ledger {
 
     /// How long the volume is kept beyond the lease, seconds.
     pub(super) fn kept_secs(&self) -> u32 {
-        let in_any_case = self.terms.quote.keep_unpaid_secs;
-        match (&self.terms.volume, self.retention_due) {
-            (Some(volume), Some(due)) if self.paid >= due => volume.keep_secs.max(in_any_case),
-            (Some(_), _) => in_any_case,
-            (None, _) => 0,
-        }
+        kept_secs(&self.terms, self.retention_due.is_some_and(|due| self.paid >= due))
     }
 
     pub(super) fn usage(&self) -> Option<Usage> {

@@ -236,10 +236,11 @@ impl State {
         }
     }
 
-    pub(super) fn ends_at(&self) -> Option<Millis> {
+    /// What a machine that runs, or is looked for, has.
+    fn serving(&self) -> Option<(&Ledger, &Serving)> {
         match self {
             State::Serving { ledger, serving } | State::Resuming { ledger, serving, .. } => {
-                Some(serving.lease_ends(ledger.scope.lease_secs))
+                Some((ledger, serving))
             }
             State::New
             | State::Meeting { .. }
@@ -252,18 +253,12 @@ impl State {
         }
     }
 
+    pub(super) fn ends_at(&self) -> Option<Millis> {
+        self.serving().map(|(ledger, serving)| serving.lease_ends(ledger.scope.lease_secs))
+    }
+
     pub(super) fn leaves_at(&self) -> Option<Millis> {
-        match self {
-            State::Serving { serving, .. } | State::Resuming { serving, .. } => serving.leaves_at,
-            State::New
-            | State::Meeting { .. }
-            | State::Opening { .. }
-            | State::Starting { .. }
-            | State::Stopping { .. }
-            | State::Collecting { .. }
-            | State::Settling { .. }
-            | State::Ended { .. } => None,
-        }
+        self.serving()?.1.leaves_at
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -11,7 +11,7 @@ use zennet_primitives::{
 use super::amending::Amending;
 use crate::{
     agreement::{bounded, physical_limit, Agreement, Comparison},
-    terms::retention,
+    terms::{kept_secs, retention},
     Millis,
 };
 
@@ -201,12 +201,7 @@ impl Ledger {
 
     /// How long the provider keeps the volume beyond the lease, seconds.
     pub(super) fn kept_secs(&self) -> u32 {
-        let in_any_case = self.terms.quote.keep_unpaid_secs;
-        match &self.terms.volume {
-            Some(volume) if self.retained && self.was_paid() => volume.keep_secs.max(in_any_case),
-            Some(_) => in_any_case,
-            None => 0,
-        }
+        kept_secs(&self.terms, self.retained && self.was_paid())
     }
 
     /// The next voucher: it rises with the amount, up to the deposit.
