@@ -5,11 +5,10 @@
 //! since the machine was made, except `memory_byte_secs`, which is integrated from the first line on.
 
 use std::{
-    fmt::Write as _,
     io::{self, Write},
     time::{Duration, Instant},
 };
-use zennet_metering::{boottime, CgroupPaths, Meter, Usage};
+use zennet_metering::{boottime, line, CgroupPaths, Meter};
 
 const DEFAULT_EVERY: Duration = Duration::from_secs(1);
 /// Reading costs the tenant CPU time, and no tick is as short.
@@ -72,21 +71,10 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
     }
 }
 
-fn line(now: Duration, usage: &Usage) -> String {
-    let mut line = format!("{{\"at_ms\":{},\"usage\":{{", now.as_millis());
-    for (place, (counter, value)) in usage.iter().enumerate() {
-        let comma = if place == 0 { "" } else { "," };
-        // Names are plain words and writing to a string does not fail.
-        let _ = write!(line, "{comma}\"{}\":{value}", counter.name());
-    }
-    line.push_str("}}\n");
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zennet_metering::Counter;
+    use zennet_metering::{Counter, Usage};
 
     #[test]
     fn a_line_is_one_json_object_without_absent_counters() {

@@ -12,12 +12,14 @@
 //!  Meter ──────── totals that never fall: a raw figure that fell was banked before
 //! ```
 
+mod line;
 mod meter;
 mod parse;
 mod paths;
 mod sources;
 
 pub use self::{
+    line::line,
     meter::{Banked, Meter, MeterError},
     parse::Malformed,
     paths::{CgroupPaths, PathsError},

@@ -1,7 +1,7 @@
 //! The ssh server of a machine: it lets the key of the contract in and answers one command, that of
 //! the machine's own counters, as the guest does.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use russh::{
@@ -13,6 +13,7 @@ use russh::{
     Channel, ChannelId,
 };
 use tokio::time::{interval, MissedTickBehavior};
+use zennet_metering::line;
 use zennet_primitives::{
     contract::SshKey,
     usage::{Counter, Usage},
@@ -112,22 +113,12 @@ async fn tell(handle: Handle, channel: ChannelId, every: Duration, machine: Arc<
         ticks.tick().await;
         let usage = machine.usage();
         let memory = memory_of(&usage).saturating_sub(first);
-        let line = line(machine.age_ms(), &usage.with(Counter::MemoryByteSecs, memory));
+        let age = Duration::from_millis(machine.age_ms());
+        let line = line(age, &usage.with(Counter::MemoryByteSecs, memory));
         if handle.data(channel, line.into_bytes()).await.is_err() {
             return;
         }
     }
-}
-
-fn line(at_ms: u64, usage: &Usage) -> String {
-    let mut line = format!("{{\"at_ms\":{at_ms},\"usage\":{{");
-    for (place, (counter, value)) in usage.iter().enumerate() {
-        let comma = if place == 0 { "" } else { "," };
-        // Names are plain words and writing to a string does not fail.
-        let _ = write!(line, "{comma}\"{}\":{value}", counter.name());
-    }
-    line.push_str("}}\n");
-    line
 }
 
 #[cfg(test)]
@@ -147,6 +138,6 @@ mod tests {
     fn a_line_has_the_form_of_the_guests() {
         let usage = Usage::default().with(Counter::CpuMicros, 7).with(Counter::NetTxBytes, 8);
         let expected = "{\"at_ms\":5,\"usage\":{\"cpu_micros\":7,\"net_tx_bytes\":8}}\n";
-        assert_eq!(line(5, &usage), expected);
+        assert_eq!(line(Duration::from_millis(5), &usage), expected);
     }
 }
