@@ -142,10 +142,17 @@ impl Recovery {
         let head = self.chain.best().await?;
         let at = head.number;
         if let Some(channel) = known {
-            return Ok(match self.chain.channel(channel, head.hash).await? {
-                Some(_) => Channel::Open { channel, nonce: None, at },
-                None => Channel::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
-            });
+            if self.chain.channel(channel, head.hash).await?.is_some() {
+                return Ok(Channel::Open { channel, nonce: None, at });
+            }
+            // What is gone on one fork may stand on another.
+            let last = self.chain.finalized().await?.hash;
+            if self.chain.channel(channel, last).await?.is_some() {
+                return Ok(Channel::Unclear);
+            }
+            if self.node.was_opened(&lease.terms, channel, last).await? {
+                return Ok(Channel::Over(reason.unwrap_or(CloseReason::ConnectionLost)));
+            }
         }
         if let Some(nonce) = self.node.find(&lease.terms, head.hash).await? {
             let channel = lease.terms.channel(nonce).channel;

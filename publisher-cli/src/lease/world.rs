@@ -124,8 +124,8 @@ pub(crate) trait LeaseChain: Clone + Send + Sync + 'static {
         changes: mpsc::Sender<ChannelChange>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Requests the close of a channel and refunds what is left when its time has come; ends when
-    /// the channel is gone. What was requested already is not requested again.
+    /// Requests the close of a channel and refunds what is left when its time has come, until its
+    /// lease ends. What was requested already is not requested again.
     fn reclaim(
         &self,
         channel: ChannelId,
