@@ -7,7 +7,7 @@ use codec::DecodeAll;
 use tokio::{sync::mpsc, time::sleep};
 use zennet_chain_client::{AccountKey, Chain};
 use zennet_lease::{Phase, Publisher};
-use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms, usage::Usage};
+use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms};
 use zennet_transport::Connection;
 
 use super::{
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     history::{journal::Happening, screen::Screen},
-    ssh::readings::Totals,
+    ssh::readings::{Reading, Totals},
     store::{Ended, Store, StoredLease},
 };
 
@@ -51,7 +51,7 @@ impl Shell for NoShell {
 
     fn attach(&mut self, _: Connection) {}
 
-    async fn start(&mut self, _: &Terms, _: mpsc::Sender<Usage>) -> Result<u16> {
+    async fn start(&mut self, _: &Terms, _: mpsc::Sender<Reading>) -> Result<u16> {
         bail!("the connection to the machine ended with an earlier run")
     }
 

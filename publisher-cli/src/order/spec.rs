@@ -74,6 +74,8 @@ pub(crate) struct Spec {
     pub(crate) walls: Vec<Wall>,
     /// Shortest notice of a provider that goes out of service, seconds.
     pub(crate) min_notice_secs: u32,
+    /// Whether rates must come from a benchmark report.
+    pub(crate) benchmarked: bool,
 }
 
 impl Spec {
@@ -138,6 +140,7 @@ impl Spec {
             read_only: self.read_only,
             walls: self.walls.clone(),
             min_notice_secs: self.min_notice_secs,
+            report_required: self.benchmarked,
             max_left_secs: longest_secs(
                 challenge_blocks,
                 constants.block_ms,
@@ -284,6 +287,7 @@ pub(crate) mod tests {
             read_only: false,
             walls: Vec::new(),
             min_notice_secs: 0,
+            benchmarked: false,
         }
     }
 

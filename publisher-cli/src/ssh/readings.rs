@@ -15,12 +15,12 @@ use tokio::{
     sync::{mpsc, watch, OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
-use zennet_primitives::{contract::SshKey, usage::Usage};
+use zennet_primitives::contract::SshKey;
 use zennet_transport::Connection;
 
-pub(crate) use super::counters::Totals;
+pub(crate) use super::counters::{Reading, Totals};
 use super::{
-    counters::{Lines, Reading},
+    counters::Lines,
     keys::{public_key, ClientKey},
 };
 
@@ -36,7 +36,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Shortest and longest interval between two readings.
-const INTERVAL_MS: (u64, u64) = (250, 2000);
+const INTERVAL_MS: (u64, u64) = (100, 2000);
 
 /// Logins that may begin at once: each takes the machine and this program some computing, and an
 /// order for many machines has them all ready in a short time.
@@ -68,7 +68,7 @@ pub(crate) async fn follow(
     host_key: SshKey,
     tick_ms: u64,
     carried: Carried,
-    readings: mpsc::Sender<Usage>,
+    readings: mpsc::Sender<Reading>,
 ) {
     let every = interval(tick_ms);
     lock(&carried).interrupt();
@@ -79,9 +79,9 @@ pub(crate) async fn follow(
             Err(_) => return,
         };
         let Some(connection) = connection else { continue };
-        let tell = |usage: Usage| {
+        let tell = |reading| {
             // A driver that is behind needs the newest figures, which the next line brings.
-            let _ = readings.try_send(usage);
+            let _ = readings.try_send(reading);
         };
         let ended = tokio::select! {
             ended = session(&connection, (&key, &logins), &host_key, every, &carried, tell) => ended,
@@ -108,7 +108,7 @@ pub(crate) async fn follow(
 }
 
 fn interval(tick_ms: u64) -> Duration {
-    Duration::from_millis((tick_ms / 4).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
+    Duration::from_millis((tick_ms / 8).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
 }
 
 /// What was read so far; a later run goes on with it.
@@ -126,7 +126,7 @@ async fn session(
     host_key: &SshKey,
     every: Duration,
     carried: &Carried,
-    mut tell: impl FnMut(Usage),
+    mut tell: impl FnMut(Reading),
 ) -> Result<u64> {
     let turn = logins.turn().await;
     let stream = connection.open_ssh(SETUP).await?;
@@ -160,7 +160,8 @@ async fn session(
             Some(ChannelMsg::Data { data }) => lines.push(&data, |line| {
                 let reading = Reading::parse(line)?;
                 count += 1;
-                tell(lock(carried).add(&reading));
+                let usage = lock(carried).add(&reading);
+                tell(Reading { usage, ..reading });
                 Ok(())
             })?,
             Some(ChannelMsg::ExtendedData { data, .. }) => {
@@ -200,8 +201,8 @@ mod tests {
 
     #[test]
     fn readings_come_several_times_a_tick_within_bounds() {
-        assert_eq!(interval(2000), Duration::from_millis(500));
-        assert_eq!(interval(500), Duration::from_millis(250));
+        assert_eq!(interval(2000), Duration::from_millis(250));
+        assert_eq!(interval(500), Duration::from_millis(100));
         assert_eq!(interval(3_600_000), Duration::from_secs(2));
     }
 }

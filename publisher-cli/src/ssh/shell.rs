@@ -6,13 +6,13 @@ use tokio::{
     task::JoinSet,
 };
 use zennet_lease::Millis;
-use zennet_primitives::{contract::Terms, usage::Usage};
+use zennet_primitives::contract::Terms;
 use zennet_transport::Connection;
 
 use super::{
     keys::ClientKey,
     ports::Ports,
-    readings::{self, lock, Carried, Logins, Totals},
+    readings::{self, lock, Carried, Logins, Reading, Totals},
 };
 use crate::lease::world::Shell;
 
@@ -57,7 +57,7 @@ impl Shell for ConnectionShell {
         self.lines.send_replace(Some(connection));
     }
 
-    async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Usage>) -> Result<u16> {
+    async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Reading>) -> Result<u16> {
         if let (Some(port), false) = (self.port, self.tasks.is_empty()) {
             return Ok(port);
         }
