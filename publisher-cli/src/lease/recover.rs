@@ -20,6 +20,7 @@ use super::{
     world::Shell,
 };
 use crate::{
+    choice::profile::Yardstick,
     history::{journal::Happening, screen::Screen},
     ssh::readings::Totals,
     store::{Ended, Store, StoredLease},
@@ -181,6 +182,7 @@ impl Recovery {
             seats: Seats::new(0, None),
             store: self.store,
             screen: Screen::default(),
+            yardstick: Yardstick::default(),
         };
         Ok(Box::pin(Lease::new(parts, lines).settle(earlier)).await)
     }

@@ -1,5 +1,7 @@
 //! An order: announce, meet providers, keep one lease a machine, end them all.
 
+pub(crate) mod best;
+pub(crate) mod compare;
 mod earlier;
 pub(crate) mod ends;
 pub(crate) mod report;
