@@ -49,6 +49,27 @@ pub(crate) struct Config {
     /// How orders choose among offers and machines.
     #[serde(default)]
     pub(crate) choice: Choice,
+    /// Whether machines are measured again.
+    #[serde(default)]
+    pub(crate) recheck: Recheck,
+}
+
+/// Whether machines get standard work again at random moments, and what follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Recheck {
+    /// Time from one to the next on the average, seconds; with 0 there are none.
+    pub(crate) every_secs: u32,
+    /// By how much more time or coin than at first a machine is slow.
+    pub(crate) slower_percent: u32,
+    /// How often in a row a machine is slow until its lease ends; with 0 that is told alone.
+    pub(crate) end_after: u32,
+}
+
+impl Default for Recheck {
+    fn default() -> Self {
+        Recheck { every_secs: 0, slower_percent: 30, end_after: 0 }
+    }
 }
 
 /// How orders choose, where their command line does not say.
@@ -181,7 +202,7 @@ impl Initial {
             Some(address) => format!("relay = {}", text(address)),
             None => "# relay = \"/ip4/203.0.113.7/tcp/4002/p2p/12D3KooW…\"".to_owned(),
         };
-        let choice = Choice::default();
+        let (choice, recheck) = (Choice::default(), Recheck::default());
         format!(
             "# Configuration of publisher-cli. Relative paths start at this file's folder.
 
@@ -229,6 +250,18 @@ learn_secs = {learn_secs}
 # Time in which offers are gathered before the cheapest are taken, milliseconds, at most {most}; with 0
 # the first that will do are taken, which is fastest.
 within_ms = {within_ms}
+
+[recheck]
+# Machines may get standard work again at random moments, from half of this time after the last one to
+# one and a half, seconds; with 0 they get none. It is a chain of SHA-256 sums that takes about two
+# seconds and is paid for like all work. A machine is asked only when it rests, since its own work
+# would count as well.
+every_secs = {every_secs}
+# A machine is slow where a unit of the work takes this much more time than when it was ready, or
+# costs this much more coin, percent, and where the answer is wrong. `slow` tells of it.
+slower_percent = {slower_percent}
+# A lease whose machine is slow this many times in a row ends; with 0 it goes on.
+end_after = {end_after}
 ",
             node = text(&self.node),
             listen = listen.join(", "),
@@ -239,6 +272,9 @@ within_ms = {within_ms}
             learn_leases = choice.learn_leases,
             learn_secs = choice.learn_secs,
             within_ms = choice.within_ms,
+            every_secs = recheck.every_secs,
+            slower_percent = recheck.slower_percent,
+            end_after = recheck.end_after,
         )
     }
 }
@@ -274,6 +310,7 @@ mod tests {
         assert_eq!(config.ssh_port_base, default_ssh_port_base());
         assert!(!config.allow_private_endpoint);
         assert_eq!(config.choice, Choice::default());
+        assert_eq!(config.recheck, Recheck::default());
     }
 
     #[test]

@@ -178,6 +178,21 @@ pub(crate) enum Event {
         /// Since the begin.
         secs: f64,
     },
+    /// Standard work takes longer on a machine than at first, or costs more, or came to nothing.
+    Slow {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// How much longer it takes, percent; nothing where the answer was wrong.
+        slower_percent: Option<f64>,
+        /// How much more it costs, percent; nothing where the answer was wrong.
+        dearer_percent: Option<f64>,
+        /// For which time in a row.
+        times: u32,
+    },
     /// What a command came to on one machine.
     Result {
         /// Name of the machine.

@@ -140,6 +140,7 @@ async fn go_on(
         seats,
         logins: Logins::new(),
         selection,
+        recheck: config.recheck,
         job: None,
         endpoint,
         ports: Ports::from(config.ssh_port_base),

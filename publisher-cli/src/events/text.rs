@@ -73,6 +73,16 @@ impl fmt::Display for Event {
             Event::Dropped { machine, provider, .. } => {
                 write!(f, "{machine}: among the dearest by its work, {provider} is let go")
             }
+            Event::Slow { machine, slower_percent, dearer_percent, times, .. } => {
+                match (slower_percent, dearer_percent) {
+                    (Some(slower), Some(dearer)) => write!(
+                        f,
+                        "{machine}: a unit of work takes {slower:+.0} % of time and {dearer:+.0} % \
+                         of coin beside the first measurement, {times} times in a row"
+                    ),
+                    _ => write!(f, "{machine}: a wrong answer, {times} times in a row"),
+                }
+            }
             Event::Kept { machines, dropped, .. } => {
                 write!(f, "{machines} machines are kept, {dropped} are let go")
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
 use crate::{
-    choice::{majority::Answer, ranking::Measured},
+    choice::{majority::Answer, ranking::Measured, slow::Excess},
     control::registry::Address,
     events::{Event, Stages},
     lease::status::{News, Status, What},
@@ -202,6 +202,19 @@ impl Report {
         let machine = status.name.clone().unwrap_or_default();
         let provider = self.provider(status);
         self.tell(&Event::Dropped { machine, lease: status.lease, provider });
+    }
+
+    /// A machine has become slow, or its answer was wrong.
+    pub(crate) fn slow(&self, status: &Status, excess: Option<Excess>, times: u32) {
+        let percent = |part: f64| (part * 1000.0).round() / 10.0;
+        self.tell(&Event::Slow {
+            machine: status.name.clone().unwrap_or_default(),
+            lease: status.lease,
+            provider: self.provider(status),
+            slower_percent: excess.map(|excess| percent(excess.secs)),
+            dearer_percent: excess.map(|excess| percent(excess.cost)),
+            times,
+        });
     }
 
     /// What the order's job came to on a machine.

@@ -25,12 +25,14 @@ use super::{
     best::{Choosing, Selection},
     compare::{Comparing, Job, Ran},
     ends::Ends,
+    recheck::Rechecking,
     report::Report,
     stages::Stage,
     start::forget_sought,
 };
 use crate::{
     choice::profile::Yardstick,
+    config::Recheck,
     control::registry::{Entry, Registry},
     failure::Failure,
     history::screen::Screen,
@@ -54,10 +56,14 @@ use crate::{
     },
     store::Store,
     teller::status,
+    work::recheck::Check,
 };
 
 /// News that may wait for the order.
 const NEWS: usize = 256;
+
+/// Measurements of machines that may wait for the order.
+const CHECKS: usize = 16;
 
 /// Meetings beyond the machines wanted that may go on at once.
 const SPARE_MEETINGS: usize = 16;
@@ -103,6 +109,8 @@ pub(crate) struct Order {
     pub(crate) logins: Logins,
     /// Which machines are to stay, where not all are.
     pub(crate) selection: Option<Selection>,
+    /// Whether machines are measured again.
+    pub(crate) recheck: Recheck,
     /// What all machines do once, where the order ends with that.
     pub(crate) job: Option<Job>,
 }
@@ -167,6 +175,9 @@ pub(crate) async fn run(
         measuring: JoinSet::new(),
         comparing: Comparing::default(),
         jobs: JoinSet::new(),
+        rechecking: Rechecking::default(),
+        rechecks: JoinSet::new(),
+        checks: mpsc::channel(CHECKS),
         chain: recovery.node().clone().of_order(order.seats.clone()),
         recovery,
         order,
@@ -227,6 +238,9 @@ pub(super) struct Running {
     pub(super) measuring: JoinSet<()>,
     pub(super) comparing: Comparing,
     pub(super) jobs: JoinSet<Ran>,
+    pub(super) rechecking: Rechecking,
+    pub(super) rechecks: JoinSet<()>,
+    pub(super) checks: (mpsc::Sender<Check>, mpsc::Receiver<Check>),
     /// The chain as leases see it.
     pub(super) chain: NodeChain,
     pub(super) recovery: Recovery,
@@ -266,6 +280,7 @@ impl Running {
                 Some(wanted) = self.announcing.join_next(), if !self.announcing.is_empty() => {
                     self.announce_done(wanted, report);
                 }
+                Some(check) = self.checks.1.recv() => self.rechecked(&check, report),
                 Some(ran) = self.jobs.join_next(), if !self.jobs.is_empty() => {
                     self.ran(ran, report);
                 }
@@ -381,6 +396,7 @@ impl Running {
             self.ready.insert(news.lease);
             self.returning.remove(&news.lease);
             self.measure(news.lease);
+            self.begin_rechecks(news.lease);
         }
         if let (What::NoCoin(why), Stage::Gathering) = (&news.what, self.stage) {
             // No other provider's deposit would be paid either.

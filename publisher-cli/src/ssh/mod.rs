@@ -1,7 +1,7 @@
 //! Everything that makes a lease reachable by the stock `ssh`: keys, configuration, local ports,
 //! the reading of the machine's own counters, and commands of this program.
 
-mod counters;
+pub(crate) mod counters;
 pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod login;

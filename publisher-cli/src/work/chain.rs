@@ -8,10 +8,10 @@
 use sp_crypto_hashing::sha2_256;
 
 /// A seed as the chain begins with it.
-pub(crate) type Seed = [u8; 32];
+pub(super) type Seed = [u8; 32];
 
 /// The command line of a task of so many units: for any shell, with the usual `sha256sum`.
-pub(crate) fn command(seed: &Seed, units: u64) -> String {
+pub(super) fn command(seed: &Seed, units: u64) -> String {
     format!(
         "h={} n={units}; while [ $n -gt 0 ]; do h=$(printf %s $h | sha256sum) || exit 1; \
          h=${{h%% *}} n=$((n-1)); done; echo $h",
@@ -20,7 +20,7 @@ pub(crate) fn command(seed: &Seed, units: u64) -> String {
 }
 
 /// Whether that is what the task comes to.
-pub(crate) fn is_right(seed: &Seed, units: u64, stdout: &[u8]) -> bool {
+pub(super) fn is_right(seed: &Seed, units: u64, stdout: &[u8]) -> bool {
     let mut link = hex::encode(seed);
     for _ in 0..units {
         link = hex::encode(sha2_256(link.as_bytes()));
