@@ -20,6 +20,7 @@ use super::{
     world::Shell,
 };
 use crate::{
+    choice::profile::Yardstick,
     history::{journal::Happening, screen::Screen},
     ssh::readings::{Reading, Totals},
     store::{Ended, Store, StoredLease},
@@ -188,6 +189,7 @@ impl Recovery {
             seats: Seats::new(0, None),
             store: self.store,
             screen: Screen::default(),
+            yardstick: Yardstick::default(),
         };
         Ok(Box::pin(Lease::new(parts, lines).settle(earlier)).await)
     }

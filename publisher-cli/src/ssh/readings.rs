@@ -5,14 +5,10 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{anyhow, bail, Context, Result};
-use russh::{
-    client,
-    keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate},
-    ChannelMsg,
-};
+use anyhow::{anyhow, bail, Result};
+use russh::ChannelMsg;
 use tokio::{
-    sync::{mpsc, watch, OwnedSemaphorePermit, Semaphore},
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 use zennet_primitives::contract::SshKey;
@@ -21,11 +17,9 @@ use zennet_transport::Connection;
 pub(crate) use super::counters::{Reading, Totals};
 use super::{
     counters::Lines,
-    keys::{public_key, ClientKey},
+    keys::ClientKey,
+    login::{login, Logins, SETUP},
 };
-
-/// Time to connect, to log in and to start the command, each.
-const SETUP: Duration = Duration::from_secs(15);
 
 /// Intervals without a line after which the session is taken for dead. A frozen machine is silent
 /// too, so this is generous.
@@ -37,27 +31,6 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Shortest and longest interval between two readings.
 const INTERVAL_MS: (u64, u64) = (100, 2000);
-
-/// Logins that may begin at once: each takes the machine and this program some computing, and an
-/// order for many machines has them all ready in a short time.
-const LOGINS: usize = 6;
-
-/// Turns to log in; clones share them.
-#[derive(Clone, Debug)]
-pub(crate) struct Logins(Arc<Semaphore>);
-
-impl Logins {
-    /// All turns are free.
-    pub(crate) fn new() -> Self {
-        Logins(Arc::new(Semaphore::new(LOGINS)))
-    }
-
-    /// Waits for a turn, which is over when dropped.
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        // It is never closed.
-        self.0.clone().acquire_owned().await.ok()
-    }
-}
 
 /// Reads the counters over whichever connection there is, for as long as there may be one; sessions
 /// that break are replaced.
@@ -129,23 +102,7 @@ async fn session(
     mut tell: impl FnMut(Reading),
 ) -> Result<u64> {
     let turn = logins.turn().await;
-    let stream = connection.open_ssh(SETUP).await?;
-    let config = Arc::new(client::Config {
-        keepalive_interval: Some(Duration::from_secs(15)),
-        ..client::Config::default()
-    });
-    let pinned = Pinned(public_key(host_key));
-    let mut ssh = timeout(SETUP, client::connect_stream(config, stream, pinned))
-        .await
-        .context("the machine's ssh server did not answer in time")?
-        .context("cannot connect to the machine's ssh server")?;
-    let login = PrivateKeyWithHashAlg::new(key.private(), None);
-    let outcome = timeout(SETUP, ssh.authenticate_publickey("root", login))
-        .await
-        .context("the machine's ssh server did not let us in within its time")??;
-    if !outcome.success() {
-        bail!("the machine refuses the key of the contract");
-    }
+    let ssh = login(connection.open_ssh(SETUP).await?, key, host_key).await?;
     let mut channel = timeout(SETUP, ssh.channel_open_session()).await??;
     let command = format!("/.zennet/guest usage --follow --every-ms {}", every.as_millis());
     channel.exec(true, command).await?;
@@ -175,23 +132,6 @@ async fn session(
             Some(_) => {}
             None => return Ok(count),
         }
-    }
-}
-
-/// Trusts the host key of the contract alone.
-struct Pinned(PublicKey);
-
-impl client::Handler for Pinned {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        key: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        Ok(match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => key.key_data() == self.0.key_data(),
-            PublicKeyOrCertificate::Certificate(_) => false,
-        })
     }
 }
 

@@ -11,8 +11,10 @@ use zennet_transport::Connection;
 
 use super::{
     keys::ClientKey,
+    login::Logins,
     ports::Ports,
-    readings::{self, lock, Carried, Logins, Reading, Totals},
+    readings::{self, lock, Carried, Reading, Totals},
+    remote::Remote,
 };
 use crate::lease::world::Shell;
 
@@ -47,6 +49,15 @@ impl ConnectionShell {
         let lines = watch::Sender::new(connection);
         let carried = Carried::new(totals.into());
         ConnectionShell { lines, access, port, carried, tasks: JoinSet::new() }
+    }
+
+    /// The way into the machine for commands of this program.
+    pub(crate) fn remote(&self) -> Remote {
+        Remote {
+            lines: self.lines.subscribe(),
+            key: self.access.key.clone(),
+            logins: self.access.logins.clone(),
+        }
     }
 }
 

@@ -233,6 +233,8 @@ fn burned(start: Instant) -> Usage {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Manner {
     Honest,
+    /// Takes three times as much.
+    Dear,
     VanishesWhenReady,
     /// Once, after two ticks.
     LosesItsConnection,
@@ -266,8 +268,12 @@ pub(super) fn quote() -> Quote {
     }
 }
 
-fn setup(publisher: &AccountId, account: &AccountId) -> ProviderSetup {
-    let quote = quote();
+fn setup(publisher: &AccountId, account: &AccountId, manner: Manner) -> ProviderSetup {
+    let mut quote = quote();
+    if manner == Manner::Dear {
+        let rate = quote.rates.get(Counter::CpuMicros);
+        quote.rates = quote.rates.with(Counter::CpuMicros, 3 * rate);
+    }
     ProviderSetup {
         genesis: GENESIS,
         announcement: ANNOUNCEMENT,
@@ -301,7 +307,7 @@ pub(super) async fn provide(
     let Counterparty { key, publisher, manner, mut dials } = peer;
     let mut loses = manner == Manner::LosesItsConnection;
     let clock = Instant::now();
-    let mut machine = Provider::new(setup(&publisher, &key.account()));
+    let mut machine = Provider::new(setup(&publisher, &key.account(), manner));
     let (own_peer, other_peer) = wire.peers();
     let mut queue =
         VecDeque::from([ProviderEvent::Connected { own_peer, other_peer, challenge: [5; 32] }]);
