@@ -1,6 +1,6 @@
 //! Tells the user how an order goes, and keeps the ssh files up to date.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
@@ -192,7 +192,7 @@ impl Report {
             provider: self.provider(status),
             work: measured.work,
             cost: measured.cost,
-            work_secs: Duration::from_millis(measured.millis).as_secs_f64(),
+            work_secs: measured.millis as f64 / 1000.0,
             wrong: measured.wrong,
         });
     }
