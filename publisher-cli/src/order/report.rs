@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
+use super::recheck::Slow;
 use crate::{
-    choice::{majority::Answer, ranking::Measured, slow::Excess},
+    choice::{majority::Answer, ranking::Measured},
     control::registry::Address,
     events::{Event, Stages},
     lease::status::{News, Status, What},
@@ -205,15 +206,16 @@ impl Report {
     }
 
     /// A machine has become slow, or its answer was wrong.
-    pub(crate) fn slow(&self, status: &Status, excess: Option<Excess>, times: u32) {
+    pub(crate) fn slow(&self, status: &Status, slow: &Slow) {
         let percent = |part: f64| (part * 1000.0).round() / 10.0;
         self.tell(&Event::Slow {
             machine: status.name.clone().unwrap_or_default(),
             lease: status.lease,
             provider: self.provider(status),
-            slower_percent: excess.map(|excess| percent(excess.secs)),
-            dearer_percent: excess.map(|excess| percent(excess.cost)),
-            times,
+            slower_percent: slow.excess.map(|excess| percent(excess.secs)),
+            dearer_percent: slow.excess.map(|excess| percent(excess.cost)),
+            outlier: slow.is_outlier,
+            times: slow.times,
         });
     }
 
