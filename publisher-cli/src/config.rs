@@ -237,28 +237,29 @@ ssh_port_base = {port}
 allow_private_endpoint = {private}
 
 [choice]
-# What offers are compared by: the predicted cost of an hour of such work, as the sum over all
-# counters of the amount that is used and the rate. `cpu` keeps the processor busy, `io` disks and
+# What offers are compared by: the predicted cost of an hour of such work, the sum over all counters
+# of the amount that is used times the rate. `cpu` keeps the processor busy, `io` disks and
 # networks, `mixed` is in between; each is a share of full use of the machine. `learned` is what the
-# newest {learn_leases} leases of this folder used on the average, weighted by their time, or `mixed` where they
-# lasted for less than {learn_secs} s in all. Anything else names a file with amounts a second, such as
-# cpu_micros = 500000.
+# newest learn_leases leases of this folder used on the average, weighted by their time, or `mixed`
+# where they lasted for less than learn_secs in all. Anything else names a file with amounts a
+# second, such as cpu_micros = 500000.
 profile = \"{profile}\"
 learn_leases = {learn_leases}
 learn_secs = {learn_secs}
 
-# Time in which offers are gathered before the cheapest are taken, milliseconds, at most {most}; with 0
-# the first that will do are taken, which is fastest.
+# Time in which offers are gathered before the cheapest are taken, milliseconds, at most {most};
+# with 0 the first that will do are taken, which is fastest.
 within_ms = {within_ms}
 
 [recheck]
-# Machines may get standard work again at random moments, from half of this time after the last one to
-# one and a half, seconds; with 0 they get none. It is a chain of SHA-256 sums that takes about two
-# seconds and is paid for like all work. A machine is asked only when it rests, since its own work
-# would count as well.
+# Machines may get standard work again at random moments, from half of this time after the last one
+# to one and a half, seconds; with 0 they get none. It is a chain of SHA-256 sums that takes about
+# two seconds and is paid for like all work. A machine is asked only when it rests, since its own
+# work would count as well.
 every_secs = {every_secs}
 # A machine is slow where a unit of the work takes this much more time than when it was ready, or
-# costs this much more coin, percent, and where the answer is wrong. `slow` tells of it.
+# costs this much more coin, percent, where it costs more than those of at least eleven others
+# explain, and where the answer is wrong. The event `slow` tells of it.
 slower_percent = {slower_percent}
 # A lease whose machine is slow this many times in a row ends; with 0 it goes on.
 end_after = {end_after}

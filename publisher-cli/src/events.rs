@@ -66,7 +66,8 @@ pub(crate) enum Event {
         /// Since the begin.
         secs: f64,
     },
-    /// A provider's offer will do, but all machines are taken at the moment: it is asked to wait.
+    /// A provider's offer will do, but it is asked to wait: all machines are taken at the moment, or
+    /// the order gathers offers first.
     Waiting {
         /// Number of the lease.
         lease: u64,
@@ -190,6 +191,8 @@ pub(crate) enum Event {
         slower_percent: Option<f64>,
         /// How much more it costs, percent; nothing where the answer was wrong.
         dearer_percent: Option<f64>,
+        /// Whether it costs more than what the other machines explain.
+        outlier: bool,
         /// For which time in a row.
         times: u32,
     },

@@ -4,16 +4,24 @@
 //! benchmarks is computed in floating point, and its rates are whole numbers again.
 //!
 //! - [`amount`]: `parse_xen("1.5")` and back
+//! - [`answers`]: the same work done by several providers, compared
+//! - [`cost`]: what a profile of use costs, and how offers compare by it
 //! - [`decimal`]: exact decimals
 //! - [`fit`]: rates from benchmarks, and the check of rates that another claims
 //! - [`report`]: what rates come from, between provider and publisher
+//! - [`outliers`]: hosts of a fleet that are dearer than the others explain
 //! - [`rates`]: XEN per core-hour, GiB-hour and GiB, to the rates of a contract and back
+//! - [`recheck`]: whether a machine still does what its rates promise
 
 pub mod amount;
+pub mod answers;
+pub mod cost;
 pub mod decimal;
 pub mod fit;
+pub mod outliers;
 pub mod rates;
 pub mod report;
+pub mod recheck;
 
 pub use amount::{format_xen, parse_xen};
 pub use decimal::{Decimal, DecimalError};

@@ -1,9 +1,9 @@
 //! What most machines answer, and who differs from it.
 
-use std::collections::BTreeMap;
+use zennet_pricing::answers::{compare, Answers};
 
 /// What a command came to on one machine.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Answer {
     /// What it exited with.
     pub(crate) exit_code: u32,
@@ -23,17 +23,22 @@ pub(crate) struct Verdict {
 /// Judges answers by strict majority: more than half of all machines, those without an answer
 /// included, must have given the same one. Without a majority nobody is odd.
 pub(crate) fn judge(answers: &[(u64, Option<Answer>)]) -> Verdict {
-    let mut counts = BTreeMap::new();
-    for answer in answers.iter().filter_map(|(_, answer)| *answer) {
-        *counts.entry(answer).or_insert(0usize) += 1;
-    }
-    let most = counts.into_iter().max_by_key(|(_, count)| *count);
-    let Some((common, agreed)) = most.filter(|(_, count)| 2 * count > answers.len()) else {
-        return Verdict::default();
+    let given: Vec<_> = answers.iter().map(|(_, answer)| *answer).collect();
+    let others = match compare(&given) {
+        Answers::Agreed => Vec::new(),
+        Answers::Odd(places) => places,
+        Answers::Undecided => return Verdict::default(),
     };
-    let differs = |answer: &Option<Answer>| answer.is_some_and(|answer| answer != common);
-    let odd = answers.iter().filter(|(_, answer)| differs(answer));
-    Verdict { agreed, odd: odd.map(|(lease, _)| *lease).collect() }
+    let is_common = |place: &usize| !others.contains(place);
+    if (0..given.len()).find(is_common).is_none_or(|place| given[place].is_none()) {
+        // Most gave no answer at all.
+        return Verdict::default();
+    }
+    let odd = others.iter().filter(|place| given[**place].is_some());
+    Verdict {
+        agreed: given.len() - others.len(),
+        odd: odd.map(|place| answers[*place].0).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -61,6 +66,8 @@ mod tests {
             vec![(1, answer(1)), (2, answer(2)), (3, answer(3))],
             vec![(1, answer(1)), (2, None)],
             vec![(1, None)],
+            vec![(1, None), (2, answer(1)), (3, None)],
+            vec![(1, None), (2, None)],
             vec![],
         ] {
             assert_eq!(judge(&answers), Verdict::default(), "{answers:?}");

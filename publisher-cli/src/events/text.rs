@@ -24,7 +24,7 @@ impl fmt::Display for Event {
             ),
             Event::Met { lease, from, .. } => write!(f, "met a provider from {from} (#{lease})"),
             Event::Waiting { lease, .. } => {
-                write!(f, "a provider waits in case that another fails (#{lease})")
+                write!(f, "a provider's offer will do, it waits (#{lease})")
             }
             Event::Negotiated { lease, machine, provider, deposit, per_hour, .. } => write!(
                 f,
@@ -73,7 +73,10 @@ impl fmt::Display for Event {
             Event::Dropped { machine, provider, .. } => {
                 write!(f, "{machine}: among the dearest by its work, {provider} is let go")
             }
-            Event::Slow { machine, slower_percent, dearer_percent, times, .. } => {
+            Event::Slow { machine, slower_percent, dearer_percent, outlier, times, .. } => {
+                if *outlier {
+                    write!(f, "{machine}: dearer than the other machines explain; ")?;
+                }
                 match (slower_percent, dearer_percent) {
                     (Some(slower), Some(dearer)) => write!(
                         f,

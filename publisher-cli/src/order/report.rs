@@ -1,11 +1,12 @@
 //! Tells the user how an order goes, and keeps the ssh files up to date.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
+use super::recheck::Slow;
 use crate::{
-    choice::{majority::Answer, ranking::Measured, slow::Excess},
+    choice::{majority::Answer, ranking::Measured},
     control::registry::Address,
     events::{Event, Stages},
     lease::status::{News, Status, What},
@@ -192,7 +193,7 @@ impl Report {
             provider: self.provider(status),
             work: measured.work,
             cost: measured.cost,
-            work_secs: Duration::from_millis(measured.millis).as_secs_f64(),
+            work_secs: measured.millis as f64 / 1000.0,
             wrong: measured.wrong,
         });
     }
@@ -205,15 +206,16 @@ impl Report {
     }
 
     /// A machine has become slow, or its answer was wrong.
-    pub(crate) fn slow(&self, status: &Status, excess: Option<Excess>, times: u32) {
+    pub(crate) fn slow(&self, status: &Status, slow: &Slow) {
         let percent = |part: f64| (part * 1000.0).round() / 10.0;
         self.tell(&Event::Slow {
             machine: status.name.clone().unwrap_or_default(),
             lease: status.lease,
             provider: self.provider(status),
-            slower_percent: excess.map(|excess| percent(excess.secs)),
-            dearer_percent: excess.map(|excess| percent(excess.cost)),
-            times,
+            slower_percent: slow.excess.map(|excess| percent(excess.secs)),
+            dearer_percent: slow.excess.map(|excess| percent(excess.cost)),
+            outlier: slow.is_outlier,
+            times: slow.times,
         });
     }
 

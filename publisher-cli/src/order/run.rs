@@ -424,6 +424,7 @@ impl Running {
             Ended::Own(status) => {
                 self.live = self.live.saturating_sub(1);
                 self.returning.remove(&status.lease);
+                self.rechecking.forget(status.lease);
                 self.order.registry.remove(status.lease);
                 report.ended(&status);
                 if status.opened && status.settled.is_none() && self.failure.is_none() {
