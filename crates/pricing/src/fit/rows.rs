@@ -24,6 +24,25 @@ pub struct Row {
     pub millis: u64,
 }
 
+impl Row {
+    /// Several runs of the same benchmark as one. Nothing where there is none, where a sum is too
+    /// large or where a figure is in some of them only.
+    pub fn total(runs: &[Row]) -> Option<Row> {
+        let (first, others) = runs.split_first()?;
+        others.iter().try_fold(*first, |sum, run| {
+            let mut usage = Usage::default();
+            for counter in Counter::ALL {
+                match (sum.usage.get(counter), run.usage.get(counter)) {
+                    (Some(before), Some(more)) => usage.set(counter, before.checked_add(more)?),
+                    (None, None) => {}
+                    _ => return None,
+                }
+            }
+            Some(Row { usage, millis: sum.millis.checked_add(run.millis)? })
+        })
+    }
+}
+
 /// Why rows cannot set rates.
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum RowsError {

@@ -222,6 +222,19 @@ fn rates_that_do_not_fit_are_refused() {
     assert_eq!(to_rate(counter, -0.0), Ok(0));
 }
 
+#[test]
+fn runs_of_a_benchmark_add_up_to_one_row() {
+    let run = runs(1, 11)[0];
+    let thrice = Row::total(&[run; 3]).unwrap();
+    let sent = |row: &Row| row.usage.get(Counter::NetTxBytes).unwrap();
+    assert_eq!((sent(&thrice), thrice.millis), (3 * sent(&run), 3 * run.millis));
+    assert_eq!(thrice.usage.get(Counter::PageFaults), None);
+    let more = Row { usage: run.usage.with(Counter::PageFaults, 1), ..run };
+    assert_eq!(Row::total(&[run, more]), None);
+    assert_eq!(Row::total(&[run, Row { millis: u64::MAX, ..run }]), None);
+    assert_eq!(Row::total(&[]), None);
+}
+
 mod refused {
     use super::*;
 
