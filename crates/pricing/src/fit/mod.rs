@@ -139,6 +139,6 @@ fn to_rate(counter: Counter, price: f64) -> Result<u128, FitError> {
 }
 
 /// Usage from which the counters of a run count.
-pub(crate) fn zero(usage: &Usage) -> Usage {
+fn zero(usage: &Usage) -> Usage {
     usage.iter().fold(Usage::default(), |zero, (counter, _)| zero.with(counter, 0))
 }

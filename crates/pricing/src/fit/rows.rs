@@ -99,7 +99,9 @@ impl Rows {
     /// smallest unit of the coin.
     ///
     /// Counters that no row uses are left out, and so is that of volumes, which is a clock by
-    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed.
+    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed. Each counter
+    /// should be much used in some rows and little in others: of one that hardly varies, its price
+    /// alone explains nearly every row, and all others come out free.
     pub fn new(rows: Vec<Row>, price_per_sec: Balance) -> Result<Self, RowsError> {
         let of_row = |row: &Row| price_per_sec.checked_mul(row.millis.into());
         let prices = rows.iter().map(of_row).collect();

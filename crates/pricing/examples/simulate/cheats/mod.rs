@@ -5,13 +5,13 @@ mod counters;
 mod work;
 
 use serde_json::{json, Value};
+use zennet_pricing::outliers::Limits;
 
 use self::{
     counters::{Inflated, BUSY, HOUR},
     work::{Against, Fraud, SPREAD, TASKS},
 };
 use crate::{chance::Chance, median, percent, short};
-use zennet_pricing::outliers::Limits;
 
 /// Cases of each kind and size.
 const CASES: usize = 1_000;
