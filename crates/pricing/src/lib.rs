@@ -7,7 +7,7 @@
 //! - [`answers`]: the same work done by several providers, compared
 //! - [`cost`]: what a profile of use costs, and how offers compare by it
 //! - [`decimal`]: exact decimals
-//! - [`fit`]: rates from benchmarks, and the check of rates that another claims
+//! - [`mod@fit`]: rates from benchmarks, and the check of rates that another claims
 //! - [`outliers`]: hosts of a fleet that are dearer than the others explain
 //! - [`rates`]: XEN per core-hour, GiB-hour and GiB, to the rates of a contract and back
 //! - [`recheck`]: whether a machine still does what its rates promise
