@@ -7,7 +7,7 @@
 //! - [`answers`]: the same work done by several providers, compared
 //! - [`cost`]: what a profile of use costs, and how offers compare by it
 //! - [`decimal`]: exact decimals
-//! - [`fit`]: rates from benchmarks, and the check of rates that another claims
+//! - [`mod@fit`]: rates from benchmarks, and the check of rates that another claims
 //! - [`report`]: what rates come from, between provider and publisher
 //! - [`outliers`]: hosts of a fleet that are dearer than the others explain
 //! - [`rates`]: XEN per core-hour, GiB-hour and GiB, to the rates of a contract and back
@@ -20,8 +20,8 @@ pub mod decimal;
 pub mod fit;
 pub mod outliers;
 pub mod rates;
-pub mod report;
 pub mod recheck;
+pub mod report;
 
 pub use amount::{format_xen, parse_xen};
 pub use decimal::{Decimal, DecimalError};

@@ -12,8 +12,8 @@
 //!
 //! is above the threshold; 0.6745 σ is the MAD of a normal distribution. Iglewicz and Hoaglin (*How
 //! to Detect and Handle Outliers*, 1993) recommend 3.5. The MAD of a few hosts is itself uncertain:
-//! at 3.5 one in a hundred honest hosts is accused in a fleet of [`LEAST_HOSTS`], one in a thousand
-//! in a fleet of fifty.
+//! at 3.5 seven in a thousand honest hosts are accused in a fleet of [`LEAST_HOSTS`], two in a fleet of
+//! thirty (`docs/measurements/cheats.md`).
 
 use thiserror::Error;
 

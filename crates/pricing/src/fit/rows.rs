@@ -27,6 +27,25 @@ pub struct Row {
     pub millis: u64,
 }
 
+impl Row {
+    /// Several runs of the same benchmark as one. Nothing where there is none, where a sum is too
+    /// large or where a figure is in some of them only.
+    pub fn total(runs: &[Row]) -> Option<Row> {
+        let (first, others) = runs.split_first()?;
+        others.iter().try_fold(*first, |sum, run| {
+            let mut usage = Usage::default();
+            for counter in Counter::ALL {
+                match (sum.usage.get(counter), run.usage.get(counter)) {
+                    (Some(before), Some(more)) => usage.set(counter, before.checked_add(more)?),
+                    (None, None) => {}
+                    _ => return None,
+                }
+            }
+            Some(Row { usage, millis: sum.millis.checked_add(run.millis)? })
+        })
+    }
+}
+
 /// Why rows cannot set rates.
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum RowsError {
@@ -83,7 +102,9 @@ impl Rows {
     /// smallest unit of the coin.
     ///
     /// Counters that no row uses are left out, and so is that of volumes, which is a clock by
-    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed.
+    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed. Each counter
+    /// should be much used in some rows and little in others: of one that hardly varies, its price
+    /// alone explains nearly every row, and all others come out free.
     pub fn new(rows: Vec<Row>, price_per_sec: Balance) -> Result<Self, RowsError> {
         let of_row = |row: &Row| price_per_sec.checked_mul(row.millis.into());
         let prices = rows.iter().map(of_row).collect();
