@@ -77,7 +77,7 @@ is over, those whose units of work cost most are let go, first of all those with
 all machines come within --timeout, the choice is made among those that did.
 
 With --json every event is one line: identity, announced, met, waiting, too_dear, negotiated, opened, final,
-ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving, amended, not_amended, lost, back,
+ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving, disagreed, amended, not_amended, lost, back,
 reclaiming, parted, settled, unsettled, finished. Amounts are in the smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines. They are spread over providers: one has more than one only when no other

@@ -28,6 +28,7 @@ use crate::{
         journal::{Happening, Journal},
         screen::Screen,
     },
+    ssh::readings::Reading,
     store::{Ended, Store, StoredLease},
 };
 
@@ -412,7 +413,13 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         }
         self.timer_denied = false;
         let was_lost = self.parts.machine.is_lost();
+        let disagreed = self.parts.machine.disagreements();
         self.parts.machine = step.next;
+        if self.parts.machine.disagreements() > disagreed {
+            if let Some(deviation) = self.parts.machine.deviation() {
+                self.tell(What::Disagreed(deviation)).await;
+            }
+        }
         for action in step.actions {
             self.perform(action).await;
         }

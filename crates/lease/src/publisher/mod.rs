@@ -227,6 +227,11 @@ impl Publisher {
         self.meter().is_some_and(|meter| meter.agreement.agreed())
     }
 
+    /// Ticks in a row at which the readings were out of the tolerance.
+    pub fn disagreements(&self) -> u8 {
+        self.meter().map_or(0, |meter| meter.agreement.disagreements())
+    }
+
     /// Where the two readings were furthest off when they last did not agree.
     pub fn deviation(&self) -> Option<Deviation> {
         self.meter()?.agreement.deviation()
