@@ -157,7 +157,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     engine.clear_volumes(&volumes.paths()).await;
     let _janitor = Janitor(tokio::spawn(remove_expired(volumes.clone(), engine.clone())));
     let capabilities = bench::capabilities(&config, &store, engine.wall()).await;
-    let policy = Policy::new(&config, account.clone(), rates, capabilities, Chain::parse_address)?;
+    let policy =
+        Policy::new(&config, account.clone(), rates.into(), capabilities, Chain::parse_address)?;
     let policy = if engine.has_volumes() { policy.with_volumes(volumes) } else { policy };
     let limits =
         Limits { allow_private: config.filter.allow_private_endpoints, ..Default::default() };

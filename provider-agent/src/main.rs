@@ -31,6 +31,7 @@ mod meetings;
 mod mining;
 mod offers;
 mod orders;
+mod prices;
 mod redial;
 mod ssh;
 mod status;

@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use zennet_primitives::Hash;
 
-use crate::failure::Failure;
+use crate::{choice::profile::Profile, failure::Failure};
 
 /// Name of the configuration in its folder.
 pub(crate) const FILE: &str = "publisher.toml";
@@ -46,7 +46,57 @@ pub(crate) struct Config {
     /// Whether loopback and private addresses may be announced.
     #[serde(default)]
     pub(crate) allow_private_endpoint: bool,
+    /// How orders choose among offers and machines.
+    #[serde(default)]
+    pub(crate) choice: Choice,
+    /// Whether machines are measured again.
+    #[serde(default)]
+    pub(crate) recheck: Recheck,
 }
+
+/// Whether machines get standard work again at random moments, and what follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Recheck {
+    /// Time from one to the next on the average, seconds; with 0 there are none.
+    pub(crate) every_secs: u32,
+    /// By how much more time or coin than at first a machine is slow.
+    pub(crate) slower_percent: u32,
+    /// How often in a row a machine is slow until its lease ends; with 0 that is told alone.
+    pub(crate) end_after: u32,
+}
+
+impl Default for Recheck {
+    fn default() -> Self {
+        Recheck { every_secs: 0, slower_percent: 30, end_after: 0 }
+    }
+}
+
+/// How orders choose, where their command line does not say.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Choice {
+    /// Profile of work that offers are compared by: cpu, io, mixed, learned, or a file.
+    pub(crate) profile: String,
+    /// Time in which offers are gathered before the cheapest are taken, milliseconds.
+    pub(crate) within_ms: u32,
+    /// Newest leases that a profile is learnt from.
+    pub(crate) learn_leases: u32,
+    /// Time that these must have lasted in all; otherwise the profile is mixed.
+    pub(crate) learn_secs: u32,
+}
+
+impl Default for Choice {
+    fn default() -> Self {
+        Choice { profile: LEARNED.into(), within_ms: 0, learn_leases: 200, learn_secs: 60 }
+    }
+}
+
+/// The profile of the leases of the past.
+pub(crate) const LEARNED: &str = "learned";
+
+/// Most time in which offers may be gathered: providers wait that long and no longer.
+pub(crate) const MAX_WITHIN_MS: u32 = 10_000;
 
 /// A hash in hexadecimal, with or without `0x`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
@@ -103,8 +153,15 @@ impl Config {
         if config.ssh_port_base == 0 {
             return Err(bad("ssh_port_base is 0: give a port from 1 to 65535".into()));
         }
+        if config.choice.within_ms > MAX_WITHIN_MS {
+            return Err(bad(format!("choice.within_ms is above {MAX_WITHIN_MS}")));
+        }
         config.key_file = dir.join(&config.key_file);
         config.data_dir = dir.join(&config.data_dir);
+        let profile = &mut config.choice.profile;
+        if profile != LEARNED && Profile::named(profile).is_none() {
+            *profile = dir.join(&*profile).display().to_string();
+        }
         Ok(config)
     }
 
@@ -145,6 +202,7 @@ impl Initial {
             Some(address) => format!("relay = {}", text(address)),
             None => "# relay = \"/ip4/203.0.113.7/tcp/4002/p2p/12D3KooW…\"".to_owned(),
         };
+        let (choice, recheck) = (Choice::default(), Recheck::default());
         format!(
             "# Configuration of publisher-cli. Relative paths start at this file's folder.
 
@@ -177,11 +235,46 @@ ssh_port_base = {port}
 
 # Whether loopback and private addresses may be announced: only for chains of your own.
 allow_private_endpoint = {private}
+
+[choice]
+# What offers are compared by: the predicted cost of an hour of such work, as the sum over all
+# counters of the amount that is used and the rate. `cpu` keeps the processor busy, `io` disks and
+# networks, `mixed` is in between; each is a share of full use of the machine. `learned` is what the
+# newest {learn_leases} leases of this folder used on the average, weighted by their time, or `mixed` where they
+# lasted for less than {learn_secs} s in all. Anything else names a file with amounts a second, such as
+# cpu_micros = 500000.
+profile = \"{profile}\"
+learn_leases = {learn_leases}
+learn_secs = {learn_secs}
+
+# Time in which offers are gathered before the cheapest are taken, milliseconds, at most {most}; with 0
+# the first that will do are taken, which is fastest.
+within_ms = {within_ms}
+
+[recheck]
+# Machines may get standard work again at random moments, from half of this time after the last one to
+# one and a half, seconds; with 0 they get none. It is a chain of SHA-256 sums that takes about two
+# seconds and is paid for like all work. A machine is asked only when it rests, since its own work
+# would count as well.
+every_secs = {every_secs}
+# A machine is slow where a unit of the work takes this much more time than when it was ready, or
+# costs this much more coin, percent, and where the answer is wrong. `slow` tells of it.
+slower_percent = {slower_percent}
+# A lease whose machine is slow this many times in a row ends; with 0 it goes on.
+end_after = {end_after}
 ",
             node = text(&self.node),
             listen = listen.join(", "),
             port = self.ssh_port_base,
             private = self.allow_private_endpoint,
+            most = MAX_WITHIN_MS,
+            profile = choice.profile,
+            learn_leases = choice.learn_leases,
+            learn_secs = choice.learn_secs,
+            within_ms = choice.within_ms,
+            every_secs = recheck.every_secs,
+            slower_percent = recheck.slower_percent,
+            end_after = recheck.end_after,
         )
     }
 }
@@ -216,6 +309,8 @@ mod tests {
         assert_eq!(config.listen, default_listen());
         assert_eq!(config.ssh_port_base, default_ssh_port_base());
         assert!(!config.allow_private_endpoint);
+        assert_eq!(config.choice, Choice::default());
+        assert_eq!(config.recheck, Recheck::default());
     }
 
     #[test]
@@ -249,6 +344,7 @@ mod tests {
         assert!(error.contains("64 hexadecimal digits"), "{error}");
         assert!(load("node = \"x\"\nlisten = []").is_err());
         assert!(load("node = \"x\"\nssh_port_base = 70000").is_err());
+        assert!(load("node = \"x\"\n[choice]\nwithin_ms = 60000").is_err());
     }
 
     #[test]

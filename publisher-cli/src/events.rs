@@ -1,11 +1,11 @@
 //! The events of an order: one JSON line each with `--json`, a line of status without it.
 
-use std::fmt;
+mod text;
 
 use serde::Serialize;
 use zennet_primitives::{amount::Balance, close::CloseReason};
 
-use crate::{failure::LEFT, output::Counters, units::xen};
+use crate::output::Counters;
 
 /// When a lease reached each stage, seconds since the order began.
 #[derive(Clone, Copy, Serialize, PartialEq, Debug, Default)]
@@ -52,6 +52,8 @@ pub(crate) enum Event {
         endpoint: String,
         /// Fee.
         fee: Balance,
+        /// Profile of work that offers are compared by.
+        profile: String,
         /// Since the begin.
         secs: f64,
     },
@@ -81,8 +83,19 @@ pub(crate) enum Event {
         provider: String,
         /// What the channel will lock.
         deposit: Balance,
+        /// Predicted cost of an hour of the order's profile.
+        per_hour: Balance,
         /// Since the begin.
         secs: f64,
+    },
+    /// An hour of an offer would cost more than the order allows.
+    TooDear {
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// Predicted cost of an hour of the order's profile.
+        per_hour: Balance,
     },
     /// The channel is in a block.
     Opened {
@@ -129,6 +142,86 @@ pub(crate) enum Event {
         ssh_config: String,
         /// Since the begin.
         secs: f64,
+    },
+    /// What a machine's work has cost so far.
+    Measured {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// Units of work whose answers were right.
+        work: u64,
+        /// What the lease came to meanwhile.
+        cost: Balance,
+        /// Time that the work took.
+        work_secs: f64,
+        /// Answers that were wrong.
+        wrong: u32,
+    },
+    /// The machine's work is among the dearest: its lease ends.
+    Dropped {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+    },
+    /// The machines were chosen that stay.
+    Kept {
+        /// How many.
+        machines: usize,
+        /// How many go.
+        dropped: usize,
+        /// Since the begin.
+        secs: f64,
+    },
+    /// Standard work takes longer on a machine than at first, or costs more, or came to nothing.
+    Slow {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// How much longer it takes, percent; nothing where the answer was wrong.
+        slower_percent: Option<f64>,
+        /// How much more it costs, percent; nothing where the answer was wrong.
+        dearer_percent: Option<f64>,
+        /// For which time in a row.
+        times: u32,
+    },
+    /// What a command came to on one machine.
+    Result {
+        /// Name of the machine.
+        machine: String,
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// What it exited with.
+        exit_code: Option<u32>,
+        /// SHA-256 of its standard output, hexadecimal.
+        stdout_sha256: Option<String>,
+        /// Length of that.
+        stdout_bytes: Option<u64>,
+        /// Time that it took.
+        took_secs: Option<f64>,
+        /// Why there is none.
+        error: Option<String>,
+        /// Whether it differs from that of the majority.
+        odd: bool,
+    },
+    /// What the results of all machines come to.
+    Verdict {
+        /// How many were asked.
+        machines: usize,
+        /// How many gave the result of the majority; none where there is no majority.
+        agreed: usize,
+        /// Addresses of the providers whose results differ from it.
+        odd: Vec<String>,
     },
     /// Machines of an earlier run are waited for.
     Resuming {
@@ -260,116 +353,20 @@ pub(crate) enum Event {
 impl Event {
     /// Whether it is the data that a person asked for; everything else is status.
     pub(crate) fn is_data(&self) -> bool {
-        matches!(self, Event::Ready { .. } | Event::Complete { .. } | Event::Settled { .. })
+        matches!(
+            self,
+            Event::Ready { .. }
+                | Event::Complete { .. }
+                | Event::Result { .. }
+                | Event::Verdict { .. }
+                | Event::Settled { .. }
+        )
     }
 }
 
 /// The same of an event's name.
 pub(crate) fn is_data(event: &str) -> bool {
-    matches!(event, "ready" | "complete" | "settled")
-}
-
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Event::Identity { address, mined_secs: Some(secs) } => {
-                write!(f, "identity of {address} mined in {secs:.1} s")
-            }
-            Event::Identity { address, mined_secs: None } => {
-                write!(f, "identity of {address} stands on chain")
-            }
-            Event::Recovering { leases } => {
-                write!(f, "settling {leases} leases that an earlier run left open")
-            }
-            Event::Announced { block, expires_at, endpoint, .. } => write!(
-                f,
-                "announced in block {block} until block {expires_at}; providers dial {endpoint}"
-            ),
-            Event::Met { lease, from, .. } => write!(f, "met a provider from {from} (#{lease})"),
-            Event::Waiting { lease, .. } => {
-                write!(f, "a provider waits in case that another fails (#{lease})")
-            }
-            Event::Negotiated { lease, machine, provider, deposit, .. } => write!(
-                f,
-                "{machine}: contract with {provider} (#{lease}), deposit {}",
-                xen(*deposit)
-            ),
-            Event::Opened { machine, block, .. } => {
-                write!(f, "{machine}: deposit locked in block {block}, waiting for finality")
-            }
-            Event::Final { machine, .. } => write!(f, "{machine}: deposit final"),
-            Event::Ready { machine, port, order_to_ready_secs, .. } => {
-                write!(f, "{machine}  127.0.0.1:{port}  ready after {order_to_ready_secs:.1} s")
-            }
-            Event::Complete { machines, missing, ssh_config, .. } => {
-                write!(f, "{machines} machines are ready: ssh -F {ssh_config} zn-1")?;
-                match missing {
-                    0 => Ok(()),
-                    _ => write!(f, "\n{missing} are still waited for"),
-                }
-            }
-            Event::Frozen { machine, due } => {
-                write!(f, "{machine}: frozen until {} is paid", xen(*due))
-            }
-            Event::Resuming { machines, wanted } => {
-                write!(f, "waiting for the providers of {machines} machines to dial again")?;
-                match wanted {
-                    0 => Ok(()),
-                    _ => write!(f, ", and looking for {wanted} more"),
-                }
-            }
-            Event::Thawed { machine } => write!(f, "{machine}: runs again"),
-            Event::Leaving { machine, in_secs } => {
-                write!(f, "{machine}: its provider goes out of service in {in_secs} s")
-            }
-            Event::Amended { machine, deposit, lease_secs, .. } => {
-                write!(f, "{machine}: {lease_secs} s in all now, deposit {}", xen(*deposit))
-            }
-            Event::NotAmended { machine, why } => {
-                write!(f, "{machine}: no more deposit or time, the lease goes on as it was: {why}")
-            }
-            Event::Lost { machine } => {
-                write!(f, "{machine}: connection lost, waiting for the provider to dial again")
-            }
-            Event::Back { machine } => write!(f, "{machine}: connected again"),
-            Event::Reclaiming { machine, challenge_blocks } => write!(
-                f,
-                "{machine}: the provider does not answer; closing the channel on chain, which \
-                 takes {challenge_blocks} blocks"
-            ),
-            Event::Parted { lease, provider, close_reason } => {
-                let who = provider.as_deref().unwrap_or("a provider");
-                write!(f, "no contract with {who} (#{lease}): {close_reason}")
-            }
-            Event::Settled { machine, paid, deposit, vouchers, agreed, close_reason, .. } => {
-                let agreed = if *agreed { "readings agreed" } else { "readings did not agree" };
-                write!(
-                    f,
-                    "{machine}  settled: paid {} of {} by {vouchers} vouchers, {agreed} \
-                     ({close_reason})",
-                    xen(*paid),
-                    xen(*deposit)
-                )
-            }
-            Event::Unsettled { machine, locked, close_reason, .. } => match locked {
-                0 => write!(f, "{machine}: ended before a deposit was locked: {close_reason}"),
-                _ => write!(
-                    f,
-                    "{machine}: ended ({close_reason}), {} stay locked until its channel ends",
-                    xen(*locked)
-                ),
-            },
-            Event::Finished { settled, unsettled, paid, secs, exit_code, .. } => {
-                let over = if *exit_code == LEFT { "left" } else { "over" };
-                write!(
-                    f,
-                    "order {over} after {secs:.0} s: {settled} leases settled, {unsettled} not, {} \
-                     paid",
-                    xen(*paid)
-                )
-            }
-        }
-    }
+    matches!(event, "ready" | "complete" | "result" | "verdict" | "settled")
 }
 
 #[cfg(test)]

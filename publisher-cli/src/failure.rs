@@ -43,6 +43,8 @@ pub(crate) enum Failure {
     NotBack { missing: usize, wanted: usize },
     #[error("left as it was, {0} machines with it: `publisher-cli resume` goes on")]
     Left(usize),
+    #[error("{agreed} of {machines} machines agree on the result")]
+    Differ { agreed: usize, machines: usize },
     #[error("{why}")]
     Other { code: u8, why: String },
     #[error("left at once, as asked twice: run `publisher-cli recover` to settle what is open")]
@@ -62,6 +64,7 @@ impl Failure {
             Failure::Unsettled(_) => 7,
             Failure::Locked(_) => 8,
             Failure::Left(_) => LEFT,
+            Failure::Differ { .. } => 10,
             Failure::Other { code, .. } => *code,
             Failure::Interrupted | Failure::Early => 130,
         }
@@ -85,4 +88,5 @@ pub(crate) const EXIT_CODES: &str = "Exit codes:
   7    a lease did not settle
   8    another submit uses the same folder
   9    ended by SIGTERM or with its terminal; `resume` goes on with the order
+  10   verify: not all machines came to the same
   130  interrupted twice, or before anything was ordered";

@@ -107,7 +107,7 @@ pub(crate) fn deed(lease: &StoredLease) -> Option<Deed> {
         ended_at: lease.journal.ended_at().unwrap_or(lease.since),
         secs: lease.journal.secs(),
         paid: ended.settled.unwrap_or(lease.figures.paid),
-        fault: is_fault(Role::Provider, ending),
+        fault: lease.odd_result || is_fault(Role::Provider, ending),
     })
 }
 
@@ -209,6 +209,20 @@ pub(crate) mod tests {
         let record = of_store(&store, &query, |_| "5F".into()).unwrap().record.unwrap();
         assert_eq!((record.provider.as_str(), record.leases, record.secs), ("5F", 3, 180));
         assert_eq!((record.paid, record.faults), (15, 1));
+    }
+
+    #[test]
+    fn a_result_that_differs_is_a_fault_of_its_provider_until_it_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        for id in [1, 2] {
+            store.put(&ended(id, 4, CloseReason::Finished, unix_secs())).unwrap();
+        }
+        store.put_odd(&[2]).unwrap();
+        let query = Query { provider: Some([4; 32]), lease: None, limit: 9 };
+        let history = of_store(&store, &query, |_| "5F".into()).unwrap();
+        let marked: Vec<_> = history.leases.iter().map(|l| (l.lease, l.odd_result)).collect();
+        assert_eq!((marked, history.record.unwrap().faults), (vec![(2, true), (1, false)], 1));
     }
 
     #[test]

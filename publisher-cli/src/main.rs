@@ -1,5 +1,6 @@
 //! `publisher-cli`: rents machines on a Zennet chain and pays for them while they run.
 
+mod choice;
 mod commands;
 mod config;
 mod context;
@@ -19,6 +20,7 @@ mod store;
 mod teller;
 mod units;
 mod volumes;
+mod work;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,7 @@ use zennet_store::{Durable, RowTable, Rows};
 
 use crate::{
     history::journal::{Happening, Journal},
-    order::sought::Sought,
+    order::{best::Selection, sought::Sought},
     ssh::readings::Totals,
 };
 
@@ -25,6 +25,8 @@ const LEASES: RowTable = RowTable::new("leases/1");
 const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs/1");
 /// Volumes that are not wanted any more, and the lease up to which they are not.
 const FORGOTTEN: TableDefinition<&str, u64> = TableDefinition::new("forgotten/1");
+/// Leases whose machine gave another result than most.
+const ODD: TableDefinition<u64, ()> = TableDefinition::new("odd/1");
 const NUMBERS: TableDefinition<&str, u64> = TableDefinition::new("numbers/1");
 
 /// Key of the next lease's number.
@@ -68,6 +70,10 @@ pub(crate) struct StoredLease {
     /// What happened to it.
     #[codec(skip)]
     pub(crate) journal: Journal,
+    /// Whether its machine gave another result than most; this has a table of its own, since a
+    /// driver may be writing the row.
+    #[codec(skip)]
+    pub(crate) odd_result: bool,
 }
 
 impl StoredLease {
@@ -105,11 +111,14 @@ pub(crate) struct Run {
     /// What it still looks for. In its row this follows the rest.
     #[codec(skip)]
     pub(crate) sought: Option<Sought>,
+    /// Which of its machines are to stay; at the end of its row.
+    #[codec(skip)]
+    pub(crate) selection: Option<Selection>,
 }
 
 impl Run {
     fn to_row(&self) -> Vec<u8> {
-        (self, &self.sought).encode()
+        (self, &self.sought, &self.selection).encode()
     }
 
     /// Reads a row. What an earlier version looked for is not looked for any more, its leases are
@@ -117,9 +126,9 @@ impl Run {
     fn from_row(mut row: &[u8]) -> Result<Self, codec::Error> {
         let mut run = Run::decode(&mut row)?;
         if !row.is_empty() {
-            run.sought = Decode::decode(&mut row).unwrap_or_else(|error| {
+            (run.sought, run.selection) = Decode::decode(&mut row).unwrap_or_else(|error| {
                 tracing::warn!(%error, "cannot read what the last run was looking for");
-                None
+                (None, None)
             });
         }
         Ok(run)
@@ -191,6 +200,7 @@ impl Store {
             write.open_table(NUMBERS)?;
             write.open_table(RUNS)?;
             write.open_table(FORGOTTEN)?;
+            write.open_table(ODD)?;
             Ok(())
         });
         made.with_context(failed)?;
@@ -250,6 +260,16 @@ impl Store {
         Ok(rows?)
     }
 
+    /// Notes durably that the machines of leases gave other results than most.
+    pub(crate) fn put_odd(&self, leases: &[u64]) -> Result<()> {
+        let put = self.database.write(|write| {
+            let mut table = write.open_table(ODD)?;
+            leases.iter().try_for_each(|lease| table.insert(lease, ()).map(drop))?;
+            Ok(())
+        });
+        Ok(put?)
+    }
+
     /// Writes a lease durably, together with others that are written now.
     pub(crate) async fn keep(&self, lease: &StoredLease) -> Result<()> {
         Ok(self.rows.put(lease.id, lease.to_row()).await?)
@@ -274,12 +294,13 @@ impl Store {
     /// Every lease, the oldest first.
     pub(crate) fn leases(&self) -> Result<Vec<StoredLease>> {
         let leases = self.database.read(|read| {
-            let table = read.open_table(LEASES)?;
+            let (table, odd) = (read.open_table(LEASES)?, read.open_table(ODD)?);
             let mut leases = Vec::new();
             for entry in table.iter()? {
                 let (id, bytes) = entry?;
+                let odd_result = odd.get(id.value())?.is_some();
                 match StoredLease::from_row(bytes.value()) {
-                    Ok(lease) => leases.push(lease),
+                    Ok(lease) => leases.push(StoredLease { odd_result, ..lease }),
                     Err(error) => {
                         tracing::warn!(lease = id.value(), %error, "cannot read a stored lease");
                     }
@@ -297,15 +318,18 @@ impl Store {
         wanted: impl Fn(&StoredLease) -> bool,
     ) -> Result<Vec<StoredLease>> {
         let found = self.database.read(|read| {
-            let table = read.open_table(LEASES)?;
+            let (table, odd) = (read.open_table(LEASES)?, read.open_table(ODD)?);
             let mut found = Vec::new();
             for entry in table.iter()?.rev() {
                 if found.len() >= most {
                     break;
                 }
                 let (id, bytes) = entry?;
+                let odd_result = odd.get(id.value())?.is_some();
                 match StoredLease::from_row(bytes.value()) {
-                    Ok(lease) if wanted(&lease) => found.push(lease),
+                    Ok(lease) if wanted(&lease) => {
+                        found.push(StoredLease { odd_result, ..lease });
+                    }
                     Ok(_) => (),
                     Err(error) => {
                         tracing::warn!(lease = id.value(), %error, "cannot read a stored lease");
@@ -348,7 +372,7 @@ impl Store {
             return Ok(());
         }
         let pruned = self.database.write(|write| {
-            let mut table = write.open_table(LEASES)?;
+            let (mut table, mut odd) = (write.open_table(LEASES)?, write.open_table(ODD)?);
             let mut oldest = Vec::new();
             for entry in table.iter()? {
                 if oldest.len() >= surplus {
@@ -361,6 +385,7 @@ impl Store {
             }
             for id in oldest {
                 table.remove(id)?;
+                odd.remove(id)?;
             }
             Ok(())
         });
@@ -399,6 +424,7 @@ pub(crate) mod tests {
             client_key: [6; 32],
             quote: Quote {
                 rates: Rates::default(),
+                basis: None,
                 tick_ms: 2000,
                 grace_ms: 2000,
                 max_exposure: 10,
@@ -439,6 +465,7 @@ pub(crate) mod tests {
             figures: Figures::default(),
             readings: Totals::default(),
             journal: Journal::default(),
+            odd_result: false,
         }
     }
 
@@ -503,10 +530,11 @@ pub(crate) mod tests {
             ssh_seed: [2; 32],
             ssh_config: "/x".into(),
             sought: Some(crate::order::sought::tests::sought(3)),
+            selection: Some(Selection::Chosen { dropped: vec![4] }),
         };
         store.put_run(&run).unwrap();
         assert_eq!(store.run().unwrap(), Some(run.clone()));
-        let without = Run { sought: None, ..run.clone() };
+        let without = Run { sought: None, selection: None, ..run.clone() };
         assert_eq!(Run::from_row(&run.encode()).unwrap(), without);
         let mut other = run.encode();
         other.extend([1, 2]);

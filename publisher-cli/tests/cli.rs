@@ -45,6 +45,7 @@ fn help_names_every_command_and_every_exit_code() {
         "account",
         "identity",
         "submit",
+        "verify",
         "list",
         "usage",
         "history",

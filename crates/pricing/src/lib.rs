@@ -11,6 +11,7 @@
 //! - [`outliers`]: hosts of a fleet that are dearer than the others explain
 //! - [`rates`]: XEN per core-hour, GiB-hour and GiB, to the rates of a contract and back
 //! - [`recheck`]: whether a machine still does what its rates promise
+//! - [`report`]: what rates come from, between provider and publisher
 
 pub mod amount;
 pub mod answers;
@@ -20,8 +21,10 @@ pub mod fit;
 pub mod outliers;
 pub mod rates;
 pub mod recheck;
+pub mod report;
 
 pub use amount::{format_xen, parse_xen};
 pub use decimal::{Decimal, DecimalError};
 pub use fit::{fit, verify, Fit, FitError, Mode, Row, Rows, RowsError, VerifyError};
 pub use rates::{describe, RateConfig, RateError};
+pub use report::{rates_of, verify_basis, BasisError, BasisMismatch};

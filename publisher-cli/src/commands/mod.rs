@@ -15,7 +15,9 @@ mod resume;
 mod stop;
 mod submit;
 mod usage;
+mod verify;
 mod volume;
+mod wanted;
 
 use std::{
     env,
@@ -64,6 +66,7 @@ enum Command {
     Account(account::Opts),
     Identity(identity::Opts),
     Submit(Box<submit::Opts>),
+    Verify(Box<verify::Opts>),
     List(list::Opts),
     Usage(usage::Opts),
     History(history::Opts),
@@ -122,6 +125,7 @@ pub(crate) async fn run(cli: Cli) -> Result<()> {
         Command::Account(opts) => account::run(opts, &context).await,
         Command::Identity(opts) => identity::run(opts, &context).await,
         Command::Submit(opts) => submit::run(*opts, &context).await,
+        Command::Verify(opts) => verify::run(*opts, &context).await,
         Command::List(opts) => list::run(&opts, &context).await,
         Command::Usage(opts) => usage::run(opts, &context).await,
         Command::History(opts) => history::run(&opts, &context).await,

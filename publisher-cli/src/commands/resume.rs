@@ -20,7 +20,7 @@ use crate::{
         spec::announced,
         start::{listen, Open},
     },
-    ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
+    ssh::{files::Files, keys::ClientKey, login::Logins, ports::Ports},
     store::Store,
     teller::Teller,
 };
@@ -113,8 +113,8 @@ async fn go_on(
     let endpoint = listen(&config, run.peer_seed, &run.listen, most)
         .await
         .context("the address of the last run, which providers dial, cannot be listened on")?;
-    let per_provider = sought.as_ref().and_then(|sought| sought.per_provider);
-    let seats = Seats::new(machines, per_provider.map(|most| most as usize));
+    let seats = sought.as_ref().map_or_else(|| Seats::new(0, None), Sought::seats);
+    let selection = run.selection.clone();
     let timeout = sought.as_ref().map(Sought::timeout).unwrap_or_default();
     let announcing = match sought {
         Some(sought) => {
@@ -139,6 +139,9 @@ async fn go_on(
         wanted: None,
         seats,
         logins: Logins::new(),
+        selection,
+        recheck: config.recheck,
+        job: None,
         endpoint,
         ports: Ports::from(config.ssh_port_base),
         client_key,

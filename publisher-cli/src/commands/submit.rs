@@ -1,19 +1,14 @@
 //! `submit`: orders machines and stays until their leases are settled.
 
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
-use anyhow::{bail, Context as _, Result};
+use anyhow::{bail, Result};
 use clap::Args;
 use rand::{rngs::OsRng, RngCore};
 use zennet_chain_client::AccountKey;
-use zennet_primitives::{
-    amount::{Balance, Rate},
-    announcement::{LeaseRange, Needs, MAX_TICK_MS, MIN_TICK_MS},
-    contract::{Volume, Wall},
-    pow::{Difficulty, Role},
-    usage::Counter,
-};
+use zennet_primitives::pow::Role;
 
+use super::wanted::Wanted;
 use crate::{
     config::Config,
     context::{addresses, check_coin, Context, Lock},
@@ -21,16 +16,18 @@ use crate::{
     daemon,
     event_log::EventLog,
     events::Event,
-    lease::{recover::Recovery, seats::Seats},
+    lease::recover::Recovery,
     mining,
     order::{
+        best::Selection,
+        compare::Job,
         report::{Report, Totals},
         run::Order,
         sought::Announcer,
         spec::{announced, Spec},
         start::{listen, with_ports, Open},
     },
-    ssh::{files::Files, keys::ClientKey, ports::Ports, readings::Logins},
+    ssh::{keys::ClientKey, login::Logins, ports::Ports},
     store::{Run, Store},
     teller::{status, Teller},
     units,
@@ -48,6 +45,8 @@ const MAX_MACHINES: u32 = 1024;
   publisher-cli submit -m 512M --volume data:1G --keep 7d
   publisher-cli submit -n 2 -m 256M --rate cpu=0.5 --rate memory=0.1 --json
   publisher-cli submit -n 2 -m 256M --detach
+  publisher-cli submit -n 5 -m 1G --profile io --max-per-hour 0.2 --choose-within 2s
+  publisher-cli submit -n 20 --keep-best 10 --after 15s
 
 When a machine is ready, its local port is printed and the written ssh_config names it: `ssh -F
 ssh_config zn-1` then asks nothing and warns of nothing. Ctrl-C, or `publisher-cli stop` elsewhere,
@@ -67,9 +66,19 @@ time left, because of heavy traffic or of an extension, it is topped up for as l
 --for by themselves, `publisher-cli extend` makes one longer by hand; the provider must grant it. What
 fails leaves the lease as it was.
 
-With --json every event is one line: identity, announced, met, waiting, negotiated, opened, final, ready,
-complete, frozen, thawed, leaving, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the
-smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
+Offers are compared by what an hour of a profile of work would cost at their rates: `cpu`, `io` and
+`mixed` are shares of full use of the machine, `learned` is what earlier leases used, and a file
+names amounts a second by counter, as in `cpu_micros = 500000`. With --choose-within offers are
+gathered for that time, and the cheapest are taken.
+
+With --keep-best more machines are hired than are wanted. Each gets standard tasks from its start, chains of
+SHA-256 sums that this program checks; they are paid for like any other work. When the time of --after
+is over, those whose units of work cost most are let go, first of all those with wrong answers. If not
+all machines come within --timeout, the choice is made among those that did.
+
+With --json every event is one line: identity, announced, met, waiting, too_dear, negotiated, opened, final,
+ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving, amended, not_amended, lost, back,
+reclaiming, parted, settled, unsettled, finished. Amounts are in the smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines. They are spread over providers: one has more than one only when no other
     /// comes for three seconds
@@ -80,98 +89,15 @@ pub(crate) struct Opts {
     #[arg(long, value_name = "N", conflicts_with = "volume",
           value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_MACHINES)))]
     per_provider: Option<u32>,
-    /// Memory of each, such as 512M or 2G
-    #[arg(short = 'm', long, value_name = "SIZE", value_parser = units::size_mib)]
-    memory: Option<u32>,
-    /// CPU time of each, in cores
-    #[arg(long, value_name = "CORES", value_parser = units::cpu_millis)]
-    cpus: Option<u32>,
-    /// Disk of each, such as 1G
-    #[arg(long, value_name = "SIZE", value_parser = units::size_mib)]
-    disk: Option<u32>,
-    /// Least clock of its cores, in MHz
-    #[arg(long, value_name = "MHZ", value_parser = clap::value_parser!(u32).range(1..))]
-    clock_mhz: Option<u32>,
-    /// Least speed of its memory, in MiB/s
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    memory_mib_per_sec: Option<u32>,
-    /// Least speed of its disk, in MiB/s
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    disk_mib_per_sec: Option<u32>,
-    /// Least bandwidth of its network, in kbit/s
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    bandwidth_kbit_per_sec: Option<u32>,
-    /// Volume of each, at /volume, which its provider keeps for --keep after the lease. An order that
-    /// names one which is kept goes to the providers that keep it
-    #[arg(long, value_name = "NAME[:SIZE]", value_parser = units::volume)]
-    volume: Option<(String, Option<u32>)>,
-    /// How long volumes are kept after the lease; its last payment covers that
-    #[arg(long, value_name = "TIME", default_value = "24h", value_parser = units::time_or_none,
-          requires = "volume")]
-    keep: Duration,
-    /// Machines whose own files cannot be changed: only /tmp, /var/tmp, /run, /root and the volume.
-    /// The image must have the account sshd
-    #[arg(long)]
-    read_only: bool,
-    /// What must stand between machine and host: namespaces, gvisor or vm; may be repeated
-    #[arg(long = "wall", value_name = "KIND", value_parser = units::wall)]
-    walls: Vec<Wall>,
-    /// Shortest notice that a provider must give before it goes out of service
-    #[arg(long, value_name = "TIME", value_parser = units::time)]
-    min_notice: Option<Duration>,
-    /// Image that will do, up to four; the provider chooses without it
-    #[arg(long = "image", value_name = "REF")]
-    images: Vec<String>,
-    /// Longest lease wanted, such as 30m or 2h
-    #[arg(long = "for", value_name = "TIME", default_value = "1h", value_parser = units::time)]
-    lease: Duration,
-    /// Shortest lease worth having [default: a minute, or --for where that is less]
-    #[arg(long, value_name = "TIME", value_parser = units::time)]
-    min_for: Option<Duration>,
-    /// Longest time that a lease may be extended to, such as 24h: --for is added each time that the
-    /// lease comes near its end
-    #[arg(long, value_name = "TIME", value_parser = units::time)]
-    extend_to: Option<Duration>,
-    /// Most that one machine may cost in all, in XEN: its deposit is never above it, top-ups included
-    #[arg(long, value_name = "XEN", value_parser = units::amount)]
-    max_price: Option<Balance>,
-    /// Time of full use that a deposit covers, and each addition to it [default: that of --for]
-    #[arg(long, value_name = "TIME", value_parser = units::time, conflicts_with = "no_top_up")]
-    deposit_for: Option<Duration>,
-    /// Let a lease end when its deposit is spent, rather than add to it
-    #[arg(long)]
-    no_top_up: bool,
-    /// Highest price of a resource in XEN; those that are not named must then be free
-    #[arg(long = "rate", value_name = "KEY=XEN", value_parser = units::rate,
-          long_help = rate_help())]
-    rates: Vec<(Counter, Rate)>,
-    /// Interval between payments
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = units::time)]
-    tick: Duration,
-    /// Pay each tick before it begins
-    #[arg(long)]
-    prepaid: bool,
-    /// Work asked of each provider's answer, in hashes
-    #[arg(long, value_name = "HASHES", default_value_t = 1)]
-    asks: Difficulty,
-    /// Work done on the announcement, in hashes, for providers who ask for more than the chain does
-    #[arg(long, value_name = "HASHES", default_value_t = 0)]
-    stamp: Difficulty,
-    /// Where providers can read more
-    #[arg(long, value_name = "URL", default_value = "")]
-    info_url: String,
-    /// Time in which all machines must be ready
-    #[arg(long, value_name = "TIME", default_value = "120s", value_parser = units::time)]
-    timeout: Duration,
-    /// How long a provider whose connection is lost is waited for; its machine is frozen meanwhile
-    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::time)]
-    patience: Duration,
-    /// Leases that a provider's fault may have ended in the last 30 days; one with more is turned away
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    max_faults: u32,
-    /// Where to write the configuration for ssh [default: ssh_config in --dir]
-    #[arg(long, value_name = "PATH")]
-    ssh_config: Option<PathBuf>,
+    /// Machines that stay: the others, whose work costs more, are let go after some time
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_best: Option<u32>,
+    /// Time from when all machines are ready to the choice of those that stay
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = units::time,
+          requires = "keep_best")]
+    after: Duration,
+    #[command(flatten)]
+    wanted: Wanted,
     /// Go on in the background once all machines are ready
     #[arg(long)]
     detach: bool,
@@ -180,114 +106,33 @@ pub(crate) struct Opts {
     pub(super) daemon: bool,
 }
 
-fn rate_help() -> String {
-    format!(
-        "Highest price of a resource in XEN; those that are not named must then be free.\n\nKeys: {}",
-        units::rate_keys()
-    )
-}
-
 impl Opts {
-    fn spec(&self) -> Result<Spec> {
-        let secs = |what: &str, time: Duration| match u32::try_from(time.as_secs()) {
-            Ok(secs) if secs > 0 => Ok(secs),
-            _ => bail!("{what} must be at least 1s and at most {}s", u32::MAX),
-        };
-        let max_secs = secs("--for", self.lease)?;
-        let min_secs = match self.min_for {
-            Some(time) => secs("--min-for", time)?,
-            None => max_secs.min(60),
-        };
-        if min_secs > max_secs {
-            bail!("--min-for is longer than --for");
-        }
-        let tick_ms = u32::try_from(self.tick.as_millis()).unwrap_or(u32::MAX);
-        if !(MIN_TICK_MS..=MAX_TICK_MS).contains(&tick_ms) {
-            bail!("--tick must be from {MIN_TICK_MS}ms to {}h", MAX_TICK_MS / 3_600_000);
-        }
-        if self.max_price == Some(0) {
-            bail!("--max-price is 0 XEN: no provider can be paid with that");
-        }
-        let extend_to_secs = match self.extend_to {
-            Some(time) => secs("--extend-to", time)?,
-            None => 0,
-        };
-        if self.extend_to.is_some() && extend_to_secs <= max_secs {
-            bail!("--extend-to is the lease time in all: it must be longer than --for");
-        }
-        let deposit_secs = match self.deposit_for {
-            Some(time) => Some(secs("--deposit-for", time)?),
-            None => None,
-        };
-        Ok(Spec {
-            machines: self.machines,
-            needs: Needs {
-                cpu_millis: self.cpus,
-                memory_mib: self.memory,
-                disk_mib: self.disk,
-                clock_mhz: self.clock_mhz,
-                memory_mib_per_sec: self.memory_mib_per_sec,
-                disk_mib_per_sec: self.disk_mib_per_sec,
-                bandwidth_kbit_per_sec: self.bandwidth_kbit_per_sec,
-                volume_mib: self.volume.as_ref().and_then(|(_, mib)| *mib),
-            },
-            images: self.images.clone(),
-            lease: LeaseRange { min_secs, max_secs },
-            tick_ms,
-            prepaid: self.prepaid,
-            max_rates: units::max_rates(&self.rates),
-            max_price: self.max_price,
-            deposit_secs,
-            extend_to_secs,
-            top_up: !self.no_top_up,
-            asks: self.asks,
-            stamp: self.stamp,
-            info_url: self.info_url.clone(),
-            timeout: self.timeout,
-            patience: self.patience,
-            max_faults: self.max_faults,
-            volume: self.wanted_volume()?,
-            read_only: self.read_only,
-            walls: self.walls.clone(),
-            min_notice_secs: match self.min_notice {
-                Some(time) => secs("--min-notice", time)?,
-                None => 0,
-            },
-        })
-    }
-
     /// Machines of one provider; there it has one volume of a name.
     fn most_per_provider(&self) -> Option<u32> {
-        match &self.volume {
+        match &self.wanted.volume {
             Some(_) => Some(1),
             None => self.per_provider,
         }
     }
 
-    fn wanted_volume(&self) -> Result<Option<Volume>> {
-        let Some((name, _)) = &self.volume else { return Ok(None) };
-        let keep_secs = u32::try_from(self.keep.as_secs()).context("--keep is too long")?;
-        let Ok(name) = name.clone().into_bytes().try_into() else {
-            bail!("the name of the volume is too long");
-        };
-        Ok(Some(Volume { name, keep_secs }))
-    }
-
-    fn files(&self, context: &Context, config: &Config) -> Result<Files> {
-        let absolute = |path: PathBuf| {
-            std::path::absolute(&path).with_context(|| format!("bad path {}", path.display()))
-        };
-        let wanted = self.ssh_config.clone().unwrap_or_else(|| context.dir.join("ssh_config"));
-        Ok(Files {
-            config: absolute(wanted)?,
-            known_hosts: absolute(config.data_dir.join("known_hosts"))?,
-            identity: absolute(config.data_dir.join("id_ed25519"))?,
-        })
+    /// Which machines are to stay.
+    fn selection(&self) -> Result<Option<Selection>> {
+        match self.keep_best {
+            Some(keep) if keep >= self.machines => {
+                bail!("--keep-best must be less than -n: {keep} of {} would stay", self.machines)
+            }
+            Some(keep) => {
+                let after_ms = u64::try_from(self.after.as_millis()).unwrap_or(u64::MAX);
+                Ok(Some(Selection::Measuring { keep, after_ms }))
+            }
+            None => Ok(None),
+        }
     }
 }
 
 pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
-    let spec = opts.spec()?;
+    let spec = opts.wanted.spec(opts.machines)?;
+    let selection = opts.selection()?;
     let config = context.config()?;
     let key = context.key(&config)?;
     let lock = Lock::take(&config.data_dir)?;
@@ -295,34 +140,43 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         return daemon::start(lock, &config.data_dir, context.out).await;
     }
     let _bounded = opts.daemon.then(|| daemon::bound_log(&config.data_dir));
-    let teller = Teller::new(context.out, EventLog::open(&config.data_dir)?);
-    let mut totals = None;
-    let files = opts.files(context, &config)?;
-    let begin = Begin { spec, per_provider: opts.most_per_provider(), config, key, files };
-    let outcome = Box::pin(begin.order(context, &teller, &mut totals)).await;
-    teller.finished(totals, &outcome);
-    outcome
+    let per_provider = opts.most_per_provider();
+    let wanted = opts.wanted;
+    Begin { wanted, spec, per_provider, selection, job: None, config, key }.run(context).await
 }
 
-/// What an order begins with.
-struct Begin {
-    spec: Spec,
-    per_provider: Option<u32>,
-    config: Config,
-    key: AccountKey,
-    files: Files,
+/// What an order begins with, once its folder is locked.
+pub(super) struct Begin {
+    pub(super) wanted: Wanted,
+    pub(super) spec: Spec,
+    pub(super) per_provider: Option<u32>,
+    pub(super) selection: Option<Selection>,
+    pub(super) job: Option<Job>,
+    pub(super) config: Config,
+    pub(super) key: AccountKey,
 }
 
 impl Begin {
+    /// Runs the order to its end, and tells how that was.
+    pub(super) async fn run(self, context: &Context) -> Result<()> {
+        let teller = Teller::new(context.out, EventLog::open(&self.config.data_dir)?);
+        let mut totals = None;
+        let outcome = Box::pin(self.order(context, &teller, &mut totals)).await;
+        teller.finished(totals, &outcome);
+        outcome
+    }
+
     async fn order(
         self,
         context: &Context,
         teller: &Teller,
         totals: &mut Option<Totals>,
     ) -> Result<()> {
-        let Begin { mut spec, per_provider, config, key, files } = self;
+        let Begin { wanted, mut spec, per_provider, selection, job, config, key } = self;
+        let files = wanted.files(context, &config)?;
         let store = Store::open(&config.data_dir)?;
         store.prune()?;
+        wanted.compare(&mut spec, &config, &store)?;
         let keepers = keepers(&store, &mut spec)?;
         let chain = context.chain(&config).await?;
         let policy = spec.policy(chain.constants())?;
@@ -365,12 +219,14 @@ impl Begin {
             let endpoint = listen(&config, peer_seed, &listening, machines).await?;
             let listen = with_ports(&listening, &endpoint);
             let body = spec.announcement(&announced(&config, &endpoint)?)?;
-            let sought = Some(spec.sought(body, policy, per_provider));
-            let run = Run { peer_seed, listen, ssh_seed, ssh_config, sought };
-            Ok((announcer.announce(run, None).await?, endpoint))
+            let sought = spec.sought(body, policy, per_provider);
+            let seats = sought.seats();
+            let selection = selection.clone();
+            let sought = Some(sought);
+            let run = Run { peer_seed, listen, ssh_seed, ssh_config, sought, selection };
+            Ok((announcer.announce(run, None).await?, endpoint, seats))
         };
-        let (wanted, endpoint) = open.prepare(&store, prepared).await?;
-        let seats = Seats::new(machines, per_provider.map(|most| most as usize));
+        let (wanted, endpoint, seats) = open.prepare(&store, Box::pin(prepared)).await?;
         if !keepers.is_empty() {
             status(format_args!("{} providers that keep the volume are waited for", keepers.len()));
             seats.keep_for(keepers);
@@ -384,6 +240,9 @@ impl Begin {
             wanted: Some(wanted),
             seats,
             logins: Logins::new(),
+            selection,
+            recheck: config.recheck,
+            job,
             endpoint,
             ports: Ports::from(config.ssh_port_base),
             client_key,
@@ -406,70 +265,24 @@ mod tests {
         opts: Opts,
     }
 
-    fn spec(words: &str) -> Result<Spec> {
-        Line::try_parse_from(["submit"].into_iter().chain(words.split_whitespace()))?.opts.spec()
+    fn selection(words: &str) -> Result<Option<Selection>> {
+        let words = ["submit"].into_iter().chain(words.split_whitespace());
+        Line::try_parse_from(words)?.opts.selection()
     }
 
     #[test]
-    fn an_order_says_what_was_typed() {
-        let spec =
-            spec("-n 3 -m 512M --cpus 0.5 --disk 1G --image a --image b --for 2h --tick 500ms")
-                .unwrap();
-        assert_eq!(spec.machines, 3);
-        assert_eq!(spec.needs.memory_mib, Some(512));
-        assert_eq!(spec.needs.cpu_millis, Some(500));
-        assert_eq!(spec.needs.disk_mib, Some(1024));
-        assert_eq!(spec.images, ["a", "b"]);
-        assert_eq!(spec.stamp, 0);
-        assert_eq!(spec.lease, LeaseRange { min_secs: 60, max_secs: 7200 });
-        assert_eq!((spec.tick_ms, spec.prepaid), (500, false));
-        assert_eq!((spec.max_price, spec.max_rates, spec.max_faults), (None, None, 3));
-    }
-
-    #[test]
-    fn speeds_and_work_are_asked_for_by_name() {
-        let spec = spec(
-            "--clock-mhz 2000 --memory-mib-per-sec 3000 --disk-mib-per-sec 100 \
-             --bandwidth-kbit-per-sec 50000 --stamp 4096",
-        )
-        .unwrap();
-        let needs = Needs {
-            clock_mhz: Some(2000),
-            memory_mib_per_sec: Some(3000),
-            disk_mib_per_sec: Some(100),
-            bandwidth_kbit_per_sec: Some(50_000),
-            ..Needs::default()
-        };
-        assert_eq!((spec.needs, spec.stamp), (needs, 4096));
-    }
-
-    #[test]
-    fn a_short_lease_lowers_the_shortest_with_it() {
-        assert_eq!(spec("--for 10s").unwrap().lease, LeaseRange { min_secs: 10, max_secs: 10 });
-    }
-
-    #[test]
-    fn quantities_out_of_range_are_refused_with_the_option_named() {
+    fn fewer_stay_than_are_hired() {
+        assert_eq!(selection("-n 3").unwrap(), None);
+        let measuring = Selection::Measuring { keep: 2, after_ms: 5000 };
+        assert_eq!(selection("-n 3 --keep-best 2 --after 5s").unwrap(), Some(measuring));
         for (words, named) in [
             ("-n 0", "--machines"),
             ("-n 1025", "--machines"),
-            ("-m 0M", "--memory"),
-            ("-m 512", "--memory"),
-            ("--cpus 0", "--cpus"),
-            ("--cpus 2000", "--cpus"),
-            ("--disk 1K", "--disk"),
-            ("--clock-mhz 0", "--clock-mhz"),
-            ("--for 0s", "--for"),
-            ("--for 500ms", "--for"),
-            ("--for 1m --min-for 2m", "--min-for"),
-            ("--for 1h --extend-to 1h", "--extend-to"),
-            ("--tick 100ms", "--tick"),
-            ("--tick 2h", "--tick"),
-            ("--max-price 0", "--max-price"),
-            ("--max-price -1", "-1"),
-            ("--rate gold=1", "--rate"),
+            ("-n 3 --keep-best 3", "--keep-best"),
+            ("-n 3 --keep-best 0", "--keep-best"),
+            ("-n 3 --after 5s", "--keep-best"),
         ] {
-            let error = spec(words).unwrap_err().to_string();
+            let error = selection(words).unwrap_err().to_string();
             assert!(error.contains(named), "{words}: {error}");
         }
     }

@@ -20,6 +20,7 @@ use crate::{
         world::Rejoined,
     },
     output::{Machine, MachineUsage},
+    ssh::remote::Remote,
     store::Store,
     volumes::{forget, held, Held},
 };
@@ -38,6 +39,8 @@ pub(crate) struct Entry {
     pub(crate) stop: mpsc::Sender<CloseReason>,
     /// Takes the connections of a provider that dials again.
     pub(crate) links: mpsc::Sender<Rejoined<LinkWire, Connection>>,
+    /// The way into its machine, where it may have one.
+    pub(crate) remote: Option<Remote>,
 }
 
 /// All leases of this run; clones share them.
@@ -82,6 +85,13 @@ impl Registry {
     /// The newest snapshots of all.
     pub(crate) fn all(&self) -> Vec<Status> {
         self.lock().values().map(|entry| entry.status.borrow().clone()).collect()
+    }
+
+    /// The way into a lease's machine, and its snapshots.
+    pub(crate) fn remote(&self, lease: u64) -> Option<(Remote, watch::Receiver<Status>)> {
+        let entries = self.lock();
+        let entry = entries.get(&lease)?;
+        Some((entry.remote.clone()?, entry.status.clone()))
     }
 
     /// The terms of the lease under a contract, and where its provider's new connection goes.
@@ -289,7 +299,8 @@ mod tests {
         status.terms = Some(terms());
         let (stop, stopped) = mpsc::channel(1);
         let links = mpsc::channel(1).0;
-        (Entry { status: watch::channel(status).1, wish: mpsc::channel(1).0, stop, links }, stopped)
+        let (status, wish) = (watch::channel(status).1, mpsc::channel(1).0);
+        (Entry { status, wish, stop, links, remote: None }, stopped)
     }
 
     fn ask(registry: &Registry, verb: Verb, machine: Option<&str>) -> Answer {

@@ -41,6 +41,9 @@ pub(crate) struct PastLease {
     pub(crate) closed_by: Option<Role>,
     /// Whether that was by the provider's fault.
     pub(crate) fault: bool,
+    /// Whether its machine gave another result than most; that is a fault too.
+    #[serde(default)]
+    pub(crate) odd_result: bool,
     /// Sum of the vouchers.
     pub(crate) signed: Balance,
     /// How many there are.
@@ -148,6 +151,7 @@ impl PastLease {
             close_reason: lease.ended.map(|ended| ended.reason),
             closed_by: journal.closed_by,
             fault: deed(lease).is_some_and(|deed| deed.fault),
+            odd_result: lease.odd_result,
             signed: figures.paid,
             vouchers: figures.vouchers,
             settled: lease.ended.and_then(|ended| ended.settled),

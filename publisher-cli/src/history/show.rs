@@ -42,6 +42,7 @@ fn table(history: &History, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let times = lease.ready_at.zip(lease.ended_at);
         let time = times.map_or_else(|| "-".into(), |(from, to)| length(to.saturating_sub(from)));
         let end = match (lease.close_reason, lease.fault) {
+            (Some(reason), true) if lease.odd_result => format!("{reason} (its result differed)"),
             (Some(reason), true) => format!("{reason} (its fault)"),
             (Some(reason), false) => reason.to_string(),
             (None, _) => "not settled yet".into(),

@@ -10,14 +10,12 @@ use tokio::{
 };
 use zennet_chain_client::AccountKey;
 use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
-use zennet_primitives::{
-    channel::ChannelId, close::CloseReason, frame::Frame, pow::Role, usage::Usage,
-};
+use zennet_primitives::{channel::ChannelId, close::CloseReason, frame::Frame, pow::Role};
 use zennet_time::Clock;
 
 use super::{
     keep::promises,
-    seats::{self, Seats, Take, Waiting},
+    seats::{self, Bid, Seats, Take, Waiting},
     session::Session,
     status::{News, Status, What},
     world::{
@@ -25,6 +23,7 @@ use super::{
     },
 };
 use crate::{
+    choice::profile::Yardstick,
     history::{
         journal::{Happening, Journal},
         screen::Screen,
@@ -57,6 +56,8 @@ pub(crate) struct Parts<W, C, S> {
     pub(crate) store: Store,
     /// Which providers are dealt with.
     pub(crate) screen: Screen,
+    /// What its quote is compared by.
+    pub(crate) yardstick: Yardstick,
 }
 
 /// What the user wants of a lease while it runs.
@@ -123,7 +124,7 @@ pub(crate) struct Lease<W, C, S: Shell> {
     pub(super) queue: VecDeque<PublisherEvent>,
     pub(super) inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     pub(super) changes: (mpsc::Sender<ChannelChange>, mpsc::Receiver<ChannelChange>),
-    pub(super) readings: (mpsc::Sender<Usage>, mpsc::Receiver<Usage>),
+    pub(super) readings: (mpsc::Sender<Reading>, mpsc::Receiver<Reading>),
     pub(super) tasks: JoinSet<()>,
     /// A step that signs a contract and waits for a seat. It was not taken yet.
     parked: Option<Parked>,
@@ -259,7 +260,9 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                 self.parts.shell.attach(link.line);
                 Some(PublisherEvent::Reconnected)
             }
-            Some(usage) = self.readings.1.recv() => Some(PublisherEvent::OwnUsage { usage }),
+            Some(Reading { usage, at_ms }) = self.readings.1.recv() => {
+                Some(PublisherEvent::OwnUsage { usage, at_ms })
+            },
             () = async {
                 match at {
                     Some(at) => sleep_until(at).await,
@@ -367,13 +370,24 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             _ => None,
         });
         if let (Some(terms), None) = (contract, self.seat) {
+            let per_hour = self.parts.yardstick.per_hour(&terms.quote);
+            if self.parts.yardstick.refuses(per_hour) {
+                let provider = terms.provider.clone();
+                self.tell(What::TooDear { provider, per_hour }).await;
+                self.queue.push_back(PublisherEvent::Stop(CloseReason::NoAgreement));
+                return;
+            }
+            let bid = Bid { lease: self.parts.id, provider: terms.provider.clone(), per_hour };
             // From before the look at them, so that no change is missed.
             let turn = self.parts.seats.wait();
-            match self.parts.seats.take(&terms.provider) {
+            match self.parts.seats.bid(&bid) {
                 Take::Seat(number) => {
                     self.seat = Some(number);
                     let name = seats::name(number);
-                    self.lines.status.send_modify(|status| status.name = Some(name));
+                    self.lines.status.send_modify(|status| {
+                        status.name = Some(name);
+                        status.per_hour = Some(per_hour);
+                    });
                 }
                 Take::Wait => {
                     self.parked = Some(Parked { step, turn });
@@ -438,10 +452,12 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
     }
 
     fn release_seat(&mut self) {
-        if let (Some(seat), false) = (self.seat, self.released) {
-            self.parts.seats.release(seat);
-            self.released = true;
+        match self.seat {
+            Some(_) if self.released => {}
+            Some(seat) => self.parts.seats.release(seat),
+            None => self.parts.seats.withdraw(self.parts.id),
         }
+        self.released = true;
     }
 
     async fn end(&mut self) -> Status {

@@ -55,6 +55,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             figures: super::status::figures(machine),
             readings: self.parts.shell.totals(),
             journal: self.journal.clone(),
+            odd_result: false,
         })
     }
 }

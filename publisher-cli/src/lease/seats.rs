@@ -4,15 +4,18 @@
 //! while and seats are still free, those who came may hold more: at first as many as fill the order
 //! in equal parts, then twice as many each time. A number of machines a provider that the user set
 //! stays as it is.
+//!
+//! Who comes first is served first, unless the order has time to choose: then what is quoted in
+//! that time is gathered, and the seats go to those whose predicted cost is the lowest.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::sync::watch;
-use zennet_primitives::AccountId;
+use zennet_primitives::{amount::Balance, AccountId};
 
 /// Time between two calls of [`Seats::grow`].
 pub(crate) const BEAT: Duration = Duration::from_millis(500);
@@ -47,6 +50,32 @@ struct State {
     grown: bool,
     /// Leases that wait for a seat.
     waiting: usize,
+    window: Window,
+    /// What was quoted while the window was open, by lease.
+    bids: BTreeMap<u64, Bid>,
+    /// Seats that were given to leases which have not taken them yet.
+    granted: BTreeMap<u64, usize>,
+}
+
+/// Whether quotes are gathered at present.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Window {
+    /// From the first one on, for so many beats.
+    Awaiting(u32),
+    /// For so many more beats.
+    Open(u32),
+    Closed,
+}
+
+/// A wish for a seat.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Bid {
+    /// The lease that needs it.
+    pub(crate) lease: u64,
+    /// Its provider.
+    pub(crate) provider: AccountId,
+    /// The predicted cost of an hour, in the smallest coin unit.
+    pub(crate) per_hour: Balance,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -125,8 +154,22 @@ impl Seats {
             quiet: 0,
             grown: false,
             waiting: 0,
+            window: Window::Closed,
+            bids: BTreeMap::new(),
+            granted: BTreeMap::new(),
         };
         Seats { state: Arc::new(Mutex::new(state)), changed: watch::Sender::new(()) }
+    }
+
+    /// Gathers quotes for some time from the first one on, rounded up to beats, before any is
+    /// taken.
+    #[must_use]
+    pub(crate) fn choosing_within(self, time: Duration) -> Self {
+        let beats = time.as_millis().div_ceil(BEAT.as_millis());
+        if beats > 0 {
+            self.lock().window = Window::Awaiting(u32::try_from(beats).unwrap_or(u32::MAX));
+        }
+        self
     }
 
     /// Keeps a seat for each of these providers; others get what is left.
@@ -136,39 +179,53 @@ impl Seats {
         state.expected = providers.into_iter().take(most).collect();
     }
 
+    /// Takes a seat for a provider, whatever its quote.
+    #[cfg(test)]
+    pub(crate) fn take(&self, provider: &AccountId) -> Take {
+        self.lock().take(provider)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// Takes a seat for a provider.
-    pub(crate) fn take(&self, provider: &AccountId) -> Take {
+    /// Takes the seat that a lease was chosen for, or any where nothing is chosen.
+    pub(crate) fn bid(&self, bid: &Bid) -> Take {
         let mut state = self.lock();
-        if state.known.insert(provider.clone()) {
-            state.fresh = true;
+        if let Some(number) = state.granted.remove(&bid.lease) {
+            return Take::Seat(number);
         }
-        let held = state.seats.iter().filter(|seat| seat.holder() == Some(provider)).count();
-        let full = held >= state.most;
-        if full && state.pinned {
-            return Take::Never;
+        if state.gathers() {
+            state.meet(&bid.provider);
+            state.bids.insert(bid.lease, bid.clone());
+            return Take::Wait;
         }
-        let is_expected = state.expected.contains(provider);
-        let free = state.seats.iter().filter(|seat| **seat == Seat::Free).count();
-        let is_left = is_expected || free > state.expected.len();
-        match state.seats.iter().position(|seat| *seat == Seat::Free) {
-            Some(place) if !full && is_left => {
-                state.expected.remove(provider);
-                state.seats[place] = Seat::Taken(provider.clone());
-                Take::Seat(place + 1)
-            }
-            Some(_) => Take::Wait,
-            None if state.seats.iter().all(|seat| matches!(seat, Seat::Ready(_))) => Take::Never,
-            None => Take::Wait,
+        state.take(&bid.provider)
+    }
+
+    /// Takes back what a lease wished for: it ended without a seat.
+    pub(crate) fn withdraw(&self, lease: u64) {
+        let granted = {
+            let mut state = self.lock();
+            state.bids.remove(&lease);
+            state.granted.remove(&lease)
+        };
+        if let Some(number) = granted {
+            self.release(number);
         }
     }
 
-    /// One beat has passed: lets a provider hold more seats, if it is time for that.
+    /// One beat has passed: chooses among what was quoted, or lets a provider hold more seats, if
+    /// it is time for that.
     pub(crate) fn grow(&self) {
-        if self.lock().grow() {
+        let changed = {
+            let mut state = self.lock();
+            match state.gathers() {
+                true => state.choose(),
+                false => state.grow(),
+            }
+        };
+        if changed {
             self.changed.send_replace(());
         }
     }
@@ -266,6 +323,67 @@ pub(crate) fn number(name: &str) -> Option<usize> {
 }
 
 impl State {
+    /// Notes a provider that wishes for a seat.
+    fn meet(&mut self, provider: &AccountId) {
+        if self.known.insert(provider.clone()) {
+            self.fresh = true;
+        }
+    }
+
+    /// Takes a seat for a provider.
+    fn take(&mut self, provider: &AccountId) -> Take {
+        self.meet(provider);
+        let held = self.seats.iter().filter(|seat| seat.holder() == Some(provider)).count();
+        let full = held >= self.most;
+        if full && self.pinned {
+            return Take::Never;
+        }
+        let is_expected = self.expected.contains(provider);
+        let free = self.seats.iter().filter(|seat| **seat == Seat::Free).count();
+        let is_left = is_expected || free > self.expected.len();
+        match self.seats.iter().position(|seat| *seat == Seat::Free) {
+            Some(place) if !full && is_left => {
+                self.expected.remove(provider);
+                self.seats[place] = Seat::Taken(provider.clone());
+                Take::Seat(place + 1)
+            }
+            Some(_) => Take::Wait,
+            None if self.seats.iter().all(|seat| matches!(seat, Seat::Ready(_))) => Take::Never,
+            None => Take::Wait,
+        }
+    }
+
+    /// Whether a quote is to wait for others.
+    fn gathers(&mut self) -> bool {
+        // Where nothing is free there is nothing to choose.
+        if !self.seats.contains(&Seat::Free) {
+            self.window = Window::Closed;
+        }
+        self.window != Window::Closed
+    }
+
+    /// A beat of the window; whether seats were given at its end: to the lowest predicted cost
+    /// first, and of equals to the lease that came first.
+    fn choose(&mut self) -> bool {
+        self.window = match self.window {
+            Window::Awaiting(beats) if self.bids.is_empty() => Window::Awaiting(beats),
+            Window::Awaiting(beats) | Window::Open(beats) if beats > 0 => Window::Open(beats - 1),
+            Window::Awaiting(_) | Window::Open(_) | Window::Closed => Window::Closed,
+        };
+        if self.window != Window::Closed {
+            return false;
+        }
+        let mut bids: Vec<Bid> = std::mem::take(&mut self.bids).into_values().collect();
+        bids.sort_by_key(|bid| (bid.per_hour, bid.lease));
+        for bid in bids {
+            if let Take::Seat(number) = self.take(&bid.provider) {
+                self.granted.insert(bid.lease, number);
+            }
+        }
+        // All may ask again.
+        true
+    }
+
     /// Whether a provider may now hold more.
     fn grow(&mut self) -> bool {
         if std::mem::take(&mut self.fresh) {
@@ -287,155 +405,4 @@ impl State {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn provider(n: u8) -> AccountId {
-        AccountId::new([n; 32])
-    }
-
-    fn beats(seats: &Seats, count: u32) {
-        (0..count).for_each(|_| seats.grow());
-    }
-
-    #[test]
-    fn a_seat_of_an_earlier_run_is_taken_by_no_other_until_its_machine_fails() {
-        let seats = Seats::new(3, Some(2));
-        assert_eq!(number(&name(3)), Some(3));
-        seats.hold(1, &provider(1), true);
-        seats.hold(3, &provider(2), false);
-        // No seat of this order.
-        seats.hold(9, &provider(2), false);
-        assert_eq!((seats.count_ready(), seats.outlook().free), (1, 1));
-        assert_eq!(seats.take(&provider(1)), Take::Seat(2));
-        assert_eq!(seats.take(&provider(3)), Take::Wait);
-        seats.release(1);
-        seats.release(3);
-        assert_eq!(seats.take(&provider(3)), Take::Seat(3));
-    }
-
-    #[tokio::test]
-    async fn whoever_waits_for_a_free_seat_hears_of_it() {
-        let seats = Seats::new(2, None);
-        seats.hold(1, &provider(1), true);
-        seats.hold(2, &provider(2), false);
-        let waiting = tokio::spawn({
-            let seats = seats.clone();
-            async move { seats.any_free().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!waiting.is_finished());
-        seats.release(2);
-        assert_eq!(waiting.await.unwrap(), 1);
-    }
-
-    #[test]
-    fn an_order_gets_no_more_than_it_wants() {
-        let seats = Seats::new(2, None);
-        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
-        assert_eq!(seats.take(&provider(2)), Take::Seat(2));
-        assert_eq!(seats.take(&provider(3)), Take::Wait);
-        seats.ready(1);
-        assert_eq!(seats.take(&provider(3)), Take::Wait);
-        seats.ready(2);
-        assert_eq!(seats.take(&provider(3)), Take::Never);
-        assert_eq!(seats.count_ready(), 2);
-    }
-
-    #[test]
-    fn three_machines_go_to_three_providers_though_one_would_take_all() {
-        let seats = Seats::new(3, None);
-        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
-        let _eager = seats.wait();
-        assert_eq!(seats.take(&provider(1)), Take::Wait);
-        beats(&seats, QUIET_BEATS - 1);
-        assert_eq!(seats.take(&provider(2)), Take::Seat(2));
-        assert_eq!(seats.take(&provider(1)), Take::Wait, "a new one came: the count begins anew");
-        beats(&seats, QUIET_BEATS);
-        assert_eq!(seats.take(&provider(1)), Take::Wait);
-        assert_eq!(seats.take(&provider(3)), Take::Seat(3));
-    }
-
-    #[test]
-    fn when_nobody_new_comes_the_providers_fill_the_order_in_equal_parts() {
-        let seats = Seats::new(10, None);
-        let providers = [provider(1), provider(2)];
-        for provider in &providers {
-            assert!(matches!(seats.take(provider), Take::Seat(_)));
-            assert_eq!(seats.take(provider), Take::Wait);
-        }
-        let mut waiting = seats.wait();
-        beats(&seats, QUIET_BEATS + 1);
-        assert!(waiting.changes.has_changed().unwrap());
-        waiting.changes.mark_unchanged();
-        for provider in &providers {
-            (0..4).for_each(|_| assert!(matches!(seats.take(provider), Take::Seat(_))));
-        }
-        assert_eq!(seats.outlook(), Outlook { free: 0, signing: 10, waiting: 1 });
-    }
-
-    #[test]
-    fn where_some_have_no_more_room_the_others_may_hold_twice_as_many_each_time() {
-        let seats = Seats::new(8, None);
-        (1..=4).for_each(|n| assert!(matches!(seats.take(&provider(n)), Take::Seat(_))));
-        let _waiting = seats.wait();
-        beats(&seats, QUIET_BEATS + 1);
-        assert!(matches!(seats.take(&provider(1)), Take::Seat(_)));
-        assert_eq!(seats.take(&provider(1)), Take::Wait, "an equal part is two");
-        beats(&seats, GROWTH_BEATS);
-        (0..2).for_each(|_| assert!(matches!(seats.take(&provider(1)), Take::Seat(_))));
-        assert_eq!(seats.take(&provider(1)), Take::Wait, "four by now");
-    }
-
-    #[test]
-    fn nobody_gets_more_while_nobody_waits() {
-        let seats = Seats::new(2, None);
-        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
-        beats(&seats, 100);
-        assert_eq!(seats.take(&provider(1)), Take::Wait);
-        let _waiting = seats.wait();
-        beats(&seats, 1);
-        assert_eq!(seats.take(&provider(1)), Take::Seat(2), "it was quiet for long enough");
-    }
-
-    #[test]
-    fn seats_are_kept_for_the_providers_that_are_expected() {
-        let seats = Seats::new(2, Some(1));
-        seats.keep_for([provider(7)]);
-        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
-        assert_eq!(seats.take(&provider(2)), Take::Wait);
-        assert_eq!(seats.take(&provider(7)), Take::Seat(2));
-        // Its machine failed before it was ready: anybody may have the seat.
-        seats.release(2);
-        assert_eq!(seats.take(&provider(2)), Take::Seat(2));
-    }
-
-    #[test]
-    fn a_number_that_the_user_set_never_grows() {
-        let seats = Seats::new(9, Some(2));
-        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
-        assert_eq!(seats.take(&provider(1)), Take::Seat(2));
-        assert_eq!(seats.take(&provider(1)), Take::Never);
-        let _waiting = seats.wait();
-        beats(&seats, 100);
-        assert_eq!(seats.take(&provider(1)), Take::Never);
-        assert_eq!(seats.take(&provider(2)), Take::Seat(3));
-    }
-
-    #[test]
-    fn the_seat_of_a_machine_that_failed_goes_to_another_and_a_ready_one_does_not() {
-        let seats = Seats::new(1, None);
-        assert_eq!(seats.take(&provider(1)), Take::Seat(1));
-        let waiting = seats.wait();
-        seats.signed(1);
-        assert_eq!(seats.outlook(), Outlook { free: 0, signing: 0, waiting: 1 });
-        seats.release(1);
-        assert!(waiting.changes.has_changed().unwrap());
-        drop(waiting);
-        assert_eq!(seats.outlook(), Outlook { free: 1, signing: 0, waiting: 0 });
-        assert_eq!(seats.take(&provider(2)), Take::Seat(1));
-        seats.ready(1);
-        seats.release(1);
-        assert_eq!(seats.take(&provider(3)), Take::Never);
-    }
-}
+mod tests;

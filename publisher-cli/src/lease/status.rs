@@ -30,6 +30,8 @@ pub(crate) struct Status {
     pub(crate) terms: Option<Terms>,
     /// The deposit and the lease time that hold at present.
     pub(crate) scope: Option<Scope>,
+    /// The predicted cost of an hour, in the smallest coin unit, once there is a contract.
+    pub(crate) per_hour: Option<Balance>,
     /// Local port.
     pub(crate) port: Option<u16>,
     /// When the machine was ready.
@@ -58,6 +60,7 @@ impl Status {
             lost: false,
             terms: None,
             scope: None,
+            per_hour: None,
             port: None,
             ready_at: None,
             ends_at: None,
@@ -193,6 +196,13 @@ pub(crate) struct News {
 pub(crate) enum What {
     /// Its offer will do, but all seats are taken at the moment.
     Waiting,
+    /// An hour of it would cost more than the order allows.
+    TooDear {
+        /// Whose offer it is.
+        provider: AccountId,
+        /// The predicted cost of an hour, in the smallest coin unit.
+        per_hour: Balance,
+    },
     /// Both have signed; the channel is about to be opened.
     Negotiated,
     /// The account's coin does not suffice for the deposit; why is in words.
@@ -260,6 +270,7 @@ mod tests {
             figures: Figures { paid: 9, ..Figures::default() },
             readings: Default::default(),
             journal: Default::default(),
+            odd_result: false,
         };
         let open = stored_machine(&lease, |_| "5F".into());
         assert_eq!((open.phase.as_str(), open.paid), ("unsettled", 9));

@@ -14,6 +14,7 @@ use super::{
     stages::Stage,
 };
 use crate::{
+    choice::profile::Yardstick,
     control::registry::Entry,
     events::Event,
     history::screen::Screen,
@@ -25,6 +26,7 @@ use crate::{
         status::Status,
         wire::LinkWire,
     },
+    ssh::shell::ConnectionShell,
     store::StoredLease,
 };
 
@@ -104,13 +106,16 @@ impl Running {
         let (told, snapshot) = watch::channel(Status::new(id));
         let (rejoined, links) = mpsc::channel(1);
         let (wish, wishes) = mpsc::channel(1);
-        if goes_on && self.stage == Stage::Ending {
+        if goes_on && (self.stage == Stage::Ending || self.is_dropped(id)) {
             let _ = stop.try_send(CloseReason::Finished);
         }
-        self.order.registry.add(id, Entry { status: snapshot, wish, stop, links: rejoined });
+        let shell = self.order.shell(None, earlier.lease.port, earlier.lease.readings);
+        let remote = goes_on.then(|| shell.remote());
+        let entry = Entry { status: snapshot, wish, stop, links: rejoined, remote };
+        self.order.registry.add(id, entry);
         let lines = Lines { stops, wishes, status: told, news: self.news.clone(), links };
         if goes_on {
-            return self.resume(earlier, lines);
+            return self.resume(earlier, lines, shell);
         }
         let settling = self.recovery.clone().settle(earlier, lines);
         self.leases.spawn(async move {
@@ -125,7 +130,12 @@ impl Running {
     }
 
     /// Goes on with a lease.
-    fn resume(&mut self, earlier: Earlier, lines: Lines<LinkWire, Connection>) {
+    fn resume(
+        &mut self,
+        earlier: Earlier,
+        lines: Lines<LinkWire, Connection>,
+        shell: ConnectionShell,
+    ) {
         let id = earlier.lease.id;
         let machine = match earlier.machine() {
             Ok(machine) => machine,
@@ -148,12 +158,13 @@ impl Running {
             machine,
             wire: None,
             chain: self.chain.clone(),
-            shell: self.order.shell(None, earlier.lease.port, earlier.lease.readings),
+            shell,
             account: self.order.key.clone(),
             session: Session::from_seed(earlier.lease.session_seed),
             seats: self.order.seats.clone(),
             store: self.order.store.clone(),
             screen: Screen::default(),
+            yardstick: Yardstick::default(),
         };
         self.live += 1;
         // What was ready keeps its seat for good.

@@ -1,15 +1,19 @@
 //! Tells the user how an order goes, and keeps the ssh files up to date.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
 use crate::{
+    choice::{majority::Answer, ranking::Measured, slow::Excess},
     control::registry::Address,
     events::{Event, Stages},
     lease::status::{News, Status, What},
     output::counters,
-    ssh::files::{Files, Host},
+    ssh::{
+        files::{Files, Host},
+        remote::{Done, RunError},
+    },
     teller::Teller,
 };
 
@@ -116,8 +120,13 @@ impl Report {
             What::Waiting => Event::Waiting { lease: news.lease, secs },
             What::Negotiated => {
                 stages.negotiated = Some(secs);
-                let deposit = status.deposit();
-                Event::Negotiated { lease: news.lease, machine, provider, deposit, secs }
+                let (lease, deposit) = (news.lease, status.deposit());
+                let per_hour = status.per_hour.unwrap_or_default();
+                Event::Negotiated { lease, machine, provider, deposit, per_hour, secs }
+            }
+            What::TooDear { provider, per_hour } => {
+                let provider = (self.address)(provider);
+                Event::TooDear { lease: news.lease, provider, per_hour: *per_hour }
             }
             What::Opened(opened) => {
                 stages.channel_included = Some(secs);
@@ -175,12 +184,67 @@ impl Report {
         self.tell(&event);
     }
 
+    /// What was measured of a machine.
+    pub(crate) fn measured(&self, status: &Status, measured: &Measured) {
+        self.tell(&Event::Measured {
+            machine: status.name.clone().unwrap_or_default(),
+            lease: status.lease,
+            provider: self.provider(status),
+            work: measured.work,
+            cost: measured.cost,
+            work_secs: Duration::from_millis(measured.millis).as_secs_f64(),
+            wrong: measured.wrong,
+        });
+    }
+
+    /// A machine is not among those that stay.
+    pub(crate) fn dropped(&self, status: &Status) {
+        let machine = status.name.clone().unwrap_or_default();
+        let provider = self.provider(status);
+        self.tell(&Event::Dropped { machine, lease: status.lease, provider });
+    }
+
+    /// A machine has become slow, or its answer was wrong.
+    pub(crate) fn slow(&self, status: &Status, excess: Option<Excess>, times: u32) {
+        let percent = |part: f64| (part * 1000.0).round() / 10.0;
+        self.tell(&Event::Slow {
+            machine: status.name.clone().unwrap_or_default(),
+            lease: status.lease,
+            provider: self.provider(status),
+            slower_percent: excess.map(|excess| percent(excess.secs)),
+            dearer_percent: excess.map(|excess| percent(excess.cost)),
+            times,
+        });
+    }
+
+    /// What the order's job came to on a machine.
+    pub(crate) fn result(
+        &self,
+        status: &Status,
+        result: &Result<(Answer, Done), RunError>,
+        odd: bool,
+    ) {
+        let (answer, done) = result.as_ref().ok().copied().unzip();
+        self.tell(&Event::Result {
+            machine: status.name.clone().unwrap_or_default(),
+            lease: status.lease,
+            provider: self.provider(status),
+            exit_code: answer.map(|answer| answer.exit_code),
+            stdout_sha256: answer.map(|answer| hex::encode(answer.stdout_sha256)),
+            stdout_bytes: done.map(|done| done.stdout),
+            took_secs: done.map(|done| done.took.as_secs_f64()),
+            error: result.as_ref().err().map(ToString::to_string),
+            odd,
+        });
+    }
+
     /// A lease of an earlier run was settled, or not.
     pub(crate) fn recovered(&self, status: &Status) {
         self.tell(&ending(status, |account| (self.address)(account)));
     }
 
-    fn provider(&self, status: &Status) -> String {
+    /// Address of a lease's provider.
+    pub(crate) fn provider(&self, status: &Status) -> String {
         status.terms.as_ref().map(|t| (self.address)(&t.provider)).unwrap_or_default()
     }
 

@@ -21,8 +21,18 @@ use zennet_primitives::{
 };
 use zennet_transport::{Connection, Endpoint, Link};
 
-use super::{ends::Ends, report::Report, stages::Stage, start::forget_sought};
+use super::{
+    best::{Choosing, Selection},
+    compare::{Comparing, Job, Ran},
+    ends::Ends,
+    recheck::Rechecking,
+    report::Report,
+    stages::Stage,
+    start::forget_sought,
+};
 use crate::{
+    choice::profile::Yardstick,
+    config::Recheck,
     control::registry::{Entry, Registry},
     failure::Failure,
     history::screen::Screen,
@@ -39,16 +49,21 @@ use crate::{
     },
     ssh::{
         keys::ClientKey,
+        login::Logins,
         ports::Ports,
-        readings::{Logins, Totals},
+        readings::Totals,
         shell::{Access, ConnectionShell},
     },
     store::Store,
     teller::status,
+    work::recheck::Check,
 };
 
 /// News that may wait for the order.
 const NEWS: usize = 256;
+
+/// Measurements of machines that may wait for the order.
+const CHECKS: usize = 16;
 
 /// Meetings beyond the machines wanted that may go on at once.
 const SPARE_MEETINGS: usize = 16;
@@ -92,6 +107,12 @@ pub(crate) struct Order {
     pub(crate) seats: Seats,
     /// Logins of this program that may begin at once.
     pub(crate) logins: Logins,
+    /// Which machines are to stay, where not all are.
+    pub(crate) selection: Option<Selection>,
+    /// Whether machines are measured again.
+    pub(crate) recheck: Recheck,
+    /// What all machines do once, where the order ends with that.
+    pub(crate) job: Option<Job>,
 }
 
 /// What new providers are met with.
@@ -107,6 +128,8 @@ pub(crate) struct Wanted {
     pub(crate) limits: PublisherLimits,
     /// Which providers are dealt with.
     pub(crate) screen: Screen,
+    /// What their quotes are compared by.
+    pub(crate) yardstick: Yardstick,
     /// When it was announced, seconds since the run began.
     pub(crate) announced_secs: f64,
 }
@@ -148,6 +171,13 @@ pub(crate) async fn run(
         heard,
         failure: None,
         cancelling: None,
+        choosing: Choosing::default(),
+        measuring: JoinSet::new(),
+        comparing: Comparing::default(),
+        jobs: JoinSet::new(),
+        rechecking: Rechecking::default(),
+        rechecks: JoinSet::new(),
+        checks: mpsc::channel(CHECKS),
         chain: recovery.node().clone().of_order(order.seats.clone()),
         recovery,
         order,
@@ -166,6 +196,7 @@ pub(crate) async fn run(
         forget_sought(&running.order.store);
     }
     ended?;
+    running.miss_job();
     if let Some(cancelling) = running.cancelling.filter(|task| !task.is_finished()) {
         let secs = CANCEL.as_secs();
         status(format_args!("taking the announcement back, which may take {secs} s"));
@@ -202,6 +233,14 @@ pub(super) struct Running {
     heard: mpsc::Receiver<News>,
     pub(super) failure: Option<Failure>,
     pub(super) cancelling: Option<JoinHandle<()>>,
+    pub(super) choosing: Choosing,
+    /// What measures the machines until some are chosen.
+    pub(super) measuring: JoinSet<()>,
+    pub(super) comparing: Comparing,
+    pub(super) jobs: JoinSet<Ran>,
+    pub(super) rechecking: Rechecking,
+    pub(super) rechecks: JoinSet<()>,
+    pub(super) checks: (mpsc::Sender<Check>, mpsc::Receiver<Check>),
     /// The chain as leases see it.
     pub(super) chain: NodeChain,
     pub(super) recovery: Recovery,
@@ -240,6 +279,10 @@ impl Running {
                 }
                 Some(wanted) = self.announcing.join_next(), if !self.announcing.is_empty() => {
                     self.announce_done(wanted, report);
+                }
+                Some(check) = self.checks.1.recv() => self.rechecked(&check, report),
+                Some(ran) = self.jobs.join_next(), if !self.jobs.is_empty() => {
+                    self.ran(ran, report);
                 }
                 Some(ended) = self.leases.join_next(), if !self.leases.is_empty() => {
                     self.drain(report);
@@ -318,14 +361,17 @@ impl Running {
             seats: self.order.seats.clone(),
             store: self.order.store.clone(),
             screen: wanted.screen,
+            yardstick: wanted.yardstick,
         };
+        let remote = Some(parts.shell.remote());
         let (rejoined, links) = mpsc::channel(1);
         let (wish, wishes) = mpsc::channel(1);
         let news = self.news.clone();
         let lines = Lines { stops, wishes, status: told, news, links };
         self.leases
             .spawn(async move { Ended::Own(Box::pin(Lease::new(parts, lines).run()).await) });
-        self.order.registry.add(id, Entry { status: snapshot, wish, stop, links: rejoined });
+        let entry = Entry { status: snapshot, wish, stop, links: rejoined, remote };
+        self.order.registry.add(id, entry);
         self.live += 1;
         report.met(id, from);
     }
@@ -349,6 +395,8 @@ impl Running {
         if matches!(news.what, What::Ready) {
             self.ready.insert(news.lease);
             self.returning.remove(&news.lease);
+            self.measure(news.lease);
+            self.begin_rechecks(news.lease);
         }
         if let (What::NoCoin(why), Stage::Gathering) = (&news.what, self.stage) {
             // No other provider's deposit would be paid either.

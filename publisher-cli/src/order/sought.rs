@@ -14,6 +14,7 @@ use zennet_primitives::{
 
 use super::{run::Wanted, spec::announcement_blocks};
 use crate::{
+    choice::profile::Yardstick,
     context::node_failure,
     events::Event,
     history::screen::Screen,
@@ -38,6 +39,10 @@ pub(crate) struct Sought {
     pub(crate) limits: PublisherLimits,
     /// Leases that a provider's fault may have ended lately.
     pub(crate) max_faults: u32,
+    /// What quotes are compared by.
+    pub(crate) yardstick: Yardstick,
+    /// Time in which quotes are gathered before the cheapest are taken, milliseconds.
+    pub(crate) choose_within_ms: u32,
     /// Time in which all machines must be ready, milliseconds.
     pub(crate) timeout_ms: u64,
     /// Work on the announcement.
@@ -62,6 +67,12 @@ impl Sought {
     /// Time in which all machines must be ready.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_millis(self.timeout_ms)
+    }
+
+    /// The seats of its machines; all of them are free.
+    pub(crate) fn seats(&self) -> Seats {
+        let seats = Seats::new(self.machines as usize, self.per_provider.map(|most| most as usize));
+        seats.choosing_within(Duration::from_millis(self.choose_within_ms.into()))
     }
 }
 
@@ -116,6 +127,7 @@ impl Announcer {
             expires_at: included.block.number.saturating_add(blocks),
             endpoint: String::from_utf8_lossy(&sought.body.endpoint).into_owned(),
             fee: included.fee,
+            profile: sought.yardstick.profile.name.clone(),
             secs,
         });
         Ok(Wanted {
@@ -124,6 +136,7 @@ impl Announcer {
             policy: sought.policy,
             limits: sought.limits,
             screen,
+            yardstick: sought.yardstick,
             announced_secs: secs,
         })
     }

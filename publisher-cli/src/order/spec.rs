@@ -16,6 +16,7 @@ use zennet_transport::{parse_endpoint, Endpoint};
 
 use super::sought::Sought;
 use crate::{
+    choice::profile::Yardstick,
     config::Config,
     lease::chain::{lifetime_blocks, longest_secs},
 };
@@ -74,6 +75,12 @@ pub(crate) struct Spec {
     pub(crate) walls: Vec<Wall>,
     /// Shortest notice of a provider that goes out of service, seconds.
     pub(crate) min_notice_secs: u32,
+    /// Whether rates must come from a benchmark report.
+    pub(crate) benchmarked: bool,
+    /// What quotes are compared by.
+    pub(crate) yardstick: Yardstick,
+    /// Time in which quotes are gathered before the cheapest are taken, milliseconds.
+    pub(crate) choose_within_ms: u32,
 }
 
 impl Spec {
@@ -138,6 +145,7 @@ impl Spec {
             read_only: self.read_only,
             walls: self.walls.clone(),
             min_notice_secs: self.min_notice_secs,
+            report_required: self.benchmarked,
             max_left_secs: longest_secs(
                 challenge_blocks,
                 constants.block_ms,
@@ -170,6 +178,8 @@ impl Spec {
             policy,
             limits: self.limits(),
             max_faults: self.max_faults,
+            yardstick: self.yardstick.clone(),
+            choose_within_ms: self.choose_within_ms,
             timeout_ms: u64::try_from(self.timeout.as_millis()).unwrap_or(u64::MAX),
             stamp: self.stamp,
         }
@@ -284,6 +294,9 @@ pub(crate) mod tests {
             read_only: false,
             walls: Vec::new(),
             min_notice_secs: 0,
+            benchmarked: false,
+            yardstick: Yardstick::default(),
+            choose_within_ms: 0,
         }
     }
 

@@ -44,29 +44,49 @@ impl Running {
     /// Calls the order complete when it is, and tells so when those of an earlier run are back.
     pub(super) fn advance(&mut self, report: &Report) {
         if self.stage == Stage::Gathering && self.ready.len() >= self.order.machines {
-            self.stage = Stage::Complete;
-            forget_sought(&self.order.store);
-            // Whoever still negotiates is not needed; a machine of an earlier run may be on its way.
-            let (ready, returning) = (&self.ready, &self.returning);
-            self.order.registry.stop(CloseReason::EnoughMachines, |status| {
-                !ready.contains(&status.lease) && !returning.contains(&status.lease)
-            });
+            self.stop_gathering();
         }
         if self.stage == Stage::Complete && self.returning.is_empty() {
             self.tell_complete(report);
         }
     }
 
+    fn stop_gathering(&mut self) {
+        self.stage = Stage::Complete;
+        forget_sought(&self.order.store);
+        // Whoever still negotiates is not needed; a machine of an earlier run may be on its way.
+        let (ready, returning) = (&self.ready, &self.returning);
+        self.order.registry.stop(CloseReason::EnoughMachines, |status| {
+            !ready.contains(&status.lease) && !returning.contains(&status.lease)
+        });
+    }
+
+    /// Goes on with the machines that are ready, where those that are to stay are among them.
+    fn make_do(&mut self) -> bool {
+        let ready = self.ready.len();
+        let suffices = self.undecided().is_some_and(|keep| ready >= keep as usize);
+        if suffices {
+            self.order.machines = ready;
+            self.stop_gathering();
+            if let Some(wanted) = &self.order.wanted {
+                self.take_back(wanted.announcement);
+            }
+        }
+        suffices
+    }
+
     fn tell_complete(&mut self, report: &Report) {
         if !std::mem::replace(&mut self.told_complete, true) && self.live > 0 {
             let not_found = self.order.machines.saturating_sub(self.ready.len());
             report.complete(self.returning.len().max(not_found));
+            self.begin_choosing();
+            self.begin_job(report);
         }
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Complete if self.told_complete => None,
+            Stage::Complete if self.told_complete => self.choosing.at,
             Stage::Complete => Some(self.return_until),
             // Its time begins when it is announced.
             Stage::Gathering if !self.announcing.is_empty() => None,
@@ -77,11 +97,18 @@ impl Running {
     /// The time is up; whether that is the end.
     pub(super) fn late(&mut self, report: &Report) -> bool {
         match self.stage {
+            Stage::Complete if self.told_complete => {
+                self.choose(report);
+                false
+            }
             Stage::Complete => {
                 self.tell_complete(report);
                 false
             }
             Stage::Gathering => {
+                if self.make_do() {
+                    return false;
+                }
                 self.failure = Some(Failure::NotEnough {
                     ready: self.order.seats.count_ready(),
                     wanted: self.order.machines,

@@ -129,7 +129,7 @@ async fn forward(client: TcpStream, lines: watch::Receiver<Option<Connection>>) 
 }
 
 /// Opens a stream to the machine; while its provider is away, waits for the next connection.
-async fn open(mut lines: watch::Receiver<Option<Connection>>) -> Result<SshStream> {
+pub(super) async fn open(mut lines: watch::Receiver<Option<Connection>>) -> Result<SshStream> {
     let until = Instant::now() + OPEN;
     let late = |_| anyhow!("the provider is not connected");
     loop {

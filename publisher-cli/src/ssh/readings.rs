@@ -5,27 +5,21 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{anyhow, bail, Context, Result};
-use russh::{
-    client,
-    keys::{PrivateKeyWithHashAlg, PublicKey, PublicKeyOrCertificate},
-    ChannelMsg,
-};
+use anyhow::{anyhow, bail, Result};
+use russh::ChannelMsg;
 use tokio::{
-    sync::{mpsc, watch, OwnedSemaphorePermit, Semaphore},
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
-use zennet_primitives::{contract::SshKey, usage::Usage};
+use zennet_primitives::contract::SshKey;
 use zennet_transport::Connection;
 
-pub(crate) use super::counters::Totals;
+pub(crate) use super::counters::{Reading, Totals};
 use super::{
-    counters::{Lines, Reading},
-    keys::{public_key, ClientKey},
+    counters::Lines,
+    keys::ClientKey,
+    login::{login, Logins, SETUP},
 };
-
-/// Time to connect, to log in and to start the command, each.
-const SETUP: Duration = Duration::from_secs(15);
 
 /// Intervals without a line after which the session is taken for dead. A frozen machine is silent
 /// too, so this is generous.
@@ -36,28 +30,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Shortest and longest interval between two readings.
-const INTERVAL_MS: (u64, u64) = (250, 2000);
-
-/// Logins that may begin at once: each takes the machine and this program some computing, and an
-/// order for many machines has them all ready in a short time.
-const LOGINS: usize = 6;
-
-/// Turns to log in; clones share them.
-#[derive(Clone, Debug)]
-pub(crate) struct Logins(Arc<Semaphore>);
-
-impl Logins {
-    /// All turns are free.
-    pub(crate) fn new() -> Self {
-        Logins(Arc::new(Semaphore::new(LOGINS)))
-    }
-
-    /// Waits for a turn, which is over when dropped.
-    async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        // It is never closed.
-        self.0.clone().acquire_owned().await.ok()
-    }
-}
+const INTERVAL_MS: (u64, u64) = (100, 2000);
 
 /// Reads the counters over whichever connection there is, for as long as there may be one; sessions
 /// that break are replaced.
@@ -68,7 +41,7 @@ pub(crate) async fn follow(
     host_key: SshKey,
     tick_ms: u64,
     carried: Carried,
-    readings: mpsc::Sender<Usage>,
+    readings: mpsc::Sender<Reading>,
 ) {
     let every = interval(tick_ms);
     lock(&carried).interrupt();
@@ -79,9 +52,9 @@ pub(crate) async fn follow(
             Err(_) => return,
         };
         let Some(connection) = connection else { continue };
-        let tell = |usage: Usage| {
+        let tell = |reading| {
             // A driver that is behind needs the newest figures, which the next line brings.
-            let _ = readings.try_send(usage);
+            let _ = readings.try_send(reading);
         };
         let ended = tokio::select! {
             ended = session(&connection, (&key, &logins), &host_key, every, &carried, tell) => ended,
@@ -108,7 +81,7 @@ pub(crate) async fn follow(
 }
 
 fn interval(tick_ms: u64) -> Duration {
-    Duration::from_millis((tick_ms / 4).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
+    Duration::from_millis((tick_ms / 8).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
 }
 
 /// What was read so far; a later run goes on with it.
@@ -126,26 +99,10 @@ async fn session(
     host_key: &SshKey,
     every: Duration,
     carried: &Carried,
-    mut tell: impl FnMut(Usage),
+    mut tell: impl FnMut(Reading),
 ) -> Result<u64> {
     let turn = logins.turn().await;
-    let stream = connection.open_ssh(SETUP).await?;
-    let config = Arc::new(client::Config {
-        keepalive_interval: Some(Duration::from_secs(15)),
-        ..client::Config::default()
-    });
-    let pinned = Pinned(public_key(host_key));
-    let mut ssh = timeout(SETUP, client::connect_stream(config, stream, pinned))
-        .await
-        .context("the machine's ssh server did not answer in time")?
-        .context("cannot connect to the machine's ssh server")?;
-    let login = PrivateKeyWithHashAlg::new(key.private(), None);
-    let outcome = timeout(SETUP, ssh.authenticate_publickey("root", login))
-        .await
-        .context("the machine's ssh server did not let us in within its time")??;
-    if !outcome.success() {
-        bail!("the machine refuses the key of the contract");
-    }
+    let ssh = login(connection.open_ssh(SETUP).await?, key, host_key).await?;
     let mut channel = timeout(SETUP, ssh.channel_open_session()).await??;
     let command = format!("/.zennet/guest usage --follow --every-ms {}", every.as_millis());
     channel.exec(true, command).await?;
@@ -160,7 +117,8 @@ async fn session(
             Some(ChannelMsg::Data { data }) => lines.push(&data, |line| {
                 let reading = Reading::parse(line)?;
                 count += 1;
-                tell(lock(carried).add(&reading));
+                let usage = lock(carried).add(&reading);
+                tell(Reading { usage, ..reading });
                 Ok(())
             })?,
             Some(ChannelMsg::ExtendedData { data, .. }) => {
@@ -177,31 +135,14 @@ async fn session(
     }
 }
 
-/// Trusts the host key of the contract alone.
-struct Pinned(PublicKey);
-
-impl client::Handler for Pinned {
-    type Error = russh::Error;
-
-    async fn check_server_key(
-        &mut self,
-        key: &PublicKeyOrCertificate,
-    ) -> Result<bool, Self::Error> {
-        Ok(match key {
-            PublicKeyOrCertificate::PublicKey { key, .. } => key.key_data() == self.0.key_data(),
-            PublicKeyOrCertificate::Certificate(_) => false,
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn readings_come_several_times_a_tick_within_bounds() {
-        assert_eq!(interval(2000), Duration::from_millis(500));
-        assert_eq!(interval(500), Duration::from_millis(250));
+        assert_eq!(interval(2000), Duration::from_millis(250));
+        assert_eq!(interval(500), Duration::from_millis(100));
         assert_eq!(interval(3_600_000), Duration::from_secs(2));
     }
 }

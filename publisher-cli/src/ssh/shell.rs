@@ -6,13 +6,15 @@ use tokio::{
     task::JoinSet,
 };
 use zennet_lease::Millis;
-use zennet_primitives::{contract::Terms, usage::Usage};
+use zennet_primitives::contract::Terms;
 use zennet_transport::Connection;
 
 use super::{
     keys::ClientKey,
+    login::Logins,
     ports::Ports,
-    readings::{self, lock, Carried, Logins, Totals},
+    readings::{self, lock, Carried, Reading, Totals},
+    remote::Remote,
 };
 use crate::lease::world::Shell;
 
@@ -48,6 +50,15 @@ impl ConnectionShell {
         let carried = Carried::new(totals.into());
         ConnectionShell { lines, access, port, carried, tasks: JoinSet::new() }
     }
+
+    /// The way into the machine for commands of this program.
+    pub(crate) fn remote(&self) -> Remote {
+        Remote {
+            lines: self.lines.subscribe(),
+            key: self.access.key.clone(),
+            logins: self.access.logins.clone(),
+        }
+    }
 }
 
 impl Shell for ConnectionShell {
@@ -57,7 +68,7 @@ impl Shell for ConnectionShell {
         self.lines.send_replace(Some(connection));
     }
 
-    async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Usage>) -> Result<u16> {
+    async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Reading>) -> Result<u16> {
         if let (Some(port), false) = (self.port, self.tasks.is_empty()) {
             return Ok(port);
         }

@@ -6,7 +6,10 @@ use zennet_primitives::{
     usage::{Counter, Usage},
 };
 
-use super::table::{Table, TableError, MAX_ROWS};
+use super::{
+    table::{half_width, Table, TableError, MAX_ROWS},
+    Mode,
+};
 
 /// Rows that are needed for each counter that is priced.
 pub const ROWS_PER_COUNTER: usize = 3;
@@ -165,6 +168,11 @@ impl Rows {
     /// The counters that get a rate.
     pub fn counters(&self) -> &[Counter] {
         &self.counters
+    }
+
+    /// By which part of its price a program may cost more or less than rates from these rows say.
+    pub fn half_width(&self, mode: Mode) -> Result<f64, TableError> {
+        Ok(half_width(&self.table.errors(mode)?))
     }
 
     pub(super) fn table(&self) -> &Table {

@@ -20,10 +20,11 @@ use zennet_primitives::{
 
 use self::stand_ins::{provide, Chain, Counterparty, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS};
 use crate::{
+    choice::profile::Yardstick,
     history::{journal::Happening, screen::Screen},
     lease::{
         driver::{Lease, Lines, Parts, Wish},
-        seats::Seats,
+        seats::{Seats, BEAT},
         session::Session,
         status::{News, Status, What},
         world::Rejoined,
@@ -39,6 +40,7 @@ struct Bench {
     seats: Seats,
     store: Store,
     screen: Screen,
+    yardstick: Yardstick,
     policy: PublisherPolicy,
     _dir: tempfile::TempDir,
 }
@@ -64,6 +66,7 @@ impl Bench {
             seats: Seats::new(machines, None),
             store: Store::open(dir.path()).unwrap(),
             screen: Screen::default(),
+            yardstick: Yardstick::default(),
             policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
             _dir: dir,
         }
@@ -98,6 +101,7 @@ impl Bench {
             seats: self.seats.clone(),
             store: self.store.clone(),
             screen: self.screen.clone(),
+            yardstick: self.yardstick.clone(),
         };
         let (rejoined, links) = mpsc::channel(1);
         let (wish, wishes) = mpsc::channel(1);
@@ -281,6 +285,38 @@ async fn a_provider_whose_past_speaks_against_it_is_told_so_and_gets_no_contract
     other.until(|s| s.port.is_some()).await;
     other.stop.send(CloseReason::Finished).await.unwrap();
     timeout(PATIENCE, other.publisher).await.unwrap().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_above_the_limit_of_an_hour_gets_no_contract_and_is_told() {
+    let mut bench = Bench::new(1, Chain::default());
+    bench.yardstick.max_per_hour = Some(1);
+    let mut dear = bench.meet(1, AccountKey::generate(), Manner::Honest);
+    let news = timeout(PATIENCE, dear.news.recv()).await.unwrap().unwrap();
+    assert!(matches!(news.what, What::TooDear { per_hour, .. } if per_hour > 1), "{news:?}");
+    let end = timeout(PATIENCE, dear.publisher).await.unwrap().unwrap();
+    let (reason, _) = timeout(PATIENCE, dear.provider).await.unwrap().unwrap().unwrap();
+    assert_eq!((end.close_reason, reason), (Some(CloseReason::NoAgreement), reason));
+    assert!(bench.chain.is_unused() && bench.seats.outlook().free == 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_quotes_that_come_in_time_the_cheaper_is_taken() {
+    let mut bench = Bench::new(1, Chain::default());
+    bench.seats = Seats::new(1, None).choosing_within(BEAT);
+    let mut dear = bench.meet(1, AccountKey::generate(), Manner::Dear);
+    let mut cheap = bench.meet(2, AccountKey::generate(), Manner::Honest);
+    for lease in [&mut dear, &mut cheap] {
+        let news = timeout(PATIENCE, lease.news.recv()).await.unwrap().unwrap();
+        assert!(matches!(news.what, What::Waiting), "{news:?}");
+    }
+    (0..3).for_each(|_| bench.seats.grow());
+    cheap.until(|s| s.port.is_some()).await;
+    assert!(cheap.status.borrow().per_hour.is_some());
+    let other = timeout(PATIENCE, dear.publisher).await.unwrap().unwrap();
+    assert_eq!(other.close_reason, Some(CloseReason::EnoughMachines));
+    cheap.stop.send(CloseReason::Finished).await.unwrap();
+    timeout(PATIENCE, cheap.publisher).await.unwrap().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,191 @@
+//! Measures a machine again, by surprise: at random moments it gets the same task as at its start.
+
+use std::time::Duration;
+
+use rand::{rngs::OsRng, RngCore};
+use tokio::{
+    sync::{mpsc, watch},
+    time::sleep,
+};
+use zennet_primitives::{
+    amount::Rates,
+    usage::{Counter, Usage},
+};
+
+use super::task::{next_units, Outcome, Worker, FIRST_UNITS};
+use crate::{
+    choice::slow::{middle, Figures},
+    lease::status::Status,
+    ssh::remote::Remote,
+};
+
+/// Tasks whose middle is a machine's first measurement.
+const FIRST_TASKS: u32 = 3;
+
+/// Time for which a machine is seen to rest before a task: what it does besides would count as part
+/// of it. The figures that this is seen by are a little older.
+const REST: Duration = Duration::from_secs(3);
+const OLDER: Duration = Duration::from_secs(1);
+
+/// Processor time of a machine at rest, in thousandths of one processor.
+const RESTING_MILLIS: u128 = 50;
+
+/// Pause before a machine that is at work, or did not do its task, is looked at again.
+const LATER: Duration = Duration::from_secs(10);
+
+/// What a task showed of a machine.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) struct Check {
+    /// The lease.
+    pub(crate) lease: u64,
+    /// Its figures; nothing where the answer was wrong.
+    pub(crate) figures: Option<Figures>,
+}
+
+/// Measures a machine when it is ready, and then again and again after random times, of `every` on
+/// the average and from half of it to one and a half, until its lease ends.
+pub(crate) async fn recheck(
+    remote: Remote,
+    status: watch::Receiver<Status>,
+    every: Duration,
+    checks: mpsc::Sender<Check>,
+) {
+    let terms = status.borrow().terms.clone();
+    let Some(terms) = terms else { return };
+    let worker = Worker::new(remote, terms.quote.host_key);
+    let mut subject = Subject { worker, status, rates: terms.quote.rates, checks };
+    // It ends with the lease.
+    let _ = subject.follow(every).await;
+}
+
+struct Subject {
+    worker: Worker,
+    status: watch::Receiver<Status>,
+    rates: Rates,
+    checks: mpsc::Sender<Check>,
+}
+
+impl Subject {
+    /// Nothing once the lease has ended.
+    async fn follow(&mut self, every: Duration) -> Option<()> {
+        let mut units = next_units(FIRST_UNITS, self.task(FIRST_UNITS).await?.took);
+        units = next_units(units, self.next_task(units).await?.took);
+        let mut first = Vec::new();
+        for _ in 0..FIRST_TASKS {
+            match figures(&self.next_task(units).await?, units, &self.rates) {
+                Some(figures) => first.push(figures),
+                None => self.tell(None).await?,
+            }
+        }
+        if let Some(figures) = middle(&first) {
+            self.tell(Some(figures)).await?;
+        }
+        loop {
+            sleep(random_around(every)).await;
+            let outcome = self.task(units).await?;
+            self.tell(figures(&outcome, units, &self.rates)).await?;
+        }
+    }
+
+    async fn tell(&self, figures: Option<Figures>) -> Option<()> {
+        let lease = self.status.borrow().lease;
+        self.checks.send(Check { lease, figures }).await.ok()
+    }
+
+    /// A task, at a moment when the machine does nothing else.
+    async fn task(&mut self, units: u64) -> Option<Outcome> {
+        while self.status.borrow().close_reason.is_none() {
+            if self.rests().await {
+                if let Some(outcome) = self.try_task(units).await {
+                    return Some(outcome);
+                }
+            }
+            sleep(LATER).await;
+        }
+        None
+    }
+
+    /// A task right after another one: what the machine has done meanwhile was that.
+    async fn next_task(&mut self, units: u64) -> Option<Outcome> {
+        match self.try_task(units).await {
+            Some(outcome) => Some(outcome),
+            None => self.task(units).await,
+        }
+    }
+
+    async fn try_task(&mut self, units: u64) -> Option<Outcome> {
+        let outcome = self.worker.task(units).await;
+        outcome
+            .inspect_err(|error| {
+                let (lease, error) = (self.status.borrow().lease, format!("{error:#}"));
+                tracing::debug!(lease, error, "a machine was not measured");
+            })
+            .ok()
+    }
+
+    async fn rests(&self) -> bool {
+        sleep(OLDER).await;
+        let before = self.cpu_micros();
+        sleep(REST).await;
+        let most = REST.as_micros() * RESTING_MILLIS / 1000;
+        let used = before.zip(self.cpu_micros()).map(|(from, to)| to.saturating_sub(from));
+        used.is_some_and(|used| u128::from(used) <= most)
+    }
+
+    /// Processor time so far, as read inside the machine.
+    fn cpu_micros(&self) -> Option<u64> {
+        self.status.borrow().figures.own_usage?.get(Counter::CpuMicros)
+    }
+}
+
+/// A unit's time and what it cost; nothing where the answer was wrong. Memory and volumes, which
+/// cost by time, and what the machine cannot count are left out.
+fn figures(outcome: &Outcome, units: u64, rates: &Rates) -> Option<Figures> {
+    if !outcome.is_right {
+        return None;
+    }
+    let (mut none, mut used) = (Usage::default(), Usage::default());
+    for counter in Counter::ALL {
+        let by_time = matches!(counter, Counter::MemoryByteSecs | Counter::VolumeByteSecs);
+        let amount = outcome.used.and_then(|usage| usage.get(counter)).filter(|_| !by_time);
+        used.set(counter, amount.unwrap_or_default());
+        none.set(counter, 0);
+    }
+    let units = units.max(1) as f64;
+    let cost = rates.price(&used, &none).ok()? as f64 / units;
+    Some(Figures { secs: outcome.took.as_secs_f64() / units, cost })
+}
+
+/// From half of a time to one and a half.
+fn random_around(time: Duration) -> Duration {
+    let part = f64::from(OsRng.next_u32()) / f64::from(u32::MAX);
+    time.mul_f64(0.5 + part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zennet_primitives::amount::RATE_SCALE;
+
+    #[test]
+    fn the_figures_of_a_task_are_those_of_one_unit_without_what_time_costs() {
+        let rates = Rates::default()
+            .with(Counter::CpuMicros, 2 * RATE_SCALE)
+            .with(Counter::PageFaults, RATE_SCALE)
+            .with(Counter::MemoryByteSecs, RATE_SCALE);
+        let used = Usage::default().with(Counter::CpuMicros, 500).with(Counter::MemoryByteSecs, 99);
+        let took = Duration::from_secs(5);
+        let outcome = Outcome { is_right: true, took, used: Some(used) };
+        let seen = figures(&outcome, 10, &rates);
+        assert_eq!(seen, Some(Figures { secs: 0.5, cost: 100.0 }));
+        assert_eq!(figures(&Outcome { is_right: false, ..outcome }, 10, &rates), None);
+    }
+
+    #[test]
+    fn the_moments_lie_around_the_time_that_was_given() {
+        let time = Duration::from_secs(600);
+        let moments: Vec<_> = (0..100).map(|_| random_around(time)).collect();
+        assert!(moments.iter().all(|m| (time / 2..=time * 3 / 2).contains(m)));
+        assert!(moments.windows(2).any(|pair| pair[0] != pair[1]));
+    }
+}
