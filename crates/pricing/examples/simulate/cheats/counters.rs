@@ -62,8 +62,8 @@ pub(super) struct Course {
     pub(super) excess: u64,
 }
 
-/// A side's counters at the beginning of an interval of [`TICK`] and at its end; in between they grow
-/// steadily.
+/// A side's counters at the beginning of an interval of [`TICK`] and at its end; in between they
+/// grow steadily.
 #[derive(Clone, Copy, Default)]
 struct Span {
     from: [f64; BUSY.len()],
@@ -104,7 +104,7 @@ pub(super) fn lease(inflated: Inflated, by: f64, chance: &mut Chance) -> Course 
     let mut agreement = Agreement::new(0).since(own.read(0.0), 0);
     let mut lines = VecDeque::new();
     let phase = chance.within(0.0, READING as f64) as u64;
-    // Each interval ends a little after a tick, when what the provider read at the tick has arrived.
+    // Each interval ends a little after a tick, when what the provider read then has arrived.
     for start in (0..HOUR * 1000).step_by(TICK as usize) {
         let load = chance.within(0.6, 1.2);
         let used = BUSY.map(|(_, speed)| speed * load * TICK as f64 / 1000.0);
