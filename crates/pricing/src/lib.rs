@@ -12,6 +12,7 @@
 //! - [`outliers`]: hosts of a fleet that are dearer than the others explain
 //! - [`rates`]: XEN per core-hour, GiB-hour and GiB, to the rates of a contract and back
 //! - [`recheck`]: whether a machine still does what its rates promise
+//! - [`report`]: what rates come from, between provider and publisher
 
 pub mod amount;
 pub mod answers;

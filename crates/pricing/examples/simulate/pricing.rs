@@ -108,8 +108,8 @@ fn missed(program: &Program, rates: &[f64], price: f64) -> f64 {
 /// Prints the table, and gives it as JSON.
 pub(crate) fn run(seed: u64) -> Value {
     println!(
-        "{COUNTERS} counters, {HIDDEN} hidden resources, {} noise of prices, {REPETITIONS} machines \
-         with {JUDGES} programs each",
+        "{COUNTERS} counters, {HIDDEN} hidden resources, {} noise of prices, {REPETITIONS} \
+         machines with {JUDGES} programs each",
         percent(PRICE_NOISE)
     );
     println!(

@@ -81,7 +81,8 @@ pub enum RowsError {
     #[error("cpu_micros already covers user and kernel time: keep either the sum or its parts")]
     CpuTwice,
     /// It says how much time has passed, and nothing else.
-    #[error("{} grows at the same speed in every row: vary the benchmarks, or leave it out", .0.name())]
+    #[error("{} grows at the same speed in every row: vary the benchmarks, or leave it out",
+            .0.name())]
     Clock(Counter),
     /// The figures are out of all proportion.
     #[error(transparent)]
@@ -102,9 +103,9 @@ impl Rows {
     /// smallest unit of the coin.
     ///
     /// Counters that no row uses are left out, and so is that of volumes, which is a clock by
-    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed. Each counter
-    /// should be much used in some rows and little in others: of one that hardly varies, its price
-    /// alone explains nearly every row, and all others come out free.
+    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed. Each
+    /// counter should be much used in some rows and little in others: of one that hardly varies,
+    /// its price alone explains nearly every row, and all others come out free.
     pub fn new(rows: Vec<Row>, price_per_sec: Balance) -> Result<Self, RowsError> {
         let of_row = |row: &Row| price_per_sec.checked_mul(row.millis.into());
         let prices = rows.iter().map(of_row).collect();

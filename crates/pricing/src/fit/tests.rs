@@ -391,7 +391,8 @@ proptest! {
         let ones = vec![1.0; figures.len()];
         let prices = Table::new(&figures, &ones).unwrap().solve(Mode::NonNegative).unwrap();
         prop_assert!(prices.iter().all(|price| *price >= 0.0));
-        let (found, best) = (squares(&figures, &prices), least_by_trying_all(&figures, prices.len()));
+        let found = squares(&figures, &prices);
+        let best = least_by_trying_all(&figures, prices.len());
         prop_assert!(found <= best + 1e-9, "{found} {best}");
     }
 

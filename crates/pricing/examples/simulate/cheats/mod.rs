@@ -20,8 +20,9 @@ const CASES: usize = 1_000;
 const CAUGHT: f64 = 0.95;
 
 /// Sizes that are tried, in rising order.
-const SIZES: [f64; 16] = [
-    0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45, 0.60, 0.90,
+const SIZES: [f64; 17] = [
+    0.012, 0.015, 0.02, 0.03, 0.04, 0.05, 0.07, 0.10, 0.15, 0.20, 0.25, 0.30, 0.35, 0.40, 0.45,
+    0.60, 0.90,
 ];
 
 /// The size of a cheat by which kinds are compared.
@@ -170,8 +171,6 @@ pub(crate) fn run(seed: u64) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use zennet_primitives::usage::Counter;
-
     use super::*;
     use crate::SEED;
 
@@ -181,11 +180,11 @@ mod tests {
     }
 
     #[test]
-    fn five_percent_of_processor_time_or_memory_is_noticed_within_minutes() {
-        for counter in [Counter::CpuMicros, Counter::MemoryByteSecs] {
+    fn five_percent_more_of_any_counter_is_noticed_within_minutes() {
+        for (counter, _) in BUSY {
             let found = leases(Inflated::One(counter), TYPICAL, 50, SEED);
-            assert_eq!(found.ended, 1.0);
-            assert!(found.secs <= 180, "{}", found.secs);
+            assert_eq!(found.ended, 1.0, "{counter:?}");
+            assert!(found.secs <= 120, "{counter:?}: {}", found.secs);
         }
     }
 

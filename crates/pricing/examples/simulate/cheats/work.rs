@@ -1,9 +1,9 @@
 //! A machine that does less for its price than was promised.
 //!
-//! The contract's rates come from 24 benchmarks, each run three times, by the real fit. The publisher
-//! runs canonical tasks as a surprise and looks at what they cost by the rates; and it compares what
-//! its hosts cost for the same work. The tasks are the processor's work: all that they cost grows
-//! as they take longer.
+//! The contract's rates come from 24 benchmarks, each run three times, by the real fit. The
+//! publisher runs canonical tasks as a surprise and looks at what they cost by the rates; and it
+//! compares what its hosts cost for the same work. The tasks are the processor's work: all that
+//! they cost grows as they take longer.
 
 use zennet_pricing::{
     fit::{fit, verify, Mode, Row, Rows},
