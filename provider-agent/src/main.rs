@@ -11,6 +11,7 @@
 mod agent;
 mod answers;
 mod bench;
+mod benchmark;
 mod capacity;
 mod commands;
 mod config;
@@ -32,6 +33,7 @@ mod mining;
 mod offers;
 mod orders;
 mod prices;
+mod rates;
 mod redial;
 mod ssh;
 mod status;

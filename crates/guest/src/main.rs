@@ -56,6 +56,7 @@ mod procs;
 mod session;
 mod sessions;
 mod trial;
+mod suite;
 mod usage;
 
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ const REGISTRY: &str = "zennet-guest";
 const HELP: &str = "usage: guest run [--connections N]   be process 1 of a machine
        guest usage [--follow] [--every-ms N]   print the machine's own counters
        guest trial                      do known work for the agent, to try the host's counters
+       guest suite ...                  run the embedded benchmarks
        guest session                    start the user's shell or command (used by sshd)
        guest bundled FILE ARGS...       run a program of the bundle (used by its commands)";
 
@@ -86,6 +88,9 @@ fn main() -> ExitCode {
             usage::Options::parse(options).and_then(|options| usage::run(&options))
         }
         ["trial"] => trial::run(),
+        // What the task `fork` starts.
+        ["nothing"] => Ok(()),
+        ["suite", words @ ..] => suite::run(words),
         ["session"] => session::run().map(|never| match never {}),
         ["bundled", file, rest @ ..] => bundle::exec(file, rest).map(|never| match never {}),
         _ => Err(HELP.to_owned()),
