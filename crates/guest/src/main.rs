@@ -55,6 +55,7 @@ mod init;
 mod procs;
 mod session;
 mod sessions;
+mod suite;
 mod usage;
 
 use std::process::ExitCode;
@@ -68,6 +69,7 @@ const REGISTRY: &str = "zennet-guest";
 
 const HELP: &str = "usage: guest run [--connections N]   be process 1 of a machine
        guest usage [--follow] [--every-ms N]   print the machine's own counters
+       guest suite ...                  run the embedded benchmarks
        guest session                    start the user's shell or command (used by sshd)
        guest bundled FILE ARGS...       run a program of the bundle (used by its commands)";
 
@@ -83,6 +85,9 @@ fn main() -> ExitCode {
         ["usage", options @ ..] => {
             usage::Options::parse(options).and_then(|options| usage::run(&options))
         }
+        // What the task `fork` starts.
+        ["nothing"] => Ok(()),
+        ["suite", words @ ..] => suite::run(words),
         ["session"] => session::run().map(|never| match never {}),
         ["bundled", file, rest @ ..] => bundle::exec(file, rest).map(|never| match never {}),
         _ => Err(HELP.to_owned()),
