@@ -85,7 +85,7 @@ pub(crate) enum RunError {
 /// Runs the daemon until it is told to end.
 pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let genesis = config.genesis.as_deref().map(parse_hash).transpose()?;
-    let rates = rates::of(&config)?.rates;
+    let prices = rates::of(&config)?.into();
     let key = AccountKey::load(&config.key_file)?;
     let store = open_store(&config.data_dir).await?;
     let (teller, endings) = endings();
@@ -157,8 +157,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     engine.clear_volumes(&volumes.paths()).await;
     let _janitor = Janitor(tokio::spawn(remove_expired(volumes.clone(), engine.clone())));
     let capabilities = bench::capabilities(&config, &store, engine.wall()).await;
-    let policy =
-        Policy::new(&config, account.clone(), rates.into(), capabilities, Chain::parse_address)?;
+    let policy = Policy::new(&config, account.clone(), prices, capabilities, Chain::parse_address)?;
     let policy = if engine.has_volumes() { policy.with_volumes(volumes) } else { policy };
     let limits =
         Limits { allow_private: config.filter.allow_private_endpoints, ..Default::default() };

@@ -5,6 +5,8 @@ use zennet_primitives::{
     report::{Basis, Report},
 };
 
+use crate::rates::Found;
+
 /// Rates that were chosen, or that benchmarks gave.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Prices {
@@ -13,9 +15,9 @@ pub(crate) struct Prices {
     pub(crate) behind: Option<(Basis, Report)>,
 }
 
-impl From<Rates> for Prices {
-    fn from(rates: Rates) -> Self {
-        Prices { rates, behind: None }
+impl From<Found> for Prices {
+    fn from(Found { rates, fitted }: Found) -> Self {
+        Prices { rates, behind: fitted.map(|fitted| (fitted.basis, fitted.shown)) }
     }
 }
 

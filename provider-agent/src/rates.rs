@@ -1,11 +1,10 @@
 //! The rates that this provider asks for: a table, or what benchmarks say at a price for full load.
 
 use thiserror::Error;
-use zennet_pricing::{
-    fit::select, Fit, FitError, Mode, RateConfig, RateError, Row, Rows, RowsError,
-};
+use zennet_pricing::{fit::select, fit_report, BasisError, Fit, RateConfig, RateError, RowsError};
 use zennet_primitives::{
     amount::{Balance, Rates},
+    report::{Basis, Report as Shown, ReportRow},
     usage::Counter,
 };
 
@@ -21,10 +20,8 @@ pub(crate) enum RatesError {
     Table(#[from] RateError),
     #[error("[price] needs benchmarks: {0}")]
     Report(#[from] ReportError),
-    #[error("the benchmarks give no rates: {0}; see [price] counters, or run `provider-agent benchmark --full`")]
-    Rows(#[from] RowsError),
-    #[error("the benchmarks give no rates: {0}; see [price] counters, or run `provider-agent benchmark --full`")]
-    Fit(#[from] FitError),
+    #[error("{0}; see [price] counters, or run `provider-agent benchmark --full`")]
+    Basis(#[from] BasisError),
     #[error(
         "price.full_load_hour is below {SECS} of the smallest coin unit, too little for a second"
     )]
@@ -47,6 +44,10 @@ pub(crate) struct Fitted {
     /// Of an hour of full load.
     pub(crate) hour: Balance,
     pub(crate) fit: Fit,
+    /// What a quote says of it.
+    pub(crate) basis: Basis,
+    /// The benchmarks as publishers see them.
+    pub(crate) shown: Shown,
     /// The counters that were to be priced and that no benchmark has a figure of.
     pub(crate) without: Vec<Counter>,
 }
@@ -68,13 +69,19 @@ pub(crate) fn fitted(report: Report, price: &Price) -> Result<Fitted, RatesError
     let a_second = Some(hour / SECS).filter(|price| *price > 0).ok_or(RatesError::TooCheap)?;
     let rows = report.benchmarks.iter().map(|benchmark| {
         let (usage, millis) = benchmark.total();
-        Row { usage: select(&usage, &price.counters), millis }
+        let usage = select(&usage, &price.counters);
+        ReportRow { usage, millis: millis.try_into().unwrap_or(u32::MAX) }
     });
-    let rows = Rows::new(rows.collect(), a_second)?;
-    let known = |counter: &&Counter| !rows.counters().contains(counter);
-    let without = price.counters.iter().filter(known).copied().collect();
-    let fit = zennet_pricing::fit(&rows, Mode::NonNegative)?;
-    Ok(Fitted { report, hour, fit, without })
+    let rows: Vec<_> = rows.collect();
+    let count = rows.len();
+    let rows = rows.try_into().map_err(|_| BasisError::Rows(RowsError::TooMany(count)))?;
+    let shown = Shown { rows, measured_at: report.made_at };
+    let (fit, basis) = fit_report(&shown, a_second)?;
+    let is_used = |counter: &Counter| {
+        shown.rows.iter().any(|row| row.usage.get(*counter).is_some_and(|figure| figure > 0))
+    };
+    let without = price.counters.iter().filter(|counter| !is_used(counter)).copied().collect();
+    Ok(Fitted { report, hour, fit, basis, shown, without })
 }
 
 /// Rates in the units of a configuration, as people read them: six digits that count.
@@ -160,7 +167,7 @@ mod tests {
         assert!(matches!(fitted(report(), &price(3599)), Err(RatesError::TooCheap)));
         let mut few = report();
         few.benchmarks.truncate(5);
-        assert!(matches!(fitted(few, &price(XEN)), Err(RatesError::Rows(_))));
+        assert!(matches!(fitted(few, &price(XEN)), Err(RatesError::Basis(_))));
     }
 
     #[test]

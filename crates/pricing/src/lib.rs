@@ -28,4 +28,4 @@ pub use amount::{format_xen, parse_xen};
 pub use decimal::{Decimal, DecimalError};
 pub use fit::{fit, verify, Fit, FitError, Mode, Row, Rows, RowsError, VerifyError};
 pub use rates::{describe, RateConfig, RateError};
-pub use report::{rates_of, verify_basis, BasisError, BasisMismatch};
+pub use report::{fit_report, verify_basis, BasisError, BasisMismatch};

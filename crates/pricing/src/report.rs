@@ -3,11 +3,11 @@
 use thiserror::Error;
 use zennet_primitives::{
     amount::{Balance, Rates},
-    report::{Basis, Report},
+    report::{Basis, Report, ReportRow},
     usage::Counter,
 };
 
-use crate::fit::{fit, verify, FitError, Mode, Row, Rows, RowsError, TableError, VerifyError};
+use crate::fit::{fit, verify, Fit, FitError, Mode, Row, Rows, RowsError, TableError, VerifyError};
 
 /// By how much a claimed half width may differ from what the runs give: rounding, and the order of
 /// sums on other processors.
@@ -18,7 +18,7 @@ const PPM: f64 = 1e6;
 /// Why a report gives no rates.
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum BasisError {
-    /// Its runs cannot be used.
+    /// Its rows cannot be used.
     #[error("the report cannot be used: {0}")]
     Rows(#[from] RowsError),
     /// No rates explain them.
@@ -51,12 +51,12 @@ pub enum BasisMismatch {
     },
 }
 
-/// The rates by which each run of a report earns a price, in the smallest coin unit a second.
-pub fn rates_of(report: &Report, price_per_sec: Balance) -> Result<(Rates, Basis), BasisError> {
+/// The rates by which each row of a report earns a price, in the smallest coin unit a second.
+pub fn fit_report(report: &Report, price_per_sec: Balance) -> Result<(Fit, Basis), BasisError> {
     let fit = fit(&rows(report, price_per_sec)?, Mode::NonNegative)?;
     // Conversion saturates: more than a price by itself says nothing in any case.
     let half_width_ppm = (fit.half_width * PPM).ceil() as u32;
-    Ok((fit.rates, Basis { price_per_sec, half_width_ppm, report: report.hash() }))
+    Ok((fit, Basis { price_per_sec, half_width_ppm, report: report.hash() }))
 }
 
 /// Whether rates are those of a report at the price of their basis. That of volumes is not looked
@@ -79,16 +79,13 @@ pub fn verify_basis(basis: &Basis, rates: &Rates, report: &Report) -> Result<(),
 }
 
 fn rows(report: &Report, price_per_sec: Balance) -> Result<Rows, RowsError> {
-    let row = |row: &zennet_primitives::report::ReportRow| Row {
-        usage: row.usage,
-        millis: row.millis.into(),
-    };
+    let row = |row: &ReportRow| Row { usage: row.usage, millis: row.millis.into() };
     Rows::new(report.rows.iter().map(row).collect(), price_per_sec)
 }
 
 #[cfg(test)]
 mod tests {
-    use zennet_primitives::{amount::XEN, report::ReportRow, usage::Usage};
+    use zennet_primitives::{amount::XEN, usage::Usage};
 
     use super::*;
 
@@ -107,7 +104,7 @@ mod tests {
 
     #[test]
     fn rates_of_a_report_are_believed_and_no_others() {
-        let (rates, basis) = rates_of(&report(), XEN).unwrap();
+        let (Fit { rates, .. }, basis) = fit_report(&report(), XEN).unwrap();
         assert_eq!(verify_basis(&basis, &rates, &report()), Ok(()));
         let volume = rates.with(Counter::VolumeByteSecs, 5);
         assert_eq!(verify_basis(&basis, &volume, &report()), Ok(()));
@@ -127,7 +124,7 @@ mod tests {
 
     #[test]
     fn another_report_or_another_interval_is_found_out() {
-        let (rates, basis) = rates_of(&report(), XEN).unwrap();
+        let (Fit { rates, .. }, basis) = fit_report(&report(), XEN).unwrap();
         let other = Report { measured_at: 2, ..report() };
         assert_eq!(verify_basis(&basis, &rates, &other), Err(BasisMismatch::OtherReport));
         let narrower = Basis { half_width_ppm: basis.half_width_ppm / 2, ..basis };
@@ -140,7 +137,7 @@ mod tests {
     #[test]
     fn a_report_of_nothing_gives_no_rates() {
         let empty = Report { rows: Default::default(), measured_at: 1 };
-        assert!(matches!(rates_of(&empty, XEN), Err(BasisError::Rows(RowsError::Nothing))));
+        assert!(matches!(fit_report(&empty, XEN), Err(BasisError::Rows(RowsError::Nothing))));
         let basis = Basis { price_per_sec: XEN, half_width_ppm: 0, report: empty.hash() };
         assert!(verify_basis(&basis, &Rates::default(), &empty).is_err());
     }

@@ -8,10 +8,10 @@ use sp_runtime::BoundedVec;
 
 use crate::{amount::Balance, usage::Usage};
 
-/// Most runs in a report.
+/// Most benchmarks in a report.
 pub const MAX_REPORT_ROWS: u32 = 64;
 
-/// One run of a mix of benchmarks at full load.
+/// One benchmark at full load: the sum of its runs.
 #[derive(
     Clone,
     Copy,
@@ -27,16 +27,16 @@ pub const MAX_REPORT_ROWS: u32 = 64;
 pub struct ReportRow {
     /// By how much each counter grew; a counter that is not to be priced is absent.
     pub usage: Usage,
-    /// How long it ran, milliseconds.
+    /// How long its runs took, milliseconds.
     pub millis: u32,
 }
 
-/// The runs from which rates were computed.
+/// The benchmarks from which rates were computed.
 #[derive(
     Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct Report {
-    /// The runs.
+    /// The benchmarks.
     pub rows: BoundedVec<ReportRow, ConstU32<MAX_REPORT_ROWS>>,
     /// When they were made, Unix seconds.
     pub measured_at: u64,
@@ -64,12 +64,12 @@ impl Report {
     TypeInfo,
 )]
 pub struct Basis {
-    /// What each run of the report is to earn, in the smallest coin unit a second.
+    /// What each benchmark of the report is to earn, in the smallest coin unit a second.
     pub price_per_sec: Balance,
     /// By which part of its price a program may cost more or less than the rates say, with 95 %
     /// confidence, in millionths.
     pub half_width_ppm: u32,
-    /// [`Report::hash`] of the runs.
+    /// [`Report::hash`] of the benchmarks.
     pub report: H256,
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct Findings {
 
 impl Findings {
     pub(crate) fn of(fitted: &Fitted) -> Findings {
-        let Fitted { report, hour, fit, without } = fitted;
+        let Fitted { report, hour, fit, without, .. } = fitted;
         let found = fit.predictions.iter().zip(&fit.errors);
         let lines = report.benchmarks.iter().zip(found).map(|(benchmark, (prices, error))| {
             let (usage, millis) = benchmark.total();

@@ -27,7 +27,14 @@ fn policy() -> Policy {
     };
     let rates = Rates::default().with(Counter::CpuMicros, 1_000_000);
     let parse = |_: &str| Err("no address");
-    Policy::new(&config, AccountId::new([1; 32]), rates.into(), capabilities, parse).unwrap()
+    Policy::new(
+        &config,
+        AccountId::new([1; 32]),
+        Prices { rates, behind: None },
+        capabilities,
+        parse,
+    )
+    .unwrap()
 }
 
 fn record() -> AnnouncementRecord<u32> {

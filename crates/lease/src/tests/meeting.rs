@@ -1,6 +1,6 @@
 //! Proofs, quotes and contracts.
 
-use zennet_pricing::rates_of;
+use zennet_pricing::{fit_report, Fit};
 use zennet_primitives::{
     amount::Rates,
     auth::AuthClaim,
@@ -295,7 +295,7 @@ fn benchmarked() -> ProviderSetup {
     });
     let rows = rows.collect::<Vec<_>>().try_into().unwrap();
     let report = Report { rows, measured_at: 1 };
-    let (rates, basis) = rates_of(&report, 20_000_000).unwrap();
+    let (Fit { rates, .. }, basis) = fit_report(&report, 20_000_000).unwrap();
     let mut theirs = provider_setup(false);
     let listing = Listing { rates, basis: Some(basis), ..listing() };
     theirs.quote = quote_for(&publisher_setup(false).body, &listing).unwrap();
