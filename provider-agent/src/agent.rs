@@ -1,6 +1,12 @@
 //! The daemon: sets everything up, settles what an earlier run left, ends in order.
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -27,10 +33,12 @@ use crate::{
     ending::{endings, listen_to_signals, Ending, Endings},
     filter::Policy,
     ledger::{Account, Heads, WatchPolicy},
-    machine::{self, container_name},
+    machine::{self, container_name, MACHINES},
     meet::{settle_old, Grounds, Old},
+    metrics,
     status::{self, Board},
     store::{Store, StoreError},
+    trial::{self, Trial, Uncounted},
     volumes::Volumes,
 };
 
@@ -45,8 +53,6 @@ const STORE_PATIENCE: Duration = Duration::from_secs(3);
 const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
 /// How often volumes are looked through.
 const JANITOR: Duration = Duration::from_secs(30);
-/// Folder of the machines' own folders, in the data folder.
-const MACHINES: &str = "machines";
 /// Fact in the store: the boot, milliseconds since then, and milliseconds of the clock of leases.
 const CLOCK: &str = "clock";
 /// Pause before the chain is followed again, or the engine asked again.
@@ -61,6 +67,8 @@ pub(crate) enum RunError {
     Key(#[from] KeyError),
     #[error("[rates] cannot be used: {0}")]
     Rates(#[from] RateError),
+    #[error(transparent)]
+    Uncounted(#[from] Uncounted),
     #[error("genesis = {0:?} is no hash: write 0x and 64 hex digits")]
     Genesis(String),
     #[error(transparent)]
@@ -71,6 +79,8 @@ pub(crate) enum RunError {
     Engine(#[from] EngineError),
     #[error("the status socket cannot be made: {0}")]
     Socket(std::io::Error),
+    #[error("metrics.listen = {0} cannot be listened on: {1}")]
+    Metrics(SocketAddr, std::io::Error),
     #[error("the network endpoint cannot be made: {0}")]
     Endpoint(String),
     #[error("signals cannot be listened to: {0}")]
@@ -105,7 +115,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     };
     let capacity = Capacity::new(&config.capacity);
     let desk = Desk::open(store.clone(), config.market.max_offers)?;
-    let source = status::Source {
+    let tried = Arc::new(OnceLock::new());
+    let source = Arc::new(status::Source {
         address: address.clone(),
         node_url: config.node_url.clone(),
         genesis: format!("{:?}", chain.genesis()),
@@ -116,8 +127,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         volumes: shared.volumes.clone(),
         teller,
         desk: desk.clone(),
-    };
-    let _socket = status::listen(&config.data_dir, source).map_err(RunError::Socket)?;
+        trial: tried.clone(),
+    });
+    let _socket = status::listen(&config.data_dir, source.clone()).map_err(RunError::Socket)?;
+    let _metrics = show_metrics(&config, source).await?;
     let watch = WatchPolicy {
         wait_for_finality: config.lease.wait_for_finality,
         expiry_margin: config.lease.min_challenge_blocks,
@@ -133,8 +146,23 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         .map(|old| old.name.short(&account))
         .collect();
 
-    let engine = match engine(&config, &account, &kept, endings.clone()).await {
-        Ok(engine) => Arc::new(engine),
+    let ready = async {
+        let engine = engine(&config, &account, &kept, endings.clone()).await?;
+        let mut stopped = endings.clone();
+        let trial = tokio::select! {
+            trial = trial::of_this_boot(&config, &store, &engine) => trial,
+            // What it leaves is removed with everything else.
+            _ = stopped.begun() => Trial::default(),
+        };
+        trial.admit(&rates)?;
+        Ok::<_, RunError>((engine, trial))
+    };
+    let engine = match ready.await {
+        Ok((engine, trial)) => {
+            // It is set here alone.
+            let _ = tried.set(trial);
+            Arc::new(engine)
+        }
         Err(error) => {
             if !old.is_empty() {
                 warn!(leases = old.len(), "settling leases of the last run before ending");
@@ -147,7 +175,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
                 }
                 let _ = timeout(SETTLE_ONLY, join_all(&mut settling)).await;
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
     let folders = config.data_dir.join(MACHINES);
@@ -188,6 +216,15 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         error!(%error, "containers may be left behind; the next start removes them");
     }
     Ok(served?)
+}
+
+async fn show_metrics(
+    config: &Config,
+    source: Arc<status::Source>,
+) -> Result<Option<metrics::Server>, RunError> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let server = metrics::listen(address, source).await;
+    server.map(Some).map_err(|error| RunError::Metrics(address, error))
 }
 
 /// Waits for the end of all leases. After a notice they run on for as long as was promised.

@@ -39,7 +39,10 @@ use tokio::{sync::Mutex, time::timeout};
 use tracing::{info, warn};
 use zennet_primitives::contract::Wall;
 
-pub(crate) use self::{container::Container, spec::Spec};
+pub(crate) use self::{
+    container::Container,
+    spec::{Spec, Task},
+};
 use self::{disk::DiskError, firewall::FirewallError, host::Host};
 use crate::{config, volumes::Place};
 

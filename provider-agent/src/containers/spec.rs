@@ -82,6 +82,25 @@ pub(crate) struct Spec {
     pub(crate) volume: Option<PathBuf>,
     /// Whether its own files cannot be changed.
     pub(crate) read_only: bool,
+    pub(crate) task: Task,
+}
+
+/// What the guest does in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// It is a machine's first process.
+    Machine,
+    /// It works for a trial of the host's counters.
+    Trial,
+}
+
+impl Task {
+    fn command(self) -> &'static str {
+        match self {
+            Task::Machine => "run",
+            Task::Trial => "trial",
+        }
+    }
 }
 
 impl Spec {
@@ -108,7 +127,7 @@ impl Spec {
         ContainerCreateBody {
             image: Some(self.image()),
             hostname: Some(self.hostname.clone()),
-            entrypoint: Some(vec![format!("{BUNDLE}/guest"), "run".into()]),
+            entrypoint: Some(vec![format!("{BUNDLE}/guest"), self.task.command().into()]),
             cmd: Some(vec![]),
             user: Some("0:0".into()),
             working_dir: Some("/".into()),
