@@ -114,12 +114,9 @@ def show(rows):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--quick", action="store_true")
     parser.add_argument("--meter", required=True)
     opts = parser.parse_args()
     sizes = dict(cpu_secs=5, disk_mib=100, hold_mib=256, hold_secs=10, net_mib=50)
-    if opts.quick:
-        sizes.update(cpu_secs=2, hold_secs=6)
     network = docker("network", "create", f"zennet-metering-{secrets.token_hex(4)}")
     containers = []
     try:

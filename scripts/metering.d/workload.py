@@ -59,19 +59,42 @@ def read(mib):
     return {"disk_read_bytes": got}
 
 
+class Held:
+    """Memory in pieces, and its integral over time."""
+
+    def __init__(self, piece):
+        self.piece, self.pieces, self.area, self.at = piece, [], 0, time.monotonic()
+
+    def count(self):
+        now = time.monotonic()
+        self.area += len(self.pieces) * self.piece * (now - self.at)
+        self.at = now
+
+    def grow(self):
+        self.count()
+        memory = mmap.mmap(-1, self.piece)
+        for at in range(0, self.piece, PAGE):
+            memory[at] = 1
+        self.pieces.append(memory)
+
+    def shrink(self):
+        self.count()
+        self.pieces.pop().close()
+
+
 def hold(mib, secs):
-    size = int(mib) * MIB
-    faulted = faults()
-    began = time.monotonic()
-    memory = mmap.mmap(-1, size)
-    for at in range(0, size, PAGE):
-        memory[at] = 1
-    full, faulted = time.monotonic(), faults() - faulted
+    """Grows and shrinks over a second each: what is sampled sees slopes better than steps."""
+    held, faulted = Held(4 * MIB), faults()
+    steps = int(mib) // 4
+    for _ in range(steps):
+        held.grow()
+        time.sleep(1 / steps)
+    faulted = faults() - faulted
     time.sleep(float(secs))
-    # It grew evenly while it was filled.
-    area = size * (time.monotonic() - full + (full - began) / 2)
-    memory.close()
-    return {"memory_byte_secs": round(area), "page_faults": faulted}
+    for _ in range(steps):
+        held.shrink()
+        time.sleep(1 / steps)
+    return {"memory_byte_secs": round(held.area), "page_faults": faulted}
 
 
 def receive(peer, size):
