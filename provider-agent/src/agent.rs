@@ -1,6 +1,12 @@
 //! The daemon: sets everything up, settles what an earlier run left, ends in order.
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use serde::Serialize;
 use thiserror::Error;
@@ -26,11 +32,14 @@ use crate::{
     ending::{endings, listen_to_signals, Ending, Endings},
     filter::Policy,
     ledger::{Account, Heads, WatchPolicy},
-    machine::{self, container_name},
+    machine::{self, container_name, MACHINES},
     meet::{settle_old, Grounds, Old},
+    metrics,
+    prices::Prices,
     rates::{self, RatesError},
     status::{self, Board},
     store::{Store, StoreError},
+    trial::{self, Trial, Uncounted},
     volumes::Volumes,
 };
 
@@ -45,8 +54,6 @@ const STORE_PATIENCE: Duration = Duration::from_secs(3);
 const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
 /// How often volumes are looked through.
 const JANITOR: Duration = Duration::from_secs(30);
-/// Folder of the machines' own folders, in the data folder.
-pub(crate) const MACHINES: &str = "machines";
 /// Fact in the store: the boot, milliseconds since then, and milliseconds of the clock of leases.
 const CLOCK: &str = "clock";
 /// Pause before the chain is followed again, or the engine asked again.
@@ -61,6 +68,8 @@ pub(crate) enum RunError {
     Key(#[from] KeyError),
     #[error(transparent)]
     Rates(#[from] RatesError),
+    #[error(transparent)]
+    Uncounted(#[from] Uncounted),
     #[error("genesis = {0:?} is no hash: write 0x and 64 hex digits")]
     Genesis(String),
     #[error(transparent)]
@@ -71,6 +80,8 @@ pub(crate) enum RunError {
     Engine(#[from] EngineError),
     #[error("the status socket cannot be made: {0}")]
     Socket(std::io::Error),
+    #[error("metrics.listen = {0} cannot be listened on: {1}")]
+    Metrics(SocketAddr, std::io::Error),
     #[error("the network endpoint cannot be made: {0}")]
     Endpoint(String),
     #[error("signals cannot be listened to: {0}")]
@@ -85,7 +96,7 @@ pub(crate) enum RunError {
 /// Runs the daemon until it is told to end.
 pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let genesis = config.genesis.as_deref().map(parse_hash).transpose()?;
-    let prices = rates::of(&config)?.into();
+    let prices = Prices::from(rates::of(&config)?);
     let key = AccountKey::load(&config.key_file)?;
     let store = open_store(&config.data_dir).await?;
     let (teller, endings) = endings();
@@ -105,7 +116,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     };
     let capacity = Capacity::new(&config.capacity);
     let desk = Desk::open(store.clone(), config.market.max_offers)?;
-    let source = status::Source {
+    let tried = Arc::new(OnceLock::new());
+    let source = Arc::new(status::Source {
         address: address.clone(),
         node_url: config.node_url.clone(),
         genesis: format!("{:?}", chain.genesis()),
@@ -116,8 +128,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         volumes: shared.volumes.clone(),
         teller,
         desk: desk.clone(),
-    };
-    let _socket = status::listen(&config.data_dir, source).map_err(RunError::Socket)?;
+        trial: tried.clone(),
+    });
+    let _socket = status::listen(&config.data_dir, source.clone()).map_err(RunError::Socket)?;
+    let _metrics = show_metrics(&config, source).await?;
     let watch = WatchPolicy {
         wait_for_finality: config.lease.wait_for_finality,
         expiry_margin: config.lease.min_challenge_blocks,
@@ -133,8 +147,23 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         .map(|old| old.name.short(&account))
         .collect();
 
-    let engine = match engine(&config, &account, &kept, endings.clone()).await {
-        Ok(engine) => Arc::new(engine),
+    let ready = async {
+        let engine = engine(&config, &account, &kept, endings.clone()).await?;
+        let mut stopped = endings.clone();
+        let trial = tokio::select! {
+            trial = trial::of_this_boot(&config, &store, &engine) => trial,
+            // What it leaves is removed with everything else.
+            _ = stopped.begun() => Trial::default(),
+        };
+        trial.admit(&prices.rates)?;
+        Ok::<_, RunError>((engine, trial))
+    };
+    let engine = match ready.await {
+        Ok((engine, trial)) => {
+            // It is set here alone.
+            let _ = tried.set(trial);
+            Arc::new(engine)
+        }
         Err(error) => {
             if !old.is_empty() {
                 warn!(leases = old.len(), "settling leases of the last run before ending");
@@ -147,7 +176,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
                 }
                 let _ = timeout(SETTLE_ONLY, join_all(&mut settling)).await;
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
     let folders = config.data_dir.join(MACHINES);
@@ -188,6 +217,15 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         error!(%error, "containers may be left behind; the next start removes them");
     }
     Ok(served?)
+}
+
+async fn show_metrics(
+    config: &Config,
+    source: Arc<status::Source>,
+) -> Result<Option<metrics::Server>, RunError> {
+    let Some(address) = config.metrics.listen else { return Ok(None) };
+    let server = metrics::listen(address, source).await;
+    server.map(Some).map_err(|error| RunError::Metrics(address, error))
 }
 
 /// Waits for the end of all leases. After a notice they run on for as long as was promised.

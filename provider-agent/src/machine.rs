@@ -28,7 +28,7 @@ use zennet_primitives::{
 use zennet_transport::Connection;
 
 use crate::{
-    containers::{Container, Engine, EngineError, Spec, OF_A_LEASE},
+    containers::{Container, Engine, EngineError, Spec, Task},
     driver::{Books, MachineCommand},
     hostkey::{HostKey, LeaseFolder},
     ssh::{self, Door},
@@ -42,6 +42,8 @@ const ENGINE_PAUSE: Duration = Duration::from_secs(1);
 /// Time between two readings of a machine. Memory is integrated over them, here as in the machine:
 /// both must see a short burst alike.
 const SAMPLING: Duration = Duration::from_millis(250);
+/// Folder of the machines' own folders, in the data folder.
+pub(crate) const MACHINES: &str = "machines";
 /// How often a machine of one lease is started again.
 const RESTARTS: u32 = 16;
 
@@ -227,7 +229,7 @@ impl Machine {
             folder: folder.path().into(),
             volume: self.volume_folder(workshop).await?,
             read_only: terms.read_only,
-            program: OF_A_LEASE,
+            task: Task::Machine,
         };
         self.folder = Some(folder);
         self.rates = terms.quote.rates;

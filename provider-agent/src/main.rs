@@ -6,6 +6,8 @@
 //!                                                                     ├─ redial    the next one, when it broke
 //!                                                                     ├─ machine   container, meter, ssh streams
 //!                                                                     └─ ledger    watch, claim, settle
+//!  at start: bench (what this host can do), trial (what its counters are worth)
+//!  on request: status (a socket), metrics (Prometheus)
 //! ```
 
 mod agent;
@@ -29,6 +31,7 @@ mod machine;
 mod market;
 mod meet;
 mod meetings;
+mod metrics;
 mod mining;
 mod offers;
 mod orders;
@@ -38,6 +41,7 @@ mod redial;
 mod ssh;
 mod status;
 mod store;
+mod trial;
 mod volumes;
 mod wire;
 

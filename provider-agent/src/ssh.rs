@@ -63,7 +63,12 @@ impl Door {
 
     /// Waits until the guest is up: then it has connections waiting.
     pub(crate) async fn guest_is_up(&self) -> io::Result<()> {
-        self.0.accept().await.map(drop)
+        self.guest().await.map(drop)
+    }
+
+    /// The guest's next connection.
+    pub(crate) async fn guest(&self) -> io::Result<UnixStream> {
+        Ok(self.0.accept().await?.0)
     }
 
     async fn next(&self) -> io::Result<UnixStream> {

@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -35,6 +35,7 @@ use crate::{
     offers::{OfferList, OfferStatus, MOST_LISTED},
     ssh::bind,
     store::{PastLease, Store},
+    trial::Trial,
     volumes::{Volume, Volumes},
 };
 
@@ -74,6 +75,9 @@ pub(crate) struct LeaseStatus {
     #[serde(default)]
     pub(crate) leaves_at: Option<u64>,
     pub(crate) vouchers: u32,
+    /// Whether its publisher is connected, as far as the lease needs it.
+    #[serde(default)]
+    pub(crate) connected: bool,
     pub(crate) usage: serde_json::Value,
 }
 
@@ -98,6 +102,7 @@ impl LeaseStatus {
             ends_at: provider.ends_at().map(|ms| ms / 1000),
             leaves_at: provider.leaves_at().map(|ms| ms / 1000),
             vouchers: provider.vouchers(),
+            connected: !provider.wants_connection(),
             usage: PastLease::usage_of(provider.usage()),
         };
         (name.key, status)
@@ -106,15 +111,35 @@ impl LeaseStatus {
 
 /// The leases under way, as their drivers last reported them.
 #[derive(Clone, Default)]
-pub(crate) struct Board(Arc<Mutex<BTreeMap<Hash, LeaseStatus>>>);
+pub(crate) struct Board(Arc<Mutex<Leases>>);
+
+#[derive(Clone, Default)]
+pub(crate) struct Leases {
+    pub(crate) current: BTreeMap<Hash, LeaseStatus>,
+    pub(crate) gone: Gone,
+}
+
+/// What leases came to that left the board since the daemon's start.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Gone {
+    pub(crate) leases: u64,
+    pub(crate) vouchers: u64,
+    pub(crate) paid: Balance,
+}
 
 impl Board {
     pub(crate) fn update(&self, (key, status): (Hash, LeaseStatus)) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, status);
+        self.lock().current.insert(key, status);
     }
 
     pub(crate) fn remove(&self, key: &Hash) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let mut leases = self.lock();
+        if let Some(lease) = leases.current.remove(key) {
+            let gone = &mut leases.gone;
+            gone.leases += 1;
+            gone.vouchers += u64::from(lease.vouchers);
+            gone.paid = gone.paid.saturating_add(lease.paid);
+        }
     }
 
     #[cfg(test)]
@@ -122,8 +147,18 @@ impl Board {
         self.leases().is_empty()
     }
 
+    /// All that stands there.
+    pub(crate) fn copy(&self) -> Leases {
+        self.lock().clone()
+    }
+
     fn leases(&self) -> Vec<LeaseStatus> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.lock().current.values().cloned().collect()
+    }
+
+    /// Each change is complete in itself, so a panic elsewhere leaves it sound.
+    fn lock(&self) -> MutexGuard<'_, Leases> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,6 +189,9 @@ pub(crate) struct Daemon {
     pub(crate) finalized: u32,
     pub(crate) capacity: Totals,
     pub(crate) used: Totals,
+    /// What a trial of this host's counters found; nothing before it is over.
+    #[serde(default)]
+    pub(crate) trial: Option<Trial>,
 }
 
 /// What the socket's answers are made from.
@@ -168,6 +206,7 @@ pub(crate) struct Source {
     pub(crate) volumes: Volumes,
     pub(crate) teller: Teller,
     pub(crate) desk: Desk,
+    pub(crate) trial: Arc<OnceLock<Trial>>,
 }
 
 impl Source {
@@ -184,6 +223,7 @@ impl Source {
                 finalized: self.heads.finalized.borrow().number,
                 capacity: self.capacity.total(),
                 used: self.capacity.used(),
+                trial: self.trial.get().cloned(),
             }),
             leases: self.board.leases(),
             unsettled: 0,
@@ -225,10 +265,10 @@ impl Drop for Socket {
 }
 
 /// Answers every connection. The store's lock makes this the only daemon here.
-pub(crate) fn listen(data_dir: &Path, source: Source) -> io::Result<Socket> {
+pub(crate) fn listen(data_dir: &Path, source: Arc<Source>) -> io::Result<Socket> {
     let listener = bind(data_dir, SOCKET, 0o600)?;
     let task = tokio::spawn(async move {
-        let (source, places) = (Arc::new(source), Arc::new(Semaphore::new(CLIENTS)));
+        let places = Arc::new(Semaphore::new(CLIENTS));
         while let Ok(place) = places.clone().acquire_owned().await {
             let Ok((stream, _)) = listener.accept().await else { return };
             let source = source.clone();

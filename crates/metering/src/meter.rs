@@ -159,7 +159,7 @@ impl Meter {
     ///
     /// Figures never fall from one reading to the next. A failed reading changes nothing.
     pub fn read(&mut self, now: Duration) -> Result<Usage, MeterError> {
-        let sample = self.sources.sample()?;
+        let sample = self.sources.sample(now)?;
         let next = self.banked.add(&sample, now, self.gap)?;
         let usage = next.usage()?;
         self.banked = next;

@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use codec::{Decode, Encode};
@@ -20,6 +21,12 @@ use crate::{
 
 /// Bytes that one kernel file may have; `net/dev` of a host with many interfaces is the longest.
 const MAX_TEXT: usize = 256 * 1024;
+
+/// Bytes that the kernel has room for when it writes a text: up to there it hands out all at once.
+const PIECE: usize = 4096;
+/// How long after a group has run the kernel's statistics of it may still change: it gathers those
+/// of its processors every two seconds.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// Why a file could not be read.
 #[derive(Debug, Error)]
@@ -82,7 +89,13 @@ impl Text {
             }
             match self.file.read_at(&mut buffer[filled..], filled as u64) {
                 Ok(0) => break,
-                Ok(n) => filled += n,
+                Ok(n) => {
+                    filled += n;
+                    // Only a longer text may go on: asking for its end costs as much as a short one.
+                    if filled < PIECE {
+                        break;
+                    }
+                }
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 // What the kernel says of an open file whose group or process was removed.
                 Err(e) if [Errno::NODEV, Errno::SRCH].iter().any(|gone| is(&e, *gone)) => {
@@ -108,6 +121,23 @@ enum Cpu {
 enum Disk {
     V1(Text),
     V2(Text),
+}
+
+fn micros(nanos: &Option<Text>, buffer: &mut Vec<u8>) -> Result<Option<u64>, SourceError> {
+    match nanos {
+        Some(nanos) => nanos.read(buffer, parse::single).map(|nanos| Some(nanos / 1000)),
+        None => Ok(None),
+    }
+}
+
+/// What grows only while processes run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Work {
+    /// Microseconds of processor time.
+    total: Option<u64>,
+    user: Option<u64>,
+    system: Option<u64>,
+    faults: Option<u64>,
 }
 
 /// One raw reading, as the kernel counts it.
@@ -156,6 +186,8 @@ pub(crate) struct Sources {
     disk: Option<Disk>,
     devices: Devices,
     net: Option<Text>,
+    /// The newest one, and when its total was first seen, since boot.
+    work: Option<(Work, Duration)>,
     buffer: Vec<u8>,
 }
 
@@ -197,45 +229,14 @@ impl Sources {
         };
         let net = Text::open(paths.root.join(format!("proc/{init_pid}/net/dev")))?;
         let devices = Devices::new(&paths.root);
-        Ok(Sources { cpu, memory, memory_stat, oom, disk, devices, net, buffer: Vec::new() })
+        let (work, buffer) = (None, Vec::new());
+        Ok(Sources { cpu, memory, memory_stat, oom, disk, devices, net, work, buffer })
     }
 
-    pub(crate) fn sample(&mut self) -> Result<Sample, SourceError> {
-        let buffer = &mut self.buffer;
+    pub(crate) fn sample(&mut self, now: Duration) -> Result<Sample, SourceError> {
         let mut counters = Usage::default();
-        let mut set = |counter, value: Option<u64>| {
-            if let Some(value) = value {
-                counters.set(counter, value);
-            }
-        };
-        match &self.cpu {
-            Some(Cpu::V1 { total, user, system }) => {
-                for (counter, nanos) in [
-                    (Counter::CpuMicros, total),
-                    (Counter::CpuUserMicros, user),
-                    (Counter::CpuSystemMicros, system),
-                ] {
-                    if let Some(nanos) = nanos {
-                        set(counter, Some(nanos.read(buffer, parse::single)? / 1000));
-                    }
-                }
-            }
-            Some(Cpu::V2(Some(stat))) => {
-                let keys = ["usage_usec", "user_usec", "system_usec"];
-                let [total, user, system] = stat.read(buffer, |text| parse::keyed(text, keys))?;
-                set(Counter::CpuMicros, total);
-                set(Counter::CpuUserMicros, user);
-                set(Counter::CpuSystemMicros, system);
-            }
-            Some(Cpu::V2(None)) | None => {}
-        }
-        if let Some(stat) = &self.memory_stat {
-            // v1 counts groups below under `total_`; v2 always counts them.
-            let keys = ["total_pgfault", "pgfault"];
-            let [total, own] = stat.read(buffer, |text| parse::keyed(text, keys))?;
-            set(Counter::PageFaults, total.or(own));
-        }
-        let devices = &mut self.devices;
+        self.read_work(now, &mut counters)?;
+        let (buffer, devices) = (&mut self.buffer, &mut self.devices);
         let disk: Option<Transfer> = match &self.disk {
             Some(Disk::V1(file)) => {
                 file.read(buffer, |text| parse::blkio(text, |device| devices.counts(device)))?
@@ -245,18 +246,76 @@ impl Sources {
             }
             None => None,
         };
-        set(Counter::DiskReadBytes, disk.map(|moved| moved.input));
-        set(Counter::DiskWriteBytes, disk.map(|moved| moved.output));
+        if let Some(moved) = disk {
+            counters.set(Counter::DiskReadBytes, moved.input);
+            counters.set(Counter::DiskWriteBytes, moved.output);
+        }
         if let Some(net) = &self.net {
             let moved = net.read(buffer, parse::net_dev)?;
-            set(Counter::NetRxBytes, Some(moved.input));
-            set(Counter::NetTxBytes, Some(moved.output));
+            counters.set(Counter::NetRxBytes, moved.input);
+            counters.set(Counter::NetTxBytes, moved.output);
         }
         let memory = match &self.memory {
             Some(memory) => Some(memory.read(buffer, parse::single)?),
             None => None,
         };
         Ok(Sample { counters, memory })
+    }
+
+    /// Reads what grows only while processes run: processor time and page faults. Of a group that has
+    /// not run for a while the total time says that the rest is as it was: it is not read then.
+    fn read_work(&mut self, now: Duration, counters: &mut Usage) -> Result<(), SourceError> {
+        let mut set = |counter, value: Option<u64>| {
+            if let Some(value) = value {
+                counters.set(counter, value);
+            }
+        };
+        let buffer = &mut self.buffer;
+        let mut work = Work::default();
+        match &self.cpu {
+            Some(Cpu::V1 { total, .. }) => work.total = micros(total, buffer)?,
+            Some(Cpu::V2(Some(stat))) => {
+                let keys = ["usage_usec", "user_usec", "system_usec"];
+                [work.total, work.user, work.system] =
+                    stat.read(buffer, |text| parse::keyed(text, keys))?;
+            }
+            Some(Cpu::V2(None)) | None => {}
+        }
+        match self.work {
+            Some((known, changed)) if known.total.is_some() && known.total == work.total => {
+                if now.saturating_sub(changed) >= SETTLED {
+                    work = known;
+                } else {
+                    self.read_rest(&mut work)?;
+                    self.work = Some((work, changed));
+                }
+            }
+            _ => {
+                self.read_rest(&mut work)?;
+                self.work = Some((work, now));
+            }
+        }
+        set(Counter::CpuMicros, work.total);
+        set(Counter::CpuUserMicros, work.user);
+        set(Counter::CpuSystemMicros, work.system);
+        set(Counter::PageFaults, work.faults);
+        Ok(())
+    }
+
+    /// Reads what the total time does not say.
+    fn read_rest(&mut self, work: &mut Work) -> Result<(), SourceError> {
+        let buffer = &mut self.buffer;
+        if let Some(Cpu::V1 { user, system, .. }) = &self.cpu {
+            work.user = micros(user, buffer)?;
+            work.system = micros(system, buffer)?;
+        }
+        if let Some(stat) = &self.memory_stat {
+            // v1 counts groups below under `total_`; v2 always counts them.
+            let keys = ["total_pgfault", "pgfault"];
+            let [total, own] = stat.read(buffer, |text| parse::keyed(text, keys))?;
+            work.faults = total.or(own);
+        }
+        Ok(())
     }
 
     /// Processes that were killed for want of memory, where the kernel counts them.

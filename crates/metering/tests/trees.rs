@@ -150,6 +150,51 @@ fn counters_that_go_back_add_to_what_was_banked() {
 }
 
 #[test]
+fn a_group_that_has_not_run_is_read_in_part_until_it_runs() {
+    for (name, stat) in [
+        ("v2", format!("{V2_GROUP}/memory.stat")),
+        ("v1", "sys/fs/cgroup/memory/docker/7f3c/memory.stat".into()),
+    ] {
+        let tree = Tree::of(name);
+        let mut meter = tree.open();
+        meter.read(secs(10)).expect("reads");
+        let faults =
+            |meter: &mut Meter, at| meter.read(secs(at)).expect("reads").get(Counter::PageFaults);
+        let stat = tree.0.path().join(stat);
+        replace(&stat, "pgfault 70821", "pgfault 70900");
+        assert_eq!(faults(&mut meter, 12), Some(70_900), "the kernel may tell of it late");
+        assert_eq!(faults(&mut meter, 16), Some(70_900));
+        // Nothing ran, so nothing can have faulted: the file is not opened for it.
+        replace(&stat, "pgfault 70900", "pgfault 71000");
+        assert_eq!(faults(&mut meter, 17), Some(70_900));
+        for (file, from, to) in [
+            (format!("{V2_GROUP}/cpu.stat"), "usage_usec 5104331", "usage_usec 5104332"),
+            (
+                "sys/fs/cgroup/cpu,cpuacct/docker/7f3c/cpuacct.usage".into(),
+                "5104331900",
+                "5104332900",
+            ),
+        ] {
+            let path = tree.0.path().join(file);
+            if path.exists() {
+                replace(&path, from, to);
+            }
+        }
+        assert_eq!(faults(&mut meter, 18), Some(71_000), "{name}");
+    }
+}
+
+#[test]
+fn a_text_longer_than_a_page_is_read_to_its_end() {
+    let tree = Tree::of("v2");
+    let many: String = (0..200)
+        .map(|n| format!("8:{n} rbytes=1 wbytes=2 rios=1 wios=1 dbytes=0 dios=0\n"))
+        .collect();
+    fs::write(tree.v2_file("io.stat"), many).expect("writes");
+    assert_eq!(tree.read().get(Counter::DiskWriteBytes), Some(400));
+}
+
+#[test]
 fn devices_that_come_later_are_counted_and_loops_never() {
     let tree = Tree::of("v2");
     let mut meter = tree.open();

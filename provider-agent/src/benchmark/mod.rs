@@ -36,8 +36,9 @@ use self::{
     rig::{Recorded, Rig, RigError},
 };
 use crate::{
-    agent::{open_store, owner, MACHINES},
+    agent::{open_store, owner},
     config::Config,
+    machine::MACHINES,
     status::{self, StatusError},
     store::{Store, StoreError},
 };

@@ -26,7 +26,7 @@ use zennet_suite::{
 use super::report::{figures, Run};
 use crate::{
     config::Config,
-    containers::{Container, Engine, EngineError, Spec},
+    containers::{self, Container, Engine, EngineError, Spec},
     hostkey::LeaseFolder,
     machine::container_name,
     ssh::{self, SOCKET},
@@ -159,7 +159,7 @@ impl Rig {
             folder: path.into(),
             volume: None,
             read_only: false,
-            program: &["suite", "serve"],
+            task: containers::Task::Suite,
         };
         let container = raised.engine.create(&spec).await?;
         let container = raised.container.insert(container);

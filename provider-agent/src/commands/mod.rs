@@ -125,12 +125,19 @@ fn identifier(text: &str) -> Result<String, String> {
 fn exit_code(error: &anyhow::Error) -> u8 {
     if let Some(error) = error.downcast_ref::<RunError>() {
         return match error {
-            RunError::Config(_) | RunError::Key(_) | RunError::Rates(_) | RunError::Genesis(_) => 3,
+            RunError::Config(_)
+            | RunError::Key(_)
+            | RunError::Rates(_)
+            | RunError::Uncounted(_)
+            | RunError::Genesis(_) => 3,
             RunError::Chain(zennet_chain_client::ChainError::BadAddress(_)) => 3,
             RunError::Chain(_) => 4,
             RunError::Store(_) | RunError::Unsettled(_) => 5,
             RunError::Engine(_) => 6,
-            RunError::Socket(_) | RunError::Endpoint(_) | RunError::Signals(_) => 1,
+            RunError::Socket(_)
+            | RunError::Metrics(..)
+            | RunError::Endpoint(_)
+            | RunError::Signals(_) => 1,
         };
     }
     if let Some(error) = error.downcast_ref::<BenchmarkError>() {
@@ -172,6 +179,7 @@ mod tests {
         let code = |error: RunError| exit_code(&error.into());
         assert_eq!(code(ConfigError::NoHome.into()), 3);
         assert_eq!(code(RunError::Genesis("x".into())), 3);
+        assert_eq!(code(crate::trial::Uncounted("x".into()).into()), 3);
         let unreachable = zennet_chain_client::ChainError::Unreachable {
             url: "ws://x".into(),
             reason: "refused".into(),

@@ -8,6 +8,7 @@ use crate::{
     config::{self, Config},
     status::{self, Report},
     store::Store,
+    trial::{Trial, Verdict},
 };
 
 /// Show capacity, leases under way and past leases.
@@ -81,6 +82,9 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
             total.disk_mib
         )?;
     }
+    if let Some(trial) = report.daemon.as_ref().and_then(|daemon| daemon.trial.as_ref()) {
+        writeln!(out, "counters  {}", counters(trial))?;
+    }
     if report.unsettled > 0 {
         writeln!(out, "unsettled {} leases; the next run settles them", report.unsettled)?;
     }
@@ -134,6 +138,21 @@ fn show(report: &Report, out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
+/// What this host counts, and what of it cannot be priced.
+fn counters(trial: &Trial) -> String {
+    let right = trial.findings.iter().filter(|finding| finding.verdict == Verdict::Right);
+    let mut parts = match trial.findings.len() {
+        0 => vec!["not tried; see the log".into()],
+        all => vec![format!("{} of {all} right", right.count())],
+    };
+    let others = trial.findings.iter().filter(|finding| finding.verdict != Verdict::Right);
+    parts.extend(others.map(ToString::to_string));
+    if trial.late_writes_counted == Some(false) {
+        parts.push("writes without fsync are not counted".into());
+    }
+    parts.join("; ")
+}
+
 /// When a lease ends, by its time or by a notice.
 fn first_end(lease: &status::LeaseStatus) -> Option<u64> {
     [lease.ends_at, lease.leaves_at].into_iter().flatten().min()
@@ -171,6 +190,28 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         assert!(text.contains("unsettled 2"), "{text}");
         assert!(text.contains("the publisher stopped paying"), "{text}");
+    }
+
+    #[test]
+    fn counters_that_cannot_be_priced_are_named() {
+        use crate::trial::Finding;
+        use zennet_primitives::usage::Counter;
+        let finding =
+            |counter, verdict, truth, counted| Finding { counter, verdict, truth, counted };
+        let trial = Trial {
+            findings: vec![
+                finding(Counter::CpuMicros, Verdict::Right, Some(9), Some(9)),
+                finding(Counter::DiskReadBytes, Verdict::Absent, Some(8), None),
+                finding(Counter::NetTxBytes, Verdict::Wrong, Some(100), Some(1)),
+            ],
+            late_writes_counted: Some(false),
+        };
+        assert_eq!(
+            counters(&trial),
+            "1 of 3 right; disk_read_bytes is absent; net_tx_bytes is wrong: 1 were counted of 100; \
+             writes without fsync are not counted"
+        );
+        assert_eq!(counters(&Trial::default()), "not tried; see the log");
     }
 
     #[test]

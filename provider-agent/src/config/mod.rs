@@ -9,6 +9,7 @@ mod tests;
 
 use std::{
     env, fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -71,6 +72,16 @@ pub(crate) struct Config {
     pub(crate) isolation: Isolation,
     #[serde(default)]
     pub(crate) volumes: Volumes,
+    #[serde(default)]
+    pub(crate) metrics: Metrics,
+}
+
+/// Figures for Prometheus.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Metrics {
+    /// Where they are read; nowhere when absent.
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 /// What is kept between leases.

@@ -76,6 +76,16 @@ fn the_shipped_isolation_is_the_default_one() {
 }
 
 #[test]
+fn figures_are_shown_where_they_are_asked_for_and_nowhere_else() {
+    assert_eq!(parse(DEFAULT).unwrap().metrics.listen, None);
+    let shown = "# listen = \"127.0.0.1:9955\"";
+    assert!(DEFAULT.contains(shown), "the shipped file shows how");
+    let asked = parse(&DEFAULT.replace(shown, &shown[2..])).unwrap().metrics.listen;
+    assert_eq!(asked, Some("127.0.0.1:9955".parse().unwrap()));
+    assert!(changed(shown, "listen = \"localhost\"").contains("listen"));
+}
+
+#[test]
 fn the_shipped_market_is_the_default_one() {
     let shipped = parse(DEFAULT).unwrap().market;
     let (head, rest) = DEFAULT.split_once("\n[market]").unwrap();

@@ -42,7 +42,7 @@ use zennet_primitives::contract::Wall;
 
 pub(crate) use self::{
     container::Container,
-    spec::{Spec, OF_A_LEASE},
+    spec::{Spec, Task},
 };
 use self::{disk::DiskError, firewall::FirewallError, host::Host};
 use crate::{config, volumes::Place};

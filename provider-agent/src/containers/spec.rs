@@ -65,9 +65,6 @@ pub(super) fn taken(labels: &HashMap<String, String>) -> Option<Taken> {
     Some(Taken { processors, millis: labels.get(MILLIS)?.parse().ok()? })
 }
 
-/// What the guest of a lease's machine is told to be.
-pub(crate) const OF_A_LEASE: &[&str] = &["run"];
-
 /// What a machine is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
@@ -85,8 +82,28 @@ pub(crate) struct Spec {
     pub(crate) volume: Option<PathBuf>,
     /// Whether its own files cannot be changed.
     pub(crate) read_only: bool,
-    /// What the guest is told to be.
-    pub(crate) program: &'static [&'static str],
+    pub(crate) task: Task,
+}
+
+/// What the guest does in a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// It is a machine's first process.
+    Machine,
+    /// It works for a trial of the host's counters.
+    Trial,
+    /// It runs benchmarks as it is told to.
+    Suite,
+}
+
+impl Task {
+    fn words(self) -> &'static [&'static str] {
+        match self {
+            Task::Machine => &["run"],
+            Task::Trial => &["trial"],
+            Task::Suite => &["suite", "serve"],
+        }
+    }
 }
 
 impl Spec {
@@ -116,7 +133,7 @@ impl Spec {
             entrypoint: Some(
                 [format!("{BUNDLE}/guest")]
                     .into_iter()
-                    .chain(self.program.iter().map(ToString::to_string))
+                    .chain(self.task.words().iter().map(ToString::to_string))
                     .collect(),
             ),
             cmd: Some(vec![]),

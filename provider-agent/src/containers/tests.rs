@@ -54,6 +54,10 @@ impl TestEngine {
         Ok(TestEngine { engine: Arc::new(engine), owner, network, config, disks })
     }
 
+    pub(crate) fn config(&self) -> &config::Config {
+        &self.config
+    }
+
     pub(crate) fn kill_all(&self) {
         for id in self.containers() {
             docker(&["kill", &id]);
@@ -151,7 +155,7 @@ fn spec(folder: &Path, image_digest: [u8; 32]) -> Spec {
         folder: folder.into(),
         volume: None,
         read_only: false,
-        program: OF_A_LEASE,
+        task: Task::Machine,
     }
 }
 

@@ -32,11 +32,12 @@ pub(crate) fn lease() -> LeaseStatus {
         ends_at: None,
         leaves_at: None,
         vouchers: 1,
+        connected: true,
         usage: serde_json::json!({ "cpu_micros": 4 }),
     }
 }
 
-fn source(store: Store) -> Source {
+pub(crate) fn source(store: Store) -> Source {
     let (_, best) = watch::channel(Head { number: 7, hash: Hash::zero() });
     let (_, finalized) = watch::channel(Head { number: 5, hash: Hash::zero() });
     let config = crate::config::Config::parse(crate::config::DEFAULT, Path::new("/x")).unwrap();
@@ -51,6 +52,7 @@ fn source(store: Store) -> Source {
         desk: crate::desk::Desk::open(store.clone(), 100).unwrap(),
         store,
         teller: endings().0,
+        trial: Default::default(),
     }
 }
 
@@ -64,7 +66,7 @@ async fn a_running_daemon_answers_with_its_leases_and_the_past() {
     let source = source(store);
     let lease = lease();
     source.board.update((Hash::repeat_byte(1), lease.clone()));
-    let socket = listen(dir.path(), source).unwrap();
+    let socket = listen(dir.path(), Arc::new(source)).unwrap();
     let mode = fs::metadata(dir.path().join(SOCKET)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let report = ask(dir.path()).await.unwrap().unwrap();
@@ -83,7 +85,7 @@ async fn a_running_daemon_answers_with_its_leases_and_the_past() {
 #[tokio::test]
 async fn a_tool_that_only_reads_gets_the_status_and_a_bad_request_is_answered() {
     let dir = tempfile::tempdir().unwrap();
-    let _socket = listen(dir.path(), source(Store::open(dir.path()).unwrap())).unwrap();
+    let _socket = listen(dir.path(), Arc::new(source(Store::open(dir.path()).unwrap()))).unwrap();
     let said = |words: &'static [u8]| {
         let dir = dir.path();
         async move {
@@ -107,7 +109,7 @@ async fn the_operator_is_shown_offers_and_decides_on_them_over_the_socket() {
     let (id, other) = (Hash::repeat_byte(0xab), Hash::repeat_byte(0xac));
     crate::offers::tests::fill(&mut source.desk.book(), &[(id, 5), (other, 7)]);
     let desk = source.desk.clone();
-    let socket = listen(dir.path(), source).unwrap();
+    let socket = listen(dir.path(), Arc::new(source)).unwrap();
     let listed = ask_offers(dir.path(), 1).await.unwrap();
     assert_eq!((listed.total, listed.offers[0].profit), (2, Some(7)));
 
@@ -151,7 +153,7 @@ async fn a_daemon_that_is_asked_to_leave_is_told_so_and_shows_its_leases() {
     let (teller, heard) = endings();
     source.teller = teller;
     source.board.update((Hash::repeat_byte(1), lease()));
-    let _socket = listen(dir.path(), source).unwrap();
+    let _socket = listen(dir.path(), Arc::new(source)).unwrap();
     assert_eq!(leave(dir.path(), false).await.unwrap().unwrap().leases, vec![lease()]);
     assert_eq!(heard.get(), Ending::Leave);
     leave(dir.path(), true).await.unwrap().unwrap();
