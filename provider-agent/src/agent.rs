@@ -11,7 +11,6 @@ use tokio::{
 };
 use tracing::{error, info, info_span, warn, Instrument};
 use zennet_chain_client::{AccountKey, Chain, ChainError, Head, HeadStream, KeyError};
-use zennet_pricing::RateError;
 use zennet_primitives::{AccountId, Hash};
 use zennet_time::{unix_secs, Anchor, Clock};
 use zennet_transport::{Endpoint, Limits};
@@ -29,6 +28,7 @@ use crate::{
     ledger::{Account, Heads, WatchPolicy},
     machine::{self, container_name},
     meet::{settle_old, Grounds, Old},
+    rates::{self, RatesError},
     status::{self, Board},
     store::{Store, StoreError},
     volumes::Volumes,
@@ -46,7 +46,7 @@ const ENGINE_PATIENCE: Duration = Duration::from_secs(300);
 /// How often volumes are looked through.
 const JANITOR: Duration = Duration::from_secs(30);
 /// Folder of the machines' own folders, in the data folder.
-const MACHINES: &str = "machines";
+pub(crate) const MACHINES: &str = "machines";
 /// Fact in the store: the boot, milliseconds since then, and milliseconds of the clock of leases.
 const CLOCK: &str = "clock";
 /// Pause before the chain is followed again, or the engine asked again.
@@ -59,8 +59,8 @@ pub(crate) enum RunError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Key(#[from] KeyError),
-    #[error("[rates] cannot be used: {0}")]
-    Rates(#[from] RateError),
+    #[error(transparent)]
+    Rates(#[from] RatesError),
     #[error("genesis = {0:?} is no hash: write 0x and 64 hex digits")]
     Genesis(String),
     #[error(transparent)]
@@ -85,7 +85,7 @@ pub(crate) enum RunError {
 /// Runs the daemon until it is told to end.
 pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let genesis = config.genesis.as_deref().map(parse_hash).transpose()?;
-    let rates = config.rates.rates()?;
+    let rates = rates::of(&config)?.rates;
     let key = AccountKey::load(&config.key_file)?;
     let store = open_store(&config.data_dir).await?;
     let (teller, endings) = endings();
@@ -157,7 +157,8 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     engine.clear_volumes(&volumes.paths()).await;
     let _janitor = Janitor(tokio::spawn(remove_expired(volumes.clone(), engine.clone())));
     let capabilities = bench::capabilities(&config, &store, engine.wall()).await;
-    let policy = Policy::new(&config, account.clone(), rates, capabilities, Chain::parse_address)?;
+    let policy =
+        Policy::new(&config, account.clone(), rates.into(), capabilities, Chain::parse_address)?;
     let policy = if engine.has_volumes() { policy.with_volumes(volumes) } else { policy };
     let limits =
         Limits { allow_private: config.filter.allow_private_endpoints, ..Default::default() };
@@ -257,11 +258,11 @@ async fn leave_nothing(engine: &Engine, folders: &Path) -> Result<Rests, EngineE
 }
 
 /// How containers name the account that they belong to.
-fn owner(account: &AccountId) -> String {
+pub(crate) fn owner(account: &AccountId) -> String {
     hex::encode(AsRef::<[u8]>::as_ref(account))
 }
 
-async fn open_store(dir: &Path) -> Result<Store, StoreError> {
+pub(crate) async fn open_store(dir: &Path) -> Result<Store, StoreError> {
     let deadline = Instant::now() + STORE_PATIENCE;
     loop {
         match Store::open(dir) {

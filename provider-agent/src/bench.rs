@@ -142,10 +142,19 @@ fn disk(folder: &Path) -> io::Result<u64> {
 }
 
 /// Clock of the first core, as the kernel says.
-fn clock_mhz() -> Option<u32> {
+pub(crate) fn clock_mhz() -> Option<u32> {
+    of_first_core("cpu MHz")?.parse::<f64>().ok().map(|mhz| mhz as u32)
+}
+
+/// Name of the processor, as the kernel says.
+pub(crate) fn processor() -> Option<String> {
+    of_first_core("model name")
+}
+
+fn of_first_core(key: &str) -> Option<String> {
     let text = std::fs::read_to_string("/proc/cpuinfo").ok()?;
-    let line = text.lines().find(|line| line.starts_with("cpu MHz"))?;
-    line.split(':').nth(1)?.trim().parse::<f64>().ok().map(|mhz| mhz as u32)
+    let line = text.lines().find(|line| line.starts_with(key))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use zennet_pricing::format_xen;
 use zennet_primitives::{
     amount::{Balance, Rates},
     announcement::{Announcement, AnnouncementError, AnnouncementId, ImageRef},
-    contract::{Benchmark, Capabilities, Quote, Resources, SshKey},
-    pow::{achieved, stamp_work, Difficulty},
+    contract::{Benchmark, Capabilities, Offer, Quote, Resources, SshKey},
+    pow::{achieved, stamp_work, Difficulty, PowNonce},
     record::AnnouncementRecord,
     usage::Counter,
     AccountId,
@@ -19,6 +19,7 @@ use zennet_transport::{is_relayed, parse_endpoint, EndpointError, Multiaddr};
 
 use crate::{
     config::{self, Config, Filter, Lease},
+    prices::Prices,
     volumes::Volumes,
 };
 
@@ -37,7 +38,7 @@ pub(crate) struct Policy {
     pub(crate) max_per_order: u32,
     /// Largest machine.
     pub(crate) largest: Resources,
-    pub(crate) rates: Rates,
+    pub(crate) prices: Prices,
     pub(crate) floor: Rates,
     pub(crate) allow: Vec<AccountId>,
     pub(crate) deny: Vec<AccountId>,
@@ -114,7 +115,7 @@ impl Policy {
     pub(crate) fn new<E>(
         config: &Config,
         account: AccountId,
-        rates: Rates,
+        prices: Prices,
         capabilities: Capabilities,
         parse: impl Fn(&str) -> Result<AccountId, E>,
     ) -> Result<Policy, E> {
@@ -138,14 +139,20 @@ impl Policy {
                 disk_mib: config.capacity.disk_mib,
                 volume_mib: 0,
             },
-            floor: floor_of(&rates, config.floor.percent),
-            rates,
+            floor: floor_of(&prices.rates, config.floor.percent),
+            prices,
             allow: accounts(&config.filter.publishers_allow)?,
             deny: accounts(&config.filter.publishers_deny)?,
             capabilities,
             volume_terms: config.volumes,
             volumes: None,
         })
+    }
+
+    /// What this provider says of itself, with the work on its answer.
+    pub(crate) fn offer(&self, stamp: PowNonce) -> Offer {
+        let (capabilities, report) = (self.capabilities.clone(), self.prices.report());
+        Offer { capabilities, stamp, report }
     }
 
     /// Decides on an announcement as it stands in block `at`.
@@ -252,13 +259,13 @@ impl Policy {
 
     /// The usual rates, lowered to what the publisher pays where the floor allows it.
     fn opening_rates(&self, body: &Announcement) -> Result<Rates, Refusal> {
-        let Some(limit) = &body.max_rates else { return Ok(self.rates) };
+        let Some(limit) = &body.max_rates else { return Ok(self.prices.rates) };
         if !self.floor.within(limit) {
             return Err(Refusal::PaysTooLittle);
         }
         Ok(Counter::ALL
             .into_iter()
-            .fold(self.rates, |rates, c| rates.with(c, rates.get(c).min(limit.get(c)))))
+            .fold(self.prices.rates, |rates, c| rates.with(c, rates.get(c).min(limit.get(c)))))
     }
 
     fn image(&self, body: &Announcement) -> Result<ImageRef, Refusal> {
@@ -277,8 +284,11 @@ impl Policy {
         // Below these a machine cannot run the guest and one ssh session.
         needs.needs.cpu_millis = needs.needs.cpu_millis.map(|cpu| cpu.max(LEAST.cpu_millis));
         needs.needs.memory_mib = needs.needs.memory_mib.map(|mib| mib.max(LEAST.memory_mib));
+        let rates = self.opening_rates(body)?;
         let listing = Listing {
-            rates: self.opening_rates(body)?,
+            rates,
+            // Lowered ones are no longer those of the benchmarks.
+            basis: self.prices.basis().filter(|_| rates == self.prices.rates),
             grace_ms: self.lease.grace_ms,
             available: Resources { volume_mib: self.volume_mib(publisher), ..self.largest },
             default: self.usual,

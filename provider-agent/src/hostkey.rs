@@ -47,6 +47,17 @@ impl LeaseFolder {
         host_key: &HostKey,
         client: &SshKey,
     ) -> io::Result<Self> {
+        let folder = Self::bare(parent, name)?;
+        let private = host_key.0.to_openssh(LineEnding::LF).map_err(io::Error::other)?;
+        write(&folder.0.join("host_key"), 0o600, private.as_bytes())?;
+        let client = PublicKey::from(KeyData::Ed25519(Ed25519PublicKey(*client)));
+        let line = client.to_openssh().map_err(io::Error::other)?;
+        write(&folder.0.join("authorized_keys"), 0o644, format!("{line}\n").as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Makes the folder of a machine without a way in.
+    pub(crate) fn bare(parent: &Path, name: &str) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         let folder = parent.join(name);
         match fs::remove_dir_all(&folder) {
@@ -56,11 +67,6 @@ impl LeaseFolder {
         fs::create_dir(&folder)?;
         let folder = LeaseFolder(folder);
         fs::set_permissions(&folder.0, fs::Permissions::from_mode(0o755))?;
-        let private = host_key.0.to_openssh(LineEnding::LF).map_err(io::Error::other)?;
-        write(&folder.0.join("host_key"), 0o600, private.as_bytes())?;
-        let client = PublicKey::from(KeyData::Ed25519(Ed25519PublicKey(*client)));
-        let line = client.to_openssh().map_err(io::Error::other)?;
-        write(&folder.0.join("authorized_keys"), 0o644, format!("{line}\n").as_bytes())?;
         Ok(folder)
     }
 

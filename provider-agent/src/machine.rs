@@ -28,7 +28,7 @@ use zennet_primitives::{
 use zennet_transport::Connection;
 
 use crate::{
-    containers::{Container, Engine, EngineError, Spec},
+    containers::{Container, Engine, EngineError, Spec, OF_A_LEASE},
     driver::{Books, MachineCommand},
     hostkey::{HostKey, LeaseFolder},
     ssh::{self, Door},
@@ -227,6 +227,7 @@ impl Machine {
             folder: folder.path().into(),
             volume: self.volume_folder(workshop).await?,
             read_only: terms.read_only,
+            program: OF_A_LEASE,
         };
         self.folder = Some(folder);
         self.rates = terms.quote.rates;

@@ -11,6 +11,7 @@
 mod agent;
 mod answers;
 mod bench;
+mod benchmark;
 mod capacity;
 mod commands;
 mod config;
@@ -31,6 +32,8 @@ mod meetings;
 mod mining;
 mod offers;
 mod orders;
+mod prices;
+mod rates;
 mod redial;
 mod ssh;
 mod status;

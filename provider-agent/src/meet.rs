@@ -111,8 +111,7 @@ impl Grounds {
             announcement: id,
             publisher: record.publisher.clone(),
             account: self.policy.account.clone(),
-            capabilities: self.policy.capabilities.clone(),
-            stamp,
+            offer: self.policy.offer(stamp),
             quote: admitted.quote(digest, host_key.public()),
             floor: self.policy.floor,
             limits: self.limits(),
@@ -190,7 +189,7 @@ impl Grounds {
         let inputs =
             Inputs { wire: incoming, events: reports, links, endings: self.endings.clone() };
         let driver = Driver::new(self.shared.clone(), name, publisher, lease, ports, books);
-        let ended = driver.run(first, inputs).await;
+        let ended = Box::pin(driver.run(first, inputs)).await;
         // The capacity is free again when nothing of the machine is left.
         if machine.await.is_err() {
             tracing::error!("the machine's task failed; the next start removes what is left");
@@ -293,5 +292,5 @@ pub(crate) async fn settle_old(
     let Old { name, publisher, lease, .. } = old;
     let books = Books::new(lease.banked.clone().into());
     let driver = Driver::new(shared, name, publisher, lease, ports, books);
-    driver.run(ProviderEvent::Restarted, inputs).await
+    Box::pin(driver.run(ProviderEvent::Restarted, inputs)).await
 }

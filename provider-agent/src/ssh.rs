@@ -27,7 +27,7 @@ use tracing::{debug, Instrument, Span};
 use zennet_transport::{splice, Connection, IncomingSsh};
 
 /// Name of the socket in the folder of the lease.
-const SOCKET: &str = "agent.sock";
+pub(crate) const SOCKET: &str = "agent.sock";
 /// How long the guest may take to have a connection ready for a stream. The publisher tries again.
 const GUEST_WAIT: Duration = Duration::from_secs(4);
 /// The byte that wakes a waiting connection of the guest.

@@ -62,6 +62,9 @@ fn every_command_explains_itself_with_examples() {
         &["status", "--help"],
         &["sweep", "--help"],
         &["history", "--help"],
+        &["benchmark", "--help"],
+        &["rates", "--help"],
+        &["record", "--help"],
     ] {
         let help = agent(arguments);
         assert_eq!(code(&help), 0);
@@ -158,4 +161,33 @@ fn status_without_a_daemon_says_so_and_exits_with_seven() {
     let report: serde_json::Value = serde_json::from_slice(&shown.stdout).unwrap();
     assert_eq!(report["running"], false);
     assert_eq!(report["leases"], serde_json::json!([]));
+}
+
+#[test]
+fn rates_are_shown_as_they_are_written() {
+    let dir = initialised();
+    let shown = agent(&["rates", "--config", path(dir.path())]);
+    assert_eq!(code(&shown), 0, "{}", err(&shown));
+    assert!(
+        out(&shown).contains("cpu_hour") && out(&shown).contains("0.05 XEN"),
+        "{}",
+        out(&shown)
+    );
+    let json = agent(&["rates", "--config", path(dir.path()), "--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["rates"]["cpu_hour"], &json["benchmark"]), (&"0.05".into(), &().into()));
+}
+
+#[test]
+fn a_price_without_a_benchmark_says_what_to_do() {
+    let dir = initialised();
+    change(dir.path(), "# [price]", "[price]");
+    change(dir.path(), "# full_load_hour", "full_load_hour");
+    change(dir.path(), "cpu_hour = \"0.05\"", "");
+    change(dir.path(), "memory_gib_hour = \"0.01\"", "");
+    for command in ["run", "rates"] {
+        let refused = agent(&[command, "--config", path(dir.path())]);
+        assert_eq!(code(&refused), 3, "{}", err(&refused));
+        assert!(err(&refused).contains("run `provider-agent benchmark`"), "{}", err(&refused));
+    }
 }

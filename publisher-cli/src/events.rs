@@ -252,6 +252,19 @@ pub(crate) enum Event {
         /// Time that is left, seconds.
         in_secs: u32,
     },
+    /// What the provider reports is out of the tolerance of what was read in the machine.
+    Disagreed {
+        /// Name of the machine.
+        machine: String,
+        /// The counter that is furthest off.
+        counter: &'static str,
+        /// What the provider says was used since both were first compared.
+        claimed: u64,
+        /// What was read in the machine.
+        read: u64,
+        /// By how much they may differ.
+        tolerance: u64,
+    },
     /// The lease has more deposit or more time from now on.
     Amended {
         /// Name of the machine.

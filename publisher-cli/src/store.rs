@@ -424,6 +424,7 @@ pub(crate) mod tests {
             client_key: [6; 32],
             quote: Quote {
                 rates: Rates::default(),
+                basis: None,
                 tick_ms: 2000,
                 grace_ms: 2000,
                 max_exposure: 10,

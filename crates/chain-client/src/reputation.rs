@@ -123,6 +123,7 @@ pub fn is_fault(whose: Role, ending: Ending) -> bool {
         CloseReason::UsageDisagreement => true,
         CloseReason::ConnectionLost => !own_absence,
         CloseReason::ProtocolViolation | CloseReason::NotAuthentic => !said_by_it,
+        CloseReason::ReportFalse => whose == Role::Provider && !said_by_it,
         CloseReason::TimedOut => !said_by_it && !own_absence,
         CloseReason::Finished
         | CloseReason::LeaseTimeOver
@@ -326,6 +327,7 @@ mod tests {
             (CloseReason::ChannelNotOpened, true, false),
             (CloseReason::MachineFailed, false, true),
             (CloseReason::NoticeBroken, false, true),
+            (CloseReason::ReportFalse, false, true),
             (CloseReason::ConnectionLost, true, true),
             (CloseReason::UsageDisagreement, true, true),
             (CloseReason::ProtocolViolation, true, true),

@@ -55,6 +55,7 @@ mod init;
 mod procs;
 mod session;
 mod sessions;
+mod trial;
 mod suite;
 mod usage;
 
@@ -69,6 +70,7 @@ const REGISTRY: &str = "zennet-guest";
 
 const HELP: &str = "usage: guest run [--connections N]   be process 1 of a machine
        guest usage [--follow] [--every-ms N]   print the machine's own counters
+       guest trial                      do known work for the agent, to try the host's counters
        guest suite ...                  run the embedded benchmarks
        guest session                    start the user's shell or command (used by sshd)
        guest bundled FILE ARGS...       run a program of the bundle (used by its commands)";
@@ -85,6 +87,7 @@ fn main() -> ExitCode {
         ["usage", options @ ..] => {
             usage::Options::parse(options).and_then(|options| usage::run(&options))
         }
+        ["trial"] => trial::run(),
         // What the task `fork` starts.
         ["nothing"] => Ok(()),
         ["suite", words @ ..] => suite::run(words),

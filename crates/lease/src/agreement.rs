@@ -8,7 +8,19 @@
 //! |ΔU − ΔO| ≤ greatest rate · (clock difference + quantum) + slack + 1 % of ΔO
 //! ```
 //!
-//! The comparison always starts from the same point, so whatever the tolerance lets through is
+//! That can be said at once, and bounds what is paid. The greatest rate is far above the usual one,
+//! so what is said is looked at again, more closely, as soon as there is an own reading that was made
+//! after it arrived. Counters only rise, so that reading is no less than what was used by then:
+//!
+//! ```text
+//! ΔU ≤ ΔO of the first own reading after it + slack + 1 % of ΔO
+//! ```
+//!
+//! When a reading was made is known by the machine's clock, which its lines carry. That clock is set
+//! against the own one by the line that came fastest. The closer look is at figures that are too high
+//! only; it leaves out memory, which both sides integrate from samples of their own.
+//!
+//! Both comparisons always start from the same point, so whatever the tolerance lets through is
 //! granted once and not anew at every tick. The clock difference is capped: a provider that holds
 //! back the publisher's readings gains nothing after [`MAX_LAG_MS`].
 
@@ -91,6 +103,15 @@ pub fn physical_limit(baseline: &Usage, resources: &Resources, elapsed_ms: u64) 
     limit
 }
 
+/// Longest that a provider's figures are taken to be on their way when the closer look begins.
+pub const DELAY_MS: u64 = 1_000;
+
+/// By how much sooner than the fastest line the provider's figures may arrive.
+pub const EARLY_MS: u64 = 50;
+
+/// By how much the two clocks may drift apart: one part in this many.
+const DRIFT: u64 = 1_000;
+
 /// A reading and when it arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
 struct Reading {
@@ -103,6 +124,198 @@ struct Reading {
 struct Anchor {
     theirs: Reading,
     own: Reading,
+}
+
+/// A line that was read inside the machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+struct Line {
+    usage: Usage,
+    /// By the machine's clock.
+    at: Millis,
+}
+
+/// What the provider said, until an own reading was made after it arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+struct Pending {
+    theirs: Usage,
+    heard: Millis,
+    /// When it arrived, by the machine's clock.
+    at: Millis,
+    /// What had been used for sure when it was read.
+    low: Option<Usage>,
+}
+
+/// What the provider said, and what had been used at most by then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+struct Bracketed {
+    theirs: Usage,
+    low: Option<Usage>,
+    high: Usage,
+}
+
+/// The closer look at what the provider says.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
+struct Look {
+    /// Time of the own clock less that of the machine's, by the line that came fastest.
+    offset: Option<i64>,
+    last: Option<Line>,
+    /// Two lines at least [`DELAY_MS`] apart, the second at least that much older than the last.
+    aging: Option<Line>,
+    aged: Option<Line>,
+    pending: Option<Pending>,
+    bracketed: Option<Bracketed>,
+    /// What everything later is compared with: what the provider said, and the least that had been
+    /// used.
+    start: Option<(Usage, Usage)>,
+}
+
+impl Look {
+    fn read(&mut self, line: Line, now: Millis) {
+        let offset = now as i64 - line.at as i64;
+        if self.last.is_some_and(|last| line.at < last.at) {
+            // Its host was booted anew.
+            let start = self.start;
+            *self = Look { start, ..Look::default() };
+        }
+        let passed = self.last.map_or(0, |last| line.at - last.at);
+        let drifted = self.offset.map(|known| known.saturating_add((passed / DRIFT + 1) as i64));
+        self.offset = Some(drifted.map_or(offset, |known| known.min(offset)));
+        let is_old = |known: Line| line.at - known.at >= DELAY_MS;
+        if self.aging.is_none_or(is_old) {
+            self.aged = self.aging.replace(line);
+        }
+        let is_after = |p: &Pending| {
+            line.at >= p.at.saturating_add(EARLY_MS) || now.saturating_sub(p.heard) >= MAX_LAG_MS
+        };
+        if let Some(pending) = self.pending.take_if(|pending| is_after(pending)) {
+            let Pending { theirs, low, .. } = pending;
+            self.bracketed = Some(Bracketed { theirs, low, high: line.usage });
+        }
+        self.last = Some(line);
+    }
+
+    /// The own counters have begun anew, at what was believed so far.
+    fn begin_anew(&mut self, believed: Option<Usage>, usage: Usage) {
+        let start = self.start.and(believed).map(|believed| (believed, usage));
+        *self = Look { start, ..Look::default() };
+    }
+
+    fn hear(&mut self, theirs: Usage, now: Millis) {
+        let (None, Some(offset)) = (&self.pending, self.offset) else { return };
+        let at = now.saturating_add_signed(offset.saturating_neg());
+        let is_before = |line: &Line| line.at.saturating_add(DELAY_MS) <= at;
+        let low = self.aged.filter(is_before).map(|line| line.usage);
+        self.pending = Some(Pending { theirs, heard: now, at, low });
+    }
+
+    /// What the newest figures that could be looked at say; nothing where there are none.
+    fn judge(&mut self, rates: &Rates) -> Option<Bounds> {
+        let Bracketed { theirs, low, high } = self.bracketed.take()?;
+        let mut bounds = Bounds::default();
+        let Some((their_start, own_start)) = self.start else {
+            self.start = low.map(|low| begin(&theirs, &low, &high));
+            return low.map(|_| bounds);
+        };
+        let priced = rates.priced().map(|(counter, _)| counter);
+        for counter in priced.filter(|counter| is_read_alike(*counter)) {
+            let start = their_start.get(counter);
+            let (Some(start), Some(claimed), Some(read)) =
+                (start, growth(&theirs, &their_start, counter), growth(&high, &own_start, counter))
+            else {
+                continue;
+            };
+            bounds.take(counter, start, claimed, read, slack(counter) + read / 100, Side::Above);
+        }
+        Some(bounds)
+    }
+}
+
+/// Where both sides' counting starts: at the same figures where that can be, since both count from
+/// the making of the machine. After a restart it may not be; then with what the provider says and
+/// the least that had been used.
+fn begin(theirs: &Usage, low: &Usage, high: &Usage) -> (Usage, Usage) {
+    let (mut their_start, mut own_start) = (*theirs, *low);
+    for (counter, least) in low.iter() {
+        let (Some(said), Some(most)) = (theirs.get(counter), high.get(counter)) else { continue };
+        let near = u128::from(most) + u128::from(most) / 10 + slack(counter);
+        if said >= least && u128::from(said) <= near {
+            their_start.set(counter, said.min(most));
+            own_start.set(counter, said.min(most));
+        }
+    }
+    (their_start, own_start)
+}
+
+/// Whether both sides read the same sum of the kernel's.
+const fn is_read_alike(counter: Counter) -> bool {
+    !matches!(counter, Counter::MemoryByteSecs | Counter::VolumeByteSecs)
+}
+
+fn growth(later: &Usage, earlier: &Usage, counter: Counter) -> Option<u128> {
+    later.get(counter)?.checked_sub(earlier.get(counter)?).map(u128::from)
+}
+
+/// Which figures of the provider are out of agreement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Above,
+    Both,
+}
+
+/// A counter on which the two do not agree.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Deviation {
+    /// Which one.
+    pub counter: Counter,
+    /// What the provider says was used since the two were first compared.
+    pub claimed: u64,
+    /// What was read inside the machine.
+    pub read: u64,
+    /// By how much they may differ.
+    pub tolerance: u64,
+}
+
+/// Most that is believed of each counter, and where the provider's figures are furthest off.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+struct Bounds {
+    top: Usage,
+    off: Option<Deviation>,
+}
+
+impl Bounds {
+    fn take(
+        &mut self,
+        counter: Counter,
+        start: u64,
+        claimed: u128,
+        read: u128,
+        tolerance: u128,
+        side: Side,
+    ) {
+        let fitting = |figure: u128| u64::try_from(figure).unwrap_or(u64::MAX);
+        self.top.set(counter, fitting(u128::from(start) + read + tolerance));
+        let is_off = match side {
+            Side::Above => claimed > read + tolerance,
+            Side::Both => claimed.abs_diff(read) > tolerance,
+        };
+        if is_off {
+            let (claimed, read, tolerance) = (fitting(claimed), fitting(read), fitting(tolerance));
+            let found = Deviation { counter, claimed, read, tolerance };
+            let times = |d: &Deviation| d.claimed.abs_diff(d.read) / d.tolerance.max(1);
+            if self.off.is_none_or(|off| times(&off) < times(&found)) {
+                self.off = Some(found);
+            }
+        }
+    }
+
+    /// The lower bound of each counter, and the first deviation that there is.
+    fn and(self, other: Bounds) -> Bounds {
+        let mut top = bounded(&self.top, &other.top);
+        for (counter, value) in other.top.iter().filter(|(c, _)| self.top.get(*c).is_none()) {
+            top.set(counter, value);
+        }
+        Bounds { top, off: self.off.or(other.off) }
+    }
 }
 
 /// What a comparison says.
@@ -130,8 +343,10 @@ pub struct Agreement {
     anchor: Option<Anchor>,
     /// The provider's latest figures, as far as they were believed.
     theirs: Option<Reading>,
+    look: Look,
     agreed: bool,
     disagreements: u8,
+    off: Option<Deviation>,
 }
 
 impl Agreement {
@@ -143,8 +358,10 @@ impl Agreement {
             own: None,
             anchor: None,
             theirs: None,
+            look: Look::default(),
             agreed: false,
             disagreements: 0,
+            off: None,
         }
     }
 
@@ -156,11 +373,12 @@ impl Agreement {
         self
     }
 
-    /// Takes note of counters that were read inside the machine.
+    /// Takes note of counters that were read inside the machine, at `at` by its clock.
     ///
     /// Counters that fall belong to a new beginning, from which the comparison starts again.
-    pub fn read(&mut self, usage: Usage, now: Millis) {
+    pub fn read(&mut self, usage: Usage, at: Millis, now: Millis) {
         if self.own.is_some_and(|own| usage.first_fallen(&own.usage).is_some()) {
+            self.look.begin_anew(self.theirs.map(|theirs| theirs.usage), usage);
             let own = Reading { usage, at: now };
             self.anchor = self.theirs.map(|theirs| Anchor { theirs, own });
             self.first_own = None;
@@ -170,6 +388,7 @@ impl Agreement {
         }
         self.first_own.get_or_insert(usage);
         self.own = Some(Reading { usage, at: now });
+        self.look.read(Line { usage, at }, now);
     }
 
     /// Compares the priced counters that the provider has just sent with the own readings.
@@ -180,19 +399,30 @@ impl Agreement {
         resources: &Resources,
         now: Millis,
     ) -> Comparison {
-        let comparison = self.comparison(theirs, rates, resources, now);
+        let (comparison, at_once) = self.comparison(theirs, rates, resources, now);
+        let closer = self.look.judge(rates);
+        let bounds = at_once.and(closer.unwrap_or_default());
+        let comparison = match (comparison, bounds.off) {
+            (Comparison::Overdue, _) => Comparison::Overdue,
+            (_, Some(_)) => Comparison::Disagreed { bound: bounds.top },
+            (other, None) => other,
+        };
         let usage = match &comparison {
             Comparison::Disagreed { bound } => bounded(theirs, bound),
             Comparison::Unchecked | Comparison::Agreed => *theirs,
             Comparison::Overdue => self.theirs.map_or(*theirs, |before| before.usage),
         };
         self.theirs = Some(Reading { usage, at: now });
+        self.look.hear(*theirs, now);
         match comparison {
             Comparison::Unchecked => {}
+            // Between two closer looks nothing is known of figures that were found to be too high.
+            Comparison::Agreed if self.disagreements > 0 && closer.is_none() => {}
             Comparison::Agreed => (self.agreed, self.disagreements) = (true, 0),
             Comparison::Disagreed { .. } | Comparison::Overdue => {
                 self.agreed = false;
                 self.disagreements = self.disagreements.saturating_add(1);
+                self.off = bounds.off;
             }
         }
         comparison
@@ -204,47 +434,36 @@ impl Agreement {
         rates: &Rates,
         resources: &Resources,
         now: Millis,
-    ) -> Comparison {
+    ) -> (Comparison, Bounds) {
+        let mut bounds = Bounds::default();
         let Some(own) = self.own else {
-            return if now.saturating_sub(self.started) > FIRST_READING_MS {
-                Comparison::Overdue
-            } else {
-                Comparison::Unchecked
-            };
+            let is_late = now.saturating_sub(self.started) > FIRST_READING_MS;
+            return (if is_late { Comparison::Overdue } else { Comparison::Unchecked }, bounds);
         };
         let Some(anchor) = self.anchor else {
             // The first own reading may be as old as the tolerance allows, not older.
             if now.saturating_sub(own.at) > MAX_LAG_MS {
-                return Comparison::Overdue;
+                return (Comparison::Overdue, bounds);
             }
             self.anchor = Some(Anchor { theirs: Reading { usage: *theirs, at: now }, own });
-            return Comparison::Unchecked;
+            return (Comparison::Unchecked, bounds);
         };
         let lag = now.abs_diff(own.at).saturating_add(anchor.theirs.at.abs_diff(anchor.own.at));
         let span = lag.min(MAX_LAG_MS) + QUANTUM_MS;
-        let mut agrees = true;
-        let mut bound = Usage::default();
         for (counter, _) in rates.priced() {
-            let delta = |later: &Usage, earlier: &Usage| {
-                later.get(counter)?.checked_sub(earlier.get(counter)?).map(u128::from)
-            };
             let start = anchor.theirs.usage.get(counter);
-            let (Some(start), Some(used), Some(read)) =
-                (start, delta(theirs, &anchor.theirs.usage), delta(&own.usage, &anchor.own.usage))
-            else {
+            let (Some(start), Some(claimed), Some(read)) = (
+                start,
+                growth(theirs, &anchor.theirs.usage, counter),
+                growth(&own.usage, &anchor.own.usage, counter),
+            ) else {
                 // A counter that cannot be read inside the machine has only its physical limit.
                 continue;
             };
             let tolerance = most(counter, resources, span) + slack(counter) + read / 100;
-            agrees &= used.abs_diff(read) <= tolerance;
-            let top = u128::from(start) + read + tolerance;
-            bound.set(counter, u64::try_from(top).unwrap_or(u64::MAX));
+            bounds.take(counter, start, claimed, read, tolerance, Side::Both);
         }
-        if agrees {
-            Comparison::Agreed
-        } else {
-            Comparison::Disagreed { bound }
-        }
+        (Comparison::Agreed, bounds)
     }
 
     /// Whether the latest comparison was within the tolerance.
@@ -255,6 +474,12 @@ impl Agreement {
     /// Comparisons in a row that were not.
     pub fn disagreements(&self) -> u8 {
         self.disagreements
+    }
+
+    /// Where the two were furthest off when they last did not agree; nothing where there was no own
+    /// reading for too long.
+    pub fn deviation(&self) -> Option<Deviation> {
+        self.off
     }
 
     /// What was used since the first own reading, as read inside the machine.
@@ -291,7 +516,7 @@ mod tests {
 
     fn paired() -> Agreement {
         let mut agreement = Agreement::new(0);
-        agreement.read(cpu(700), 1_900);
+        agreement.read(cpu(700), 1_900, 1_900);
         assert_eq!(agreement.compare(&cpu(1_000), &rates(), &RESOURCES, 2_000), UNCHECKED);
         agreement
     }
@@ -301,7 +526,7 @@ mod tests {
     #[test]
     fn readings_of_different_origins_agree_by_their_differences() {
         let mut agreement = paired();
-        agreement.read(cpu(30_000_700), 31_900);
+        agreement.read(cpu(30_000_700), 31_900, 31_900);
         let now = agreement.compare(&cpu(30_001_000), &rates(), &RESOURCES, 32_000);
         assert_eq!(now, Comparison::Agreed);
         assert_eq!(agreement.own_usage(), Some(cpu(30_000_000)));
@@ -313,19 +538,102 @@ mod tests {
         let mut refused = 0;
         for tick in 1..=20u64 {
             let now = 2_000 + 2_000 * tick;
-            agreement.read(cpu(700), now - 100);
+            agreement.read(cpu(700), now - 100, now - 100);
             let claimed = cpu(1_000 + 500_000 * tick);
             match agreement.compare(&claimed, &rates(), &RESOURCES, now) {
                 Comparison::Agreed | Comparison::Unchecked | Comparison::Overdue => {}
                 Comparison::Disagreed { bound } => {
                     refused += 1;
-                    let most = 1_000 + 1_200_000 + 20_000;
+                    // What was let through before the first closer look, and its slack.
+                    let most = 1_000 + 500_000 + 20_000;
                     assert_eq!(bound.get(Counter::CpuMicros), Some(most));
                 }
             }
         }
         assert_eq!(refused, 18);
         assert_eq!(agreement.disagreements(), 18);
+    }
+
+    /// Two of traffic: what the provider says and what is read, as parts of 1 MiB a second.
+    fn traffic(percent: u64, millis: u64) -> Usage {
+        Usage::default().with(Counter::NetTxBytes, (millis * 1_048 + 7) * percent / 100)
+    }
+
+    /// Reports every two seconds, own readings every 250 ms that begin `phase` ms later, each some
+    /// time on its way; gives the tick at which figures were refused first and the last bound.
+    fn exchange(percent: u64, phase: u64, ticks: u64) -> (Option<u64>, Agreement, Usage) {
+        let rates = Rates::default().with(Counter::NetTxBytes, 1);
+        let mut agreement = Agreement::new(0);
+        let (mut refused, mut believed) = (None, Usage::default());
+        // By the machine's clock it is later by an hour.
+        let booted = 3_600_000;
+        for millis in 0..=ticks * 2_000 {
+            if millis % 250 == phase {
+                let late = 3 + millis % 90;
+                agreement.read(
+                    traffic(100, millis - millis.min(late)),
+                    booted + millis - millis.min(late),
+                    millis,
+                );
+            }
+            if millis > 0 && millis % 2_000 == 0 {
+                let claimed = traffic(percent, millis - 5 - millis % 70);
+                match agreement.compare(&claimed, &rates, &RESOURCES, millis) {
+                    Comparison::Disagreed { bound } => {
+                        refused = refused.or(Some(millis / 2_000));
+                        believed = bounded(&claimed, &bound);
+                    }
+                    Comparison::Agreed | Comparison::Unchecked | Comparison::Overdue => {
+                        believed = claimed;
+                    }
+                }
+            }
+        }
+        (refused, agreement, believed)
+    }
+
+    #[test]
+    fn five_percent_too_much_is_out_of_agreement_for_five_ticks_within_ten() {
+        for phase in (0..250).step_by(10) {
+            let (refused, agreement, believed) = exchange(105, phase, 10);
+            assert!(refused.is_some_and(|tick| tick <= 6), "{phase}: {refused:?}");
+            assert!(agreement.disagreements() >= 5, "{phase}: {agreement:?}");
+            let off = agreement.deviation().unwrap();
+            assert_eq!(off.counter, Counter::NetTxBytes);
+            assert!(off.claimed > off.read + off.tolerance);
+            // One percent, the slack, and what is sent between two own readings.
+            let truth = traffic(100, 20_000).get(Counter::NetTxBytes).unwrap();
+            let most = truth + truth / 100 + (1 << 16) + 400 * 1_048;
+            assert!(believed.get(Counter::NetTxBytes).unwrap() <= most, "{phase}");
+        }
+    }
+
+    #[test]
+    fn an_honest_provider_agrees_at_every_phase_of_the_readings() {
+        for phase in (0..250).step_by(10) {
+            let (refused, agreement, _) = exchange(100, phase, 300);
+            assert_eq!(refused, None, "{phase}: {:?}", agreement.deviation());
+            assert!(agreement.agreed());
+        }
+    }
+
+    #[test]
+    fn a_machine_whose_host_was_booted_anew_grants_no_second_tolerance() {
+        let (refused, mut agreement, _) = exchange(100, 0, 20);
+        assert_eq!(refused, None);
+        let rates = Rates::default().with(Counter::NetTxBytes, 1);
+        let mut claimed = 0;
+        for tick in 21..40u64 {
+            let now = tick * 2_000;
+            // The clock starts again and nothing is sent any more.
+            for part in 0..5 {
+                let at = (tick - 21) * 2_000 + part * 400;
+                agreement.read(traffic(100, 40_000), at, now + part * 400);
+            }
+            claimed = 40_000 + (tick - 20) * 2_000;
+            let _ = agreement.compare(&traffic(100, claimed), &rates, &RESOURCES, now + 1_900);
+        }
+        assert!(claimed > 70_000 && agreement.disagreements() >= 5, "{agreement:?}");
     }
 
     #[test]
@@ -354,7 +662,7 @@ mod tests {
         let both = |cpu: u64, net: u64| {
             Usage::default().with(Counter::CpuMicros, cpu).with(Counter::NetRxBytes, net)
         };
-        agreement.read(both(0, 0), 0);
+        agreement.read(both(0, 0), 0, 0);
         let _ = agreement.compare(&both(0, 0), &rates(), &RESOURCES, 0);
         let now = agreement.compare(&both(0, u64::MAX), &rates(), &RESOURCES, 10);
         assert_eq!(now, Comparison::Agreed);
@@ -363,7 +671,7 @@ mod tests {
     #[test]
     fn figures_that_are_too_low_are_out_of_agreement_as_well() {
         let mut agreement = paired();
-        agreement.read(cpu(60_000_700), 61_900);
+        agreement.read(cpu(60_000_700), 61_900, 61_900);
         let now = agreement.compare(&cpu(1_000), &rates(), &RESOURCES, 62_000);
         assert!(matches!(now, Comparison::Disagreed { .. }));
     }
@@ -371,7 +679,7 @@ mod tests {
     #[test]
     fn own_counters_that_fall_go_on_where_the_last_comparison_ended() {
         let mut agreement = paired();
-        agreement.read(cpu(5), 3_900);
+        agreement.read(cpu(5), 3_900, 3_900);
         let honest = agreement.clone().compare(&cpu(1_900_000), &rates(), &RESOURCES, 4_000);
         assert_eq!(honest, Comparison::Agreed);
         assert_eq!(agreement.own_usage(), Some(cpu(0)));

@@ -31,7 +31,8 @@ pub mod terms;
 
 pub use provider::{Provider, ProviderAction, ProviderEvent, ProviderLimits, ProviderSetup};
 pub use publisher::{
-    Publisher, PublisherAction, PublisherEvent, PublisherLimits, PublisherPolicy, PublisherSetup,
+    Deviation, Publisher, PublisherAction, PublisherEvent, PublisherLimits, PublisherPolicy,
+    PublisherSetup,
 };
 pub use reunion::{Reunion, ReunionAction};
 pub use step::{Denied, Millis, Phase, Step};

@@ -6,6 +6,7 @@ use zennet_primitives::{
     amount::{Balance, PriceError, Rates, TOTAL_SUPPLY},
     announcement::{Announcement, ImageRef},
     contract::{Benchmark, Capabilities, CounterOffer, Quote, Resources, SshKey, Terms, Volume},
+    report::Basis,
     usage::{Counter, Usage},
 };
 
@@ -43,6 +44,8 @@ pub enum DepositError {
 pub struct Listing {
     /// Rates of the opening quote.
     pub rates: Rates,
+    /// What they come from, unless they were chosen.
+    pub basis: Option<Basis>,
     /// Time that a voucher may take, milliseconds.
     pub grace_ms: u32,
     /// Most that can be given to this machine.
@@ -137,6 +140,7 @@ pub fn quote_for(body: &Announcement, listing: &Listing) -> Result<Quote, QuoteE
     };
     Ok(Quote {
         rates: listing.rates,
+        basis: listing.basis,
         tick_ms,
         grace_ms: listing.grace_ms,
         max_exposure: price_of_full_use(&listing.rates, &resources, window_ms)?,
@@ -333,13 +337,15 @@ fn meets_needs(
 
 /// The provider's answer to a counter-offer, or nothing where it cannot come any nearer.
 ///
-/// Each rate becomes what is asked for, but not less than the floor and never more than before.
+/// Each rate becomes what is asked for, but not less than the floor and never more than before. Rates
+/// that were haggled over no longer come from benchmarks.
 pub fn requote(last: &Quote, asked: &CounterOffer, floor: &Rates) -> Option<Quote> {
     let mut quote = last.clone();
     for counter in Counter::ALL {
         let wanted = asked.rates.get(counter).max(floor.get(counter));
         quote.rates = quote.rates.with(counter, wanted.min(last.rates.get(counter)));
     }
+    quote.basis = last.basis.filter(|_| quote.rates == last.rates);
     if asked.lease_secs > 0 {
         quote.lease_secs = asked.lease_secs.min(last.lease_secs);
     }

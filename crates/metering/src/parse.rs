@@ -27,15 +27,22 @@ pub(crate) fn single(text: &str) -> Result<u64, Malformed> {
     number(text.trim())
 }
 
-/// The value of `key` in a file of `key value` lines.
-pub(crate) fn keyed(text: &str, key: &str) -> Result<Option<u64>, Malformed> {
+/// The values of some keys in a file of `key value` lines, where they are there.
+pub(crate) fn keyed<const N: usize>(
+    text: &str,
+    keys: [&str; N],
+) -> Result<[Option<u64>; N], Malformed> {
+    let mut values = [None; N];
     for line in text.lines() {
-        let mut words = line.split_ascii_whitespace();
-        if words.next() == Some(key) {
-            return number(words.next().unwrap_or_default()).map(Some);
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some(place) = keys.iter().position(|wanted| *wanted == key) {
+            values[place] = Some(number(value.trim())?);
+            if values.iter().all(Option::is_some) {
+                break;
+            }
         }
     }
-    Ok(None)
+    Ok(values)
 }
 
 /// Read and written bytes.
@@ -56,14 +63,21 @@ impl Transfer {
     }
 }
 
-/// v2 `io.stat`: every device's `rbytes` and `wbytes`. An empty file means that nothing moved.
-pub(crate) fn io_stat(text: &str) -> Result<Transfer, Malformed> {
+/// v2 `io.stat`: `rbytes` and `wbytes` of the devices that count. An empty file means that nothing
+/// moved.
+pub(crate) fn io_stat(
+    text: &str,
+    mut counts: impl FnMut(&str) -> bool,
+) -> Result<Transfer, Malformed> {
     let mut sum = Transfer::default();
     for line in text.lines() {
-        for pair in line.split_ascii_whitespace().skip(1) {
-            match pair.split_once('=') {
-                Some(("rbytes", bytes)) => sum.add(number(bytes)?, 0)?,
-                Some(("wbytes", bytes)) => sum.add(0, number(bytes)?)?,
+        // Some kernels name devices of which nothing was counted on the line of the next one.
+        let mut counting = false;
+        for word in line.split_ascii_whitespace() {
+            match word.split_once('=') {
+                Some(("rbytes", bytes)) if counting => sum.add(number(bytes)?, 0)?,
+                Some(("wbytes", bytes)) if counting => sum.add(0, number(bytes)?)?,
+                None if word.contains(':') => counting = counts(word),
                 _ => {}
             }
         }
@@ -71,24 +85,34 @@ pub(crate) fn io_stat(text: &str) -> Result<Transfer, Malformed> {
     Ok(sum)
 }
 
-/// v1 `blkio.throttle.io_service_bytes`: every device's `Read` and `Write`.
+/// v1 `blkio.throttle.io_service_bytes`: `Read` and `Write` of the devices that count.
 ///
 /// A file without any device means that the kernel does not count, which it starts to do when a
 /// throttle is set: nothing is known then.
-pub(crate) fn blkio(text: &str) -> Result<Option<Transfer>, Malformed> {
+pub(crate) fn blkio(
+    text: &str,
+    mut counts: impl FnMut(&str) -> bool,
+) -> Result<Option<Transfer>, Malformed> {
     let mut sum = None;
     for line in text.lines() {
-        let words: Vec<_> = line.split_ascii_whitespace().collect();
-        if let [device, operation, bytes] = words[..] {
-            if !device.contains(':') {
-                return Err(Malformed::new("<major>:<minor>", device));
-            }
-            let sum = sum.get_or_insert_with(Transfer::default);
-            match operation {
-                "Read" => sum.add(number(bytes)?, 0)?,
-                "Write" => sum.add(0, number(bytes)?)?,
-                _ => {}
-            }
+        let mut words = line.split_ascii_whitespace();
+        // The last line is `Total` and a number.
+        let (Some(device), Some(operation), Some(bytes)) =
+            (words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        if !device.contains(':') {
+            return Err(Malformed::new("<major>:<minor>", device));
+        }
+        if !counts(device) {
+            continue;
+        }
+        let sum = sum.get_or_insert_with(Transfer::default);
+        match operation {
+            "Read" => sum.add(number(bytes)?, 0)?,
+            "Write" => sum.add(0, number(bytes)?)?,
+            _ => {}
         }
     }
     Ok(sum)

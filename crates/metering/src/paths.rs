@@ -38,6 +38,8 @@ impl Group {
 /// The directories with a container's counters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CgroupPaths {
+    /// What the kernel's other files are below: `/`, or a saved tree.
+    pub(crate) root: PathBuf,
     pub(crate) cpu: Option<Group>,
     pub(crate) memory: Option<Group>,
     pub(crate) io: Option<Group>,
@@ -46,35 +48,40 @@ pub struct CgroupPaths {
 impl CgroupPaths {
     /// Finds the groups that a process is in, as seen from here (the provider's host).
     pub fn of_process(pid: u32) -> Result<Self, PathsError> {
-        Self::discover(&format!("/proc/{pid}/cgroup"))
+        Self::of_process_below(Path::new("/"), pid)
     }
 
     /// Finds the groups of this process (the guest, inside a private cgroup namespace).
     pub fn own() -> Result<Self, PathsError> {
-        Self::discover("/proc/self/cgroup")
+        Self::discover(Path::new("/"), "proc/self/cgroup")
     }
 
-    /// Takes the same group, such as `/zennet/lease-7`, in every hierarchy.
-    pub fn of_group(group: &str) -> Result<Self, PathsError> {
-        let mounts = own_mounts()?;
-        let memberships: Vec<_> = mounts
-            .iter()
-            .map(|mount| Membership {
-                controllers: mount.v1.clone().unwrap_or_default(),
-                path: format!("/{}", group.trim_start_matches('/')),
-            })
-            .collect();
-        Self::resolve(&memberships, &mounts)
+    /// Finds the groups of a process in a tree of the kernel's files, which holds `proc` and `sys`.
+    pub fn of_process_below(root: &Path, pid: u32) -> Result<Self, PathsError> {
+        Self::discover(root, &format!("proc/{pid}/cgroup"))
     }
 
-    fn discover(membership: &str) -> Result<Self, PathsError> {
-        let memberships = read(membership, memberships)?;
-        Self::resolve(&memberships, &own_mounts()?)
+    fn discover(root: &Path, membership: &str) -> Result<Self, PathsError> {
+        let memberships = read(root.join(membership), memberships)?;
+        let mut mounts = read(root.join("proc/self/mountinfo"), mounts)?;
+        for mount in &mut mounts {
+            mount.point = below(root, &mount.point);
+        }
+        Self::resolve(root, &memberships, &mounts)
     }
 
-    fn resolve(memberships: &[Membership], mounts: &[Mount]) -> Result<Self, PathsError> {
+    fn resolve(
+        root: &Path,
+        memberships: &[Membership],
+        mounts: &[Mount],
+    ) -> Result<Self, PathsError> {
         let find = |controller| find(controller, memberships, mounts);
-        let paths = CgroupPaths { cpu: find("cpuacct"), memory: find("memory"), io: find("blkio") };
+        let paths = CgroupPaths {
+            root: root.to_owned(),
+            cpu: find("cpuacct"),
+            memory: find("memory"),
+            io: find("blkio"),
+        };
         if paths.cpu.is_none() && paths.memory.is_none() && paths.io.is_none() {
             return Err(PathsError::NoHierarchy);
         }
@@ -114,14 +121,16 @@ fn directory(group: &str, mount: &Mount) -> Option<PathBuf> {
     plain.then(|| mount.point.join(below))
 }
 
-fn own_mounts() -> Result<Vec<Mount>, PathsError> {
-    read("/proc/self/mountinfo", mounts)
+/// A path of the kernel's, in a tree.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
-fn read<T>(path: &str, parse: impl Fn(&str) -> Result<T, Malformed>) -> Result<T, PathsError> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| PathsError::Io { path: PathBuf::from(path), error })?;
-    parse(&text).map_err(|error| PathsError::Malformed { path: PathBuf::from(path), error })
+fn read<T>(path: PathBuf, parse: impl Fn(&str) -> Result<T, Malformed>) -> Result<T, PathsError> {
+    match fs::read_to_string(&path) {
+        Ok(text) => parse(&text).map_err(|error| PathsError::Malformed { path, error }),
+        Err(error) => Err(PathsError::Io { path, error }),
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +151,7 @@ mod tests {
 
     fn resolve(cgroup: &str, mountinfo: &str) -> Result<CgroupPaths, PathsError> {
         CgroupPaths::resolve(
+            Path::new("/"),
             &memberships(cgroup).expect("memberships"),
             &mounts(mountinfo).expect("mounts"),
         )
@@ -177,7 +187,7 @@ mod tests {
     fn a_v2_host_has_one_directory() {
         let paths = resolve("0::/zennet/l1/ab\n", V2_MOUNTS).expect("resolves");
         let group = v2("/sys/fs/cgroup/zennet/l1/ab");
-        assert_eq!(paths, CgroupPaths { cpu: group.clone(), memory: group.clone(), io: group });
+        assert_eq!([paths.cpu, paths.memory, paths.io], [group.clone(), group.clone(), group]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::{
+    devices::Devices,
     parse::{self, Malformed, Transfer},
     paths::{CgroupPaths, Group},
     Counter, Usage,
@@ -67,7 +68,7 @@ impl Text {
     fn read<T>(
         &self,
         buffer: &mut Vec<u8>,
-        parse: impl Fn(&str) -> Result<T, Malformed>,
+        parse: impl FnOnce(&str) -> Result<T, Malformed>,
     ) -> Result<T, SourceError> {
         let io = |error| SourceError::Io { path: self.path.clone(), error };
         buffer.resize(buffer.capacity().max(8 * 1024), 0);
@@ -139,10 +140,9 @@ impl Identity {
             }
             Err(e) => return Err(io(directory)(e)),
         };
-        let path = Path::new("/proc/sys/kernel/random/boot_id");
-        let text = fs::read_to_string(path).map_err(io(path))?;
-        let boot = parse::boot_id(&text)
-            .map_err(|error| SourceError::Malformed { path: path.to_owned(), error })?;
+        let path = paths.root.join("proc/sys/kernel/random/boot_id");
+        let text = fs::read_to_string(&path).map_err(io(&path))?;
+        let boot = parse::boot_id(&text).map_err(|error| SourceError::Malformed { path, error })?;
         Ok(Some(Identity { boot, inode }))
     }
 }
@@ -154,6 +154,7 @@ pub(crate) struct Sources {
     memory_stat: Option<Text>,
     oom: Option<Text>,
     disk: Option<Disk>,
+    devices: Devices,
     net: Option<Text>,
     buffer: Vec<u8>,
 }
@@ -194,8 +195,9 @@ impl Sources {
             Some(Group::V2(dir)) => Text::first(dir, &["io.stat"])?.map(Disk::V2),
             None => None,
         };
-        let net = Text::open(PathBuf::from(format!("/proc/{init_pid}/net/dev")))?;
-        Ok(Sources { cpu, memory, memory_stat, oom, disk, net, buffer: Vec::new() })
+        let net = Text::open(paths.root.join(format!("proc/{init_pid}/net/dev")))?;
+        let devices = Devices::new(&paths.root);
+        Ok(Sources { cpu, memory, memory_stat, oom, disk, devices, net, buffer: Vec::new() })
     }
 
     pub(crate) fn sample(&mut self) -> Result<Sample, SourceError> {
@@ -219,27 +221,28 @@ impl Sources {
                 }
             }
             Some(Cpu::V2(Some(stat))) => {
-                for (counter, key) in [
-                    (Counter::CpuMicros, "usage_usec"),
-                    (Counter::CpuUserMicros, "user_usec"),
-                    (Counter::CpuSystemMicros, "system_usec"),
-                ] {
-                    set(counter, stat.read(buffer, |text| parse::keyed(text, key))?);
-                }
+                let keys = ["usage_usec", "user_usec", "system_usec"];
+                let [total, user, system] = stat.read(buffer, |text| parse::keyed(text, keys))?;
+                set(Counter::CpuMicros, total);
+                set(Counter::CpuUserMicros, user);
+                set(Counter::CpuSystemMicros, system);
             }
             Some(Cpu::V2(None)) | None => {}
         }
         if let Some(stat) = &self.memory_stat {
             // v1 counts groups below under `total_`; v2 always counts them.
-            let faults = stat.read(buffer, |text| match parse::keyed(text, "total_pgfault")? {
-                Some(total) => Ok(Some(total)),
-                None => parse::keyed(text, "pgfault"),
-            })?;
-            set(Counter::PageFaults, faults);
+            let keys = ["total_pgfault", "pgfault"];
+            let [total, own] = stat.read(buffer, |text| parse::keyed(text, keys))?;
+            set(Counter::PageFaults, total.or(own));
         }
+        let devices = &mut self.devices;
         let disk: Option<Transfer> = match &self.disk {
-            Some(Disk::V1(file)) => file.read(buffer, parse::blkio)?,
-            Some(Disk::V2(file)) => Some(file.read(buffer, parse::io_stat)?),
+            Some(Disk::V1(file)) => {
+                file.read(buffer, |text| parse::blkio(text, |device| devices.counts(device)))?
+            }
+            Some(Disk::V2(file)) => {
+                Some(file.read(buffer, |text| parse::io_stat(text, |d| devices.counts(d)))?)
+            }
             None => None,
         };
         set(Counter::DiskReadBytes, disk.map(|moved| moved.input));
@@ -259,7 +262,11 @@ impl Sources {
     /// Processes that were killed for want of memory, where the kernel counts them.
     pub(crate) fn oom_kills(&mut self) -> Result<Option<u64>, SourceError> {
         match &self.oom {
-            Some(oom) => oom.read(&mut self.buffer, |text| parse::keyed(text, "oom_kill")),
+            Some(oom) => {
+                let [kills] =
+                    oom.read(&mut self.buffer, |text| parse::keyed(text, ["oom_kill"]))?;
+                Ok(kills)
+            }
             None => Ok(None),
         }
     }

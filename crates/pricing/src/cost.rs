@@ -11,7 +11,7 @@ use zennet_primitives::{
 
 /// What a profile costs, in 1e-18 of the smallest unit of the coin.
 ///
-/// Unlike a bill it is not rounded, so that the cheapest profile compares as exactly as the dearest.
+/// Unlike a bill it is not rounded: the cheapest profile compares as exactly as the dearest.
 /// A counter that has a rate must be in the profile.
 pub fn cost(profile: &Usage, rates: &Rates) -> Result<u128, PriceError> {
     rates.priced().try_fold(0u128, |sum, (counter, rate)| {

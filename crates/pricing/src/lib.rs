@@ -7,10 +7,12 @@
 //! - [`answers`]: the same work done by several providers, compared
 //! - [`cost`]: what a profile of use costs, and how offers compare by it
 //! - [`decimal`]: exact decimals
-//! - [`fit`]: rates from benchmarks, and the check of rates that another claims
+//! - [`mod@fit`]: rates from benchmarks, and the check of rates that another claims
+//! - [`report`]: what rates come from, between provider and publisher
 //! - [`outliers`]: hosts of a fleet that are dearer than the others explain
 //! - [`rates`]: XEN per core-hour, GiB-hour and GiB, to the rates of a contract and back
 //! - [`recheck`]: whether a machine still does what its rates promise
+//! - [`report`]: what rates come from, between provider and publisher
 
 pub mod amount;
 pub mod answers;
@@ -20,8 +22,10 @@ pub mod fit;
 pub mod outliers;
 pub mod rates;
 pub mod recheck;
+pub mod report;
 
 pub use amount::{format_xen, parse_xen};
 pub use decimal::{Decimal, DecimalError};
 pub use fit::{fit, verify, Fit, FitError, Mode, Row, Rows, RowsError, VerifyError};
 pub use rates::{describe, RateConfig, RateError};
+pub use report::{rates_of, verify_basis, BasisError, BasisMismatch};

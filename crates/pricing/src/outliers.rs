@@ -12,8 +12,8 @@
 //!
 //! is above the threshold; 0.6745 σ is the MAD of a normal distribution. Iglewicz and Hoaglin (*How
 //! to Detect and Handle Outliers*, 1993) recommend 3.5. The MAD of a few hosts is itself uncertain:
-//! at 3.5 one in a hundred honest hosts is accused in a fleet of [`LEAST_HOSTS`], one in a thousand
-//! in a fleet of fifty.
+//! at 3.5 seven in a thousand honest hosts are accused in a fleet of [`LEAST_HOSTS`], two in a
+//! fleet of thirty (`docs/measurements/cheats.md`).
 
 use thiserror::Error;
 
@@ -138,7 +138,8 @@ mod tests {
     proptest! {
         #[test]
         fn neither_the_unit_of_work_nor_the_order_matters(
-            mut costs in prop::collection::vec(0.1f64..10.0, LEAST_HOSTS..40), unit in 0.01f64..100.0
+            mut costs in prop::collection::vec(0.1f64..10.0, LEAST_HOSTS..40),
+            unit in 0.01f64..100.0
         ) {
             let limits = Limits { threshold: 2.0, ..Limits::default() };
             let found = |costs: &[f64]| {

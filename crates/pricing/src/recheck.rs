@@ -5,13 +5,20 @@
 //! are dear by chance is at most that of a binomial distribution with p = 0.05. A machine fails
 //! where so many are dear that chance does it in less than one case of a hundred.
 //!
-//! The half width comes from the rows of whoever made the rates, and noisy rows widen it. Who
+//! A task can be held against two prices. Held against the price that was negotiated for it, it
+//! shows whether the rates are worth their money; the half width is that of the fit, and a task is
+//! the total of as many runs as a row is. Held against what the same benchmark's runs behind the
+//! rates are billed, it shows whether the machine is still the one that was benchmarked, or ever
+//! was; the half width is that of [`half_width_of_runs`], which is much smaller, as it has no noise
+//! of prices in it.
+//!
+//! Either half width comes from the rows of whoever made the rates, and noisy rows widen it. Who
 //! accepts a contract bounds it.
 
 use thiserror::Error;
 use zennet_primitives::amount::Balance;
 
-use crate::fit::COVERAGE;
+use crate::fit::{half_width, COVERAGE};
 
 /// Most cases in which an honest machine fails.
 pub const FALSE_ALARMS: f64 = 0.01;
@@ -73,6 +80,21 @@ pub fn recheck(half_width: f64, tasks: &[Task]) -> Result<Recheck, RecheckError>
     Ok(Recheck { dear: tasks.iter().filter(dear).count(), allowed: allowed(tasks.len()) })
 }
 
+/// By which part of its usual cost another run of a benchmark may miss it, from what runs of the
+/// same benchmarks cost: each is held against the mean of the others of its kind. Benchmarks that
+/// were run once, and runs that cost nothing, say nothing.
+pub fn half_width_of_runs(benchmarks: &[Vec<Balance>]) -> f64 {
+    let mut errors = Vec::new();
+    for runs in benchmarks.iter().filter(|runs| runs.len() > 1) {
+        let costs: Vec<f64> = runs.iter().map(|cost| *cost as f64).collect();
+        let sum: f64 = costs.iter().sum();
+        let usual = |cost: f64| (sum - cost) / (costs.len() - 1) as f64;
+        let comparable = costs.iter().filter(|cost| usual(**cost) > 0.0);
+        errors.extend(comparable.map(|cost| (cost / usual(*cost) - 1.0).abs()));
+    }
+    half_width(&errors)
+}
+
 /// The least number that a binomial count of `tasks`, each with the part of programs outside the
 /// interval, exceeds in at most [`FALSE_ALARMS`] of all cases.
 fn allowed(tasks: usize) -> usize {
@@ -117,6 +139,14 @@ mod tests {
     fn a_task_at_the_edge_of_the_interval_and_a_cheap_one_are_not_dear() {
         assert_eq!(recheck(0.5, &tasks(&[150, 1, 0])).unwrap().dear, 0);
         assert_eq!(recheck(0.0, &tasks(&[101])).unwrap().dear, 1);
+    }
+
+    #[test]
+    fn runs_are_held_against_the_others_of_their_benchmark() {
+        let width = half_width_of_runs(&[vec![100, 110, 100], vec![7], vec![0, 0]]);
+        assert!((width - 0.1).abs() < 1e-12, "{width}");
+        assert_eq!(half_width_of_runs(&[vec![5, 5], vec![8_000, 8_000]]), 0.0);
+        assert_eq!(half_width_of_runs(&[vec![7], vec![]]), f64::INFINITY);
     }
 
     #[test]

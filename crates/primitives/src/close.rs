@@ -93,4 +93,8 @@ pub enum CloseReason {
     #[codec(index = 17)]
     #[error("the provider left without the agreed notice")]
     NoticeBroken,
+    /// The provider's rates are not those of the benchmarks that it shows.
+    #[codec(index = 18)]
+    #[error("the rates are not those of the benchmark report")]
+    ReportFalse,
 }

@@ -12,13 +12,28 @@ use crate::{
     amount::{Balance, Rates},
     announcement::{is_printable, AnnouncementId, ImageRef, MAX_TICK_MS, MIN_TICK_MS},
     channel::{channel_id, ChannelContext},
+    pow::PowNonce,
     record::AppShare,
+    report::{Basis, Report},
     signed::Signable,
     AccountId,
 };
 
 /// Public half of an ed25519 SSH key.
 pub type SshKey = [u8; 32];
+
+/// What a provider says of itself before it quotes.
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Offer {
+    /// Hardware and benchmarks.
+    pub capabilities: Capabilities,
+    /// Work over [`crate::announcement::acceptance_message`].
+    pub stamp: PowNonce,
+    /// What the rates of its quotes come from, where they come from benchmarks.
+    pub report: Option<Report>,
+}
 
 /// What the provider's host can do.
 #[derive(
@@ -149,6 +164,8 @@ pub struct Resources {
 pub struct Quote {
     /// Rates per unit of each counter.
     pub rates: Rates,
+    /// What they come from, unless they were chosen.
+    pub basis: Option<Basis>,
     /// Metering and payment interval, milliseconds.
     pub tick_ms: u32,
     /// How long after a tick its voucher may come before the machine is frozen, milliseconds.
@@ -352,6 +369,11 @@ pub(crate) mod tests {
             client_key: [6; 32],
             quote: Quote {
                 rates: Rates::default(),
+                basis: Some(Basis {
+                    price_per_sec: 5,
+                    half_width_ppm: 6,
+                    report: H256::repeat_byte(9),
+                }),
                 tick_ms: 2000,
                 grace_ms: 2000,
                 max_exposure: 10,
@@ -419,6 +441,9 @@ pub(crate) mod tests {
             "05".repeat(32),
             "06".repeat(32),
             "00".repeat(10),
+            "0105000000000000000000000000000000".into(),
+            "06000000".into(),
+            "09".repeat(32),
             "d0070000d0070000".into(),
             "0a000000000000000000000000000000".into(),
             "00".repeat(16),

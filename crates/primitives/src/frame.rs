@@ -6,7 +6,7 @@
 //!    │ ◄────────────────────────────── Hello │
 //!    │ Auth ───────────────────────────────► │   each proves its account
 //!    │ ◄─────────────────────────────── Auth │
-//!    │ Offer ──────────────────────────────► │   capabilities, stamp
+//!    │ Offer ──────────────────────────────► │   capabilities, stamp, report
 //!    │ Quote ──────────────────────────────► │
 //!    │ ◄───────────── Counter │ Contract │ Close    bounded rounds
 //!    │ Countersign ────────────────────────► │
@@ -38,15 +38,14 @@ use crate::{
     auth::Challenge,
     channel::Voucher,
     close::CloseReason,
-    contract::{Capabilities, CounterOffer, Quote, Terms},
-    pow::PowNonce,
+    contract::{CounterOffer, Offer, Quote, Terms},
     signed::Unverified,
     usage::Usage,
     AccountId,
 };
 
 /// Version of the protocol, in the first message of each side.
-pub const PROTOCOL_VERSION: u16 = 3;
+pub const PROTOCOL_VERSION: u16 = 4;
 
 /// Largest frame, bytes.
 pub const MAX_FRAME_BYTES: usize = 64 * 1024;
@@ -105,12 +104,7 @@ pub enum Frame {
     Auth(Signature),
     /// What the provider has, and its acceptance stamp.
     #[codec(index = 2)]
-    Offer {
-        /// Hardware and benchmarks.
-        capabilities: Capabilities,
-        /// Work over [`crate::announcement::acceptance_message`].
-        stamp: PowNonce,
-    },
+    Offer(Offer),
     /// The provider's price.
     #[codec(index = 3)]
     Quote(Quote),

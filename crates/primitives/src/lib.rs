@@ -28,6 +28,7 @@ pub mod contract;
 pub mod frame;
 pub mod pow;
 pub mod record;
+pub mod report;
 pub mod signed;
 pub mod usage;
 

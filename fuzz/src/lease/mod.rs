@@ -239,7 +239,7 @@ impl Rehearsal {
             }
             PublisherAction::CheckIdentity(_) => PublisherEvent::IdentityChecked { mined: true },
             PublisherAction::OpenChannel(_) => PublisherEvent::ChannelOpened { nonce: 0 },
-            PublisherAction::MachineReady => PublisherEvent::OwnUsage { usage: reading(0) },
+            PublisherAction::MachineReady => PublisherEvent::OwnUsage { usage: reading(0), at_ms: 0 },
             PublisherAction::MachineStateChanged(_)
             | PublisherAction::LeaseAmended(_)
             | PublisherAction::NotAmended(_)

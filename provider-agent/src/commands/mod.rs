@@ -1,11 +1,14 @@
 //! The command line. Data goes to stdout, everything said to a person to stderr.
 
 mod accept;
+mod benchmark;
 mod completions;
 mod history;
 mod init;
 mod leave;
 mod offers;
+mod rates;
+mod record;
 mod refuse;
 mod relay;
 mod run;
@@ -16,7 +19,14 @@ use std::{io::Write, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{agent::RunError, config::ConfigError, status::StatusError, store::StoreError};
+use crate::{
+    agent::RunError,
+    benchmark::{rig::RigError, BenchmarkError},
+    config::ConfigError,
+    rates::RatesError,
+    status::StatusError,
+    store::StoreError,
+};
 
 /// Rents out this host's containers on the Zennet market.
 #[derive(Parser)]
@@ -36,6 +46,8 @@ Examples:
   provider-agent accept 1f2e3d4c         serve one of them before all others
   provider-agent relay serve             carry connections to publishers behind routers
   provider-agent leave                   go out of service, after the promised notice
+  provider-agent benchmark               measure this host, for rates by [price]
+  provider-agent rates                   what publishers are asked for
   provider-agent sweep                   remove what a killed daemon left
 
 Exit codes:
@@ -46,7 +58,8 @@ Exit codes:
   4  the chain cannot be reached, is another one, or refused
   5  the store is in use or cannot be used
   6  the container engine or the guest bundle is missing
-  7  no daemon is running; `status` shows the store then";
+  7  no daemon is running; `status` shows the store then
+  8  the command that `record` ran failed; its status is in what it printed";
 
 #[derive(Subcommand)]
 enum Command {
@@ -59,6 +72,9 @@ enum Command {
     Refuse(refuse::Opts),
     Relay(relay::Opts),
     Leave(leave::Opts),
+    Benchmark(Box<benchmark::Opts>),
+    Rates(rates::Opts),
+    Record(record::Opts),
     Sweep(sweep::Opts),
     Completions(completions::Opts),
 }
@@ -77,6 +93,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Refuse(opts) => refuse::run(opts, &mut out),
         Command::Relay(opts) => relay::run(opts, &mut out),
         Command::Leave(opts) => leave::run(opts, &mut out),
+        Command::Benchmark(opts) => benchmark::run(*opts, &mut out),
+        Command::Rates(opts) => rates::run(opts, &mut out),
+        Command::Record(opts) => record::run(opts, &mut out),
         Command::Sweep(opts) => sweep::run(opts, &mut out),
         Command::Completions(opts) => completions::run(opts, &mut out),
     };
@@ -114,10 +133,19 @@ fn exit_code(error: &anyhow::Error) -> u8 {
             RunError::Socket(_) | RunError::Endpoint(_) | RunError::Signals(_) => 1,
         };
     }
+    if let Some(error) = error.downcast_ref::<BenchmarkError>() {
+        return match error {
+            BenchmarkError::Key(_) | BenchmarkError::Memory { .. } => 3,
+            BenchmarkError::Store(_) | BenchmarkError::Status(StatusError::Store(_)) => 5,
+            BenchmarkError::Rig(RigError::Engine(_)) => 6,
+            _ => 1,
+        };
+    }
     if let Some(StatusError::NotRunning(_)) = error.downcast_ref() {
         return NOT_RUNNING;
     }
     let config = error.is::<ConfigError>()
+        || error.is::<RatesError>()
         || error.is::<zennet_chain_client::KeyError>()
         || error.is::<zennet_transport::SecretError>();
     let store =

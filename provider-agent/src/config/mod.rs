@@ -3,6 +3,7 @@
 mod amount;
 mod isolation;
 mod market;
+mod price;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
     amount::Xen,
     isolation::{Isolation, Network, Seccomp, Subnet},
     market::{Accept, Market},
+    price::{counters, Price},
 };
 
 /// The commented file that `init` writes.
@@ -55,7 +57,8 @@ pub(crate) struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) capacity: Capacity,
     pub(crate) machine: Machine,
-    pub(crate) rates: RateConfig,
+    pub(crate) rates: Option<RateConfig>,
+    pub(crate) price: Option<Price>,
     #[serde(default)]
     pub(crate) floor: Floor,
     pub(crate) filter: Filter,
@@ -287,6 +290,17 @@ impl Config {
         let image = f.admits_image(&f.default_image);
         ensure(image, "filter.default_image", &f.default_image, "one of filter.images")?;
         self.market.check(ensure)?;
+        let mut table = self.rates.iter().flat_map(RateConfig::entries);
+        match &self.price {
+            Some(price) => {
+                let second = table.find(|(key, _)| *key != "volume_gib_hour");
+                let found = second.map(|(key, _)| key).unwrap_or_default();
+                let allowed = "absent beside [price], but for volume_gib_hour";
+                ensure(found.is_empty(), "rates", &found, allowed)?;
+                price.check(ensure)?;
+            }
+            None => ensure(self.rates.is_some(), "rates", &"absent", "there, or else [price]")?,
+        }
         let grace = (1..=3_600_000).contains(&l.grace_ms);
         ensure(grace, "lease.grace_ms", &l.grace_ms, "from 1 to 3600000")?;
         let exposure = l.max_exposure_xen.0 > 0;

@@ -97,6 +97,27 @@ fn a_market_out_of_range_is_named() {
 }
 
 #[test]
+fn a_price_stands_in_for_the_table_of_rates() {
+    let priced = |price: &str| {
+        let (head, rest) = DEFAULT.split_once("\n[rates]").unwrap();
+        let (_, tail) = rest.split_once("\n# Publishers may").unwrap();
+        parse(&format!("{head}\n{price}\n# Publishers may{tail}"))
+    };
+    let config = priced("[price]\nfull_load_hour = \"0.1\"").unwrap();
+    let counters = config.price.unwrap().counters;
+    assert_eq!(counters.len(), 7, "{counters:?}");
+    assert!(priced("[rates]\nvolume_gib_hour = 1\n[price]\nfull_load_hour = 1").is_ok());
+    let error = |price: &str| priced(price).unwrap_err().to_string();
+    assert!(error("").contains("rates is absent"), "{}", error(""));
+    let both = error("[rates]\ncpu_hour = 1\n[price]\nfull_load_hour = 1");
+    assert!(both.contains("rates is cpu_hour"), "{both}");
+    assert!(error("[price]\nfull_load_hour = 0").contains("price.full_load_hour"));
+    let none = error("[price]\nfull_load_hour = 1\ncounters = []");
+    assert!(none.contains("price.counters"), "{none}");
+    assert!(error("[price]\nfull_load_hour = 1\ncounters = [\"cpu\"]").contains("cpu_micros"));
+}
+
+#[test]
 fn isolation_out_of_range_is_named() {
     assert!(changed("nice = 0", "nice = 20").contains("isolation.nice"));
     assert!(changed("# pin_cpus = \"1-3\"", "pin_cpus = \"3-1\"").contains("isolation.pin_cpus"));

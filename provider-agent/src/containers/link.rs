@@ -1,9 +1,13 @@
 //! The interface of a running machine: kept from its neighbours, and no faster than was agreed on.
 
+use std::net::Ipv4Addr;
+
 use super::program::{self, ProgramError};
 
 /// Name of a machine's only interface, as the engine gives it.
 const INTERFACE: &str = "eth0";
+/// Name of a second one, which only machines of the provider's own have.
+const LINK: &str = "link0";
 /// How long a packet may wait for its turn.
 const LATENCY: &str = "100ms";
 /// What may pass at once, as a part of a second and at least in bytes.
@@ -22,12 +26,41 @@ pub(super) async fn isolate(pid: u32) -> Result<(), ProgramError> {
 pub(super) async fn limit(pid: u32, kbit_per_sec: u32) -> Result<(), ProgramError> {
     let port = host_end(pid).await?;
     let (rate, burst) = (format!("{kbit_per_sec}kbit"), burst(kbit_per_sec).to_string());
-    let shape = |interface| {
-        let replace = ["tc", "qdisc", "replace", "dev", interface, "root", "tbf"];
-        [&replace[..], &["rate", &rate, "burst", &burst, "latency", LATENCY]].concat()
-    };
-    program::run("tc", &shape(&port)[1..]).await?;
-    inside(pid, &shape(INTERFACE)).await.map(drop)
+    program::run("tc", &shape(&port, &rate, &burst)[1..]).await?;
+    inside(pid, &shape(INTERFACE, &rate, &burst)).await.map(drop)
+}
+
+/// Makes a link of its own between a machine and this host, of this rate each way, and gives the
+/// address of this end. It is gone with the machine.
+pub(super) async fn join(pid: u32, kbit_per_sec: u32) -> Result<Ipv4Addr, ProgramError> {
+    let port = format!("zb-{pid}");
+    let (here, there) = ends(pid);
+    let (own, its) = (format!("{here}/30"), format!("{there}/30"));
+    let machine = pid.to_string();
+    let add = ["link", "add", &port, "type", "veth", "peer", "name", LINK, "netns", &machine];
+    program::run("ip", &add).await?;
+    program::run("ip", &["address", "add", &own, "dev", &port]).await?;
+    program::run("ip", &["link", "set", "dev", &port, "up"]).await?;
+    inside(pid, &["ip", "address", "add", &its, "dev", LINK]).await?;
+    inside(pid, &["ip", "link", "set", "dev", LINK, "up"]).await?;
+    let (rate, burst) = (format!("{kbit_per_sec}kbit"), burst(kbit_per_sec).to_string());
+    program::run("tc", &shape(&port, &rate, &burst)[1..]).await?;
+    inside(pid, &shape(LINK, &rate, &burst)).await?;
+    Ok(here)
+}
+
+/// Addresses of both ends of a machine's link: two of those that are valid on one link only, another
+/// pair for each of many machines.
+fn ends(pid: u32) -> (Ipv4Addr, Ipv4Addr) {
+    // Not 169, where clouds have their metadata.
+    let [third, fourth] = [1 + pid / 64 % 168, pid % 64 * 4].map(|n| n as u8);
+    (Ipv4Addr::new(169, 254, third, fourth + 1), Ipv4Addr::new(169, 254, third, fourth + 2))
+}
+
+/// The command that gives an interface its rate.
+fn shape<'a>(interface: &'a str, rate: &'a str, burst: &'a str) -> Vec<&'a str> {
+    let replace = ["tc", "qdisc", "replace", "dev", interface, "root", "tbf"];
+    [&replace[..], &["rate", rate, "burst", burst, "latency", LATENCY]].concat()
 }
 
 /// Bytes that may pass at once at a rate.
@@ -81,6 +114,17 @@ mod tests {
         assert_eq!(named(all, 18).as_deref(), Some("veth1"));
         assert_eq!(named(all, 1).as_deref(), Some("lo"));
         assert_eq!(named(all, 8), None);
+    }
+
+    #[test]
+    fn the_ends_of_a_link_are_two_hosts_of_one_network() {
+        for pid in [0, 63, 64, 12_345, u32::MAX] {
+            let (here, there) = ends(pid);
+            let bits = |address: Ipv4Addr| u32::from(address);
+            assert_eq!(bits(here) & !3, bits(there) & !3, "{here} {there}");
+            assert_eq!((bits(here) & 3, bits(there) & 3), (1, 2));
+            assert!(here.is_link_local() && here.octets()[2] != 169);
+        }
     }
 
     #[test]

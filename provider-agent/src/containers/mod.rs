@@ -15,6 +15,7 @@ mod volume;
 
 use std::{
     collections::{HashMap, HashSet},
+    net::Ipv4Addr,
     os::unix::fs::chown,
     path::{Path, PathBuf},
     sync::{
@@ -39,7 +40,10 @@ use tokio::{sync::Mutex, time::timeout};
 use tracing::{info, warn};
 use zennet_primitives::contract::Wall;
 
-pub(crate) use self::{container::Container, spec::Spec};
+pub(crate) use self::{
+    container::Container,
+    spec::{Spec, OF_A_LEASE},
+};
 use self::{disk::DiskError, firewall::FirewallError, host::Host};
 use crate::{config, volumes::Place};
 
@@ -82,6 +86,8 @@ pub(crate) enum EngineError {
     NoFirewall(FirewallError),
     #[error("the machine's disk: {0}; isolation.disk_quota = false does without")]
     Disk(#[from] DiskError),
+    #[error("the machine's link to this host: {0}")]
+    Link(#[from] program::ProgramError),
     #[error("the network {0} of an earlier version is in use: remove it")]
     OldNetwork(String),
     #[error("the folder of the lease cannot be given to the machine's root user: {0}")]
@@ -185,6 +191,12 @@ impl Engine {
     /// Deletes volumes of an earlier run that are not kept.
     pub(crate) async fn clear_volumes(&self, kept: &HashSet<String>) {
         self.host.disks.clear_volumes(kept).await;
+    }
+
+    /// Links a running machine of the provider's own to this host at a rate, and gives the address
+    /// of this end. No machine of a publisher gets such a link.
+    pub(crate) async fn join(&self, pid: u32, kbit_per_sec: u32) -> Result<Ipv4Addr, EngineError> {
+        Ok(link::join(pid, kbit_per_sec).await?)
     }
 
     /// What stands between machines and this host.

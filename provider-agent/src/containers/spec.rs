@@ -65,6 +65,9 @@ pub(super) fn taken(labels: &HashMap<String, String>) -> Option<Taken> {
     Some(Taken { processors, millis: labels.get(MILLIS)?.parse().ok()? })
 }
 
+/// What the guest of a lease's machine is told to be.
+pub(crate) const OF_A_LEASE: &[&str] = &["run"];
+
 /// What a machine is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Spec {
@@ -82,6 +85,8 @@ pub(crate) struct Spec {
     pub(crate) volume: Option<PathBuf>,
     /// Whether its own files cannot be changed.
     pub(crate) read_only: bool,
+    /// What the guest is told to be.
+    pub(crate) program: &'static [&'static str],
 }
 
 impl Spec {
@@ -108,7 +113,12 @@ impl Spec {
         ContainerCreateBody {
             image: Some(self.image()),
             hostname: Some(self.hostname.clone()),
-            entrypoint: Some(vec![format!("{BUNDLE}/guest"), "run".into()]),
+            entrypoint: Some(
+                [format!("{BUNDLE}/guest")]
+                    .into_iter()
+                    .chain(self.program.iter().map(ToString::to_string))
+                    .collect(),
+            ),
             cmd: Some(vec![]),
             user: Some("0:0".into()),
             working_dir: Some("/".into()),

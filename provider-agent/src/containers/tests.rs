@@ -151,6 +151,7 @@ fn spec(folder: &Path, image_digest: [u8; 32]) -> Spec {
         folder: folder.into(),
         volume: None,
         read_only: false,
+        program: OF_A_LEASE,
     }
 }
 

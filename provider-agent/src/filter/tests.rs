@@ -27,7 +27,7 @@ fn policy() -> Policy {
     };
     let rates = Rates::default().with(Counter::CpuMicros, 1_000_000);
     let parse = |_: &str| Err("no address");
-    Policy::new(&config, AccountId::new([1; 32]), rates, capabilities, parse).unwrap()
+    Policy::new(&config, AccountId::new([1; 32]), rates.into(), capabilities, parse).unwrap()
 }
 
 fn record() -> AnnouncementRecord<u32> {
@@ -155,7 +155,7 @@ fn a_stamp_is_worth_its_work() {
 #[test]
 fn a_tick_above_the_exposure_is_refused_before_any_meeting() {
     let dear = |p: &mut Policy| {
-        p.rates = Rates::default().with(Counter::CpuMicros, XEN * 1_000_000_000_000);
+        p.prices.rates = Rates::default().with(Counter::CpuMicros, XEN * 1_000_000_000_000);
         p.lease.max_exposure_xen = Xen(1);
     };
     assert!(matches!(admit(dear, |_| ()), Err(Refusal::TickTooDear { most: 1, .. })));
@@ -166,7 +166,7 @@ fn rates_are_lowered_to_what_is_paid_but_not_below_the_floor() {
     let limit = Rates::default().with(Counter::CpuMicros, 900_000);
     let paying = |r: &mut AnnouncementRecord<u32>| r.body.max_rates = Some(limit);
     assert_eq!(admit(|_| (), paying), Err(Refusal::PaysTooLittle));
-    let admitted = admit(|p| p.floor = floor_of(&p.rates, 80), paying).unwrap();
+    let admitted = admit(|p| p.floor = floor_of(&p.prices.rates, 80), paying).unwrap();
     assert_eq!(admitted.quote.rates, limit);
 }
 
@@ -179,7 +179,8 @@ fn the_floor_is_rounded_up() {
 
 #[test]
 fn only_a_prepaid_announcement_is_quoted_a_prepayment() {
-    let dear = |p: &mut Policy| p.rates = Rates::default().with(Counter::CpuMicros, RATE_SCALE);
+    let dear =
+        |p: &mut Policy| p.prices.rates = Rates::default().with(Counter::CpuMicros, RATE_SCALE);
     let prepaid = |r: &mut AnnouncementRecord<u32>| r.body.interval_ms = -2000;
     assert_eq!(admit(dear, |_| ()).unwrap().quote.prepay, 0);
     assert_eq!(admit(dear, prepaid).unwrap().quote.prepay, 2_000_000);

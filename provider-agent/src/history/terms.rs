@@ -101,6 +101,7 @@ pub(crate) mod tests {
             client_key: [6; 32],
             quote: Quote {
                 rates: Rates::default().with(Counter::CpuMicros, u128::MAX),
+                basis: None,
                 tick_ms: 2000,
                 grace_ms: 1000,
                 max_exposure: u128::MAX,

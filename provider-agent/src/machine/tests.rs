@@ -28,6 +28,7 @@ pub(crate) fn terms(image_digest: [u8; 32], rates: Rates) -> Terms {
         client_key: [4; 32],
         quote: Quote {
             rates,
+            basis: None,
             tick_ms: 1000,
             grace_ms: 1000,
             max_exposure: 1,

@@ -127,6 +127,7 @@ mod tests {
         let rate = XEN * 10u128.pow(18) / 3_600_000_000;
         Quote {
             rates: Rates::default().with(Counter::CpuMicros, rate),
+            basis: None,
             tick_ms: 2000,
             grace_ms: 2000,
             max_exposure: 1,

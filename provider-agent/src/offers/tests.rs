@@ -39,6 +39,7 @@ fn worth(profit: Profit) -> Worth {
 fn priced(profit: Profit) -> Verdict {
     let quote = Quote {
         rates: Default::default(),
+        basis: None,
         tick_ms: 2000,
         grace_ms: 2000,
         max_exposure: 1,

@@ -78,9 +78,9 @@ go, and before them those that gave a wrong answer. If not all machines come wit
 choice is made among those that did.
 
 With --json every event is one line: identity, announced, met, waiting, too_dear, negotiated, opened, final,
-ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving, amended, not_amended, lost, back,
-reclaiming, parted, settled, unsettled, finished. Amounts are in the smallest unit of the coin (1 XEN is
-10^12), times in seconds since the order began.")]
+ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving, disagreed, amended, not_amended,
+lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the smallest unit of the
+coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines. They are spread over providers: one has more than one only when no other
     /// comes for three seconds

@@ -67,6 +67,10 @@ pub(super) struct Wanted {
     /// Shortest notice that a provider must give before it goes out of service
     #[arg(long, value_name = "TIME", value_parser = units::time)]
     min_notice: Option<Duration>,
+    /// Only providers whose rates come from a benchmark report; a report that is shown is checked
+    /// in any case
+    #[arg(long)]
+    benchmarked: bool,
     /// Image that will do, up to four; the provider chooses without it
     #[arg(long = "image", value_name = "REF")]
     images: Vec<String>,
@@ -206,6 +210,7 @@ impl Wanted {
                 Some(time) => secs("--min-notice", time)?,
                 None => 0,
             },
+            benchmarked: self.benchmarked,
             yardstick: Yardstick { max_per_hour: self.max_per_hour, ..Yardstick::default() },
             choose_within_ms: 0,
         })

@@ -112,6 +112,11 @@ impl fmt::Display for Event {
             Event::Leaving { machine, in_secs } => {
                 write!(f, "{machine}: its provider goes out of service in {in_secs} s")
             }
+            Event::Disagreed { machine, counter, claimed, read, tolerance } => write!(
+                f,
+                "{machine}: its provider reports {claimed} of {counter}, the machine itself {read}, \
+                 which may differ by {tolerance}; what is above is not paid"
+            ),
             Event::Amended { machine, deposit, lease_secs, .. } => {
                 write!(f, "{machine}: {lease_secs} s in all now, deposit {}", xen(*deposit))
             }

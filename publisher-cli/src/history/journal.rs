@@ -83,7 +83,11 @@ impl Happening {
     fn of(what: &What) -> Option<Happening> {
         match what {
             // The end is noted when it is stored.
-            What::Waiting | What::TooDear { .. } | What::NoCoin(_) | What::Ended => None,
+            What::Waiting
+            | What::TooDear { .. }
+            | What::Disagreed(_)
+            | What::NoCoin(_)
+            | What::Ended => None,
             What::Negotiated => Some(Happening::Negotiated),
             What::Opened(_) => Some(Happening::Opened),
             What::Final => Some(Happening::Final),

@@ -68,6 +68,13 @@ impl NodeChain {
         Ok(nonces.into_iter().zip(&ids).find_map(of_contract))
     }
 
+    /// Whether the channel of a contract was opened at a block or before; it may be gone since.
+    pub(crate) async fn was_opened(&self, terms: &Terms, id: ChannelId, at: Hash) -> Result<bool> {
+        let next = self.chain.next_channel_nonce(&terms.publisher, at).await?;
+        let mut nonces = (next.saturating_sub(NONCES)..next).rev();
+        Ok(nonces.any(|nonce| terms.channel(nonce).channel == id))
+    }
+
     async fn record(&self, id: ChannelId, head: Head) -> Result<Option<ChannelRecord<u32>>> {
         Ok(self.chain.channel(id, head.hash).await?)
     }
@@ -134,17 +141,17 @@ impl NodeChain {
         Ok(true)
     }
 
-    /// Does the next thing that a channel needs to end; nothing once it is gone.
+    /// Does the next thing that a channel needs to end; nothing while it is gone.
     async fn reclaim_once(
         &self,
         id: ChannelId,
         changes: &mpsc::Sender<ChannelChange>,
-    ) -> Result<Reclaimed> {
+    ) -> Result<()> {
         let best = self.chain.best().await?;
-        let Some(record) = self.record(id, best).await? else { return Ok(Reclaimed::Gone) };
+        let Some(record) = self.record(id, best).await? else { return Ok(()) };
         let expired = best.number >= record.ends_at();
         if !expired && record.closing_at.is_some() {
-            return Ok(Reclaimed::Waiting);
+            return Ok(());
         }
         if expired {
             self.chain.finalize(&self.key, id).await?;
@@ -152,7 +159,7 @@ impl NodeChain {
             self.chain.request_close(&self.key, id).await?;
             let _ = changes.send(ChannelChange::Requested).await;
         }
-        Ok(Reclaimed::Waiting)
+        Ok(())
     }
 }
 
@@ -169,11 +176,6 @@ fn later_expiry(
     let least = blocks.saturating_sub(SPARE_BLOCKS as u32 / 2);
     let is_short = record.expires_at < best.saturating_add(least);
     Ok(is_short.then(|| best.saturating_add(blocks)))
-}
-
-enum Reclaimed {
-    Gone,
-    Waiting,
 }
 
 fn open_error(error: &ChainError, terms: &Terms) -> OpenError {
@@ -280,9 +282,9 @@ impl LeaseChain for NodeChain {
         loop {
             view.mark_unchanged();
             match self.reclaim_once(channel, &changes).await {
-                Ok(Reclaimed::Gone) => return,
-                // The next thing is due when something has changed of it.
-                Ok(Reclaimed::Waiting) => {
+                // The next thing is due when something has changed of it. What is gone may come back
+                // on another fork, until its lease hears that it is settled.
+                Ok(()) => {
                     let _ = timeout(LOOK_AGAIN, view.changed()).await;
                 }
                 Err(error) => {

@@ -10,9 +10,7 @@ use tokio::{
 };
 use zennet_chain_client::AccountKey;
 use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
-use zennet_primitives::{
-    channel::ChannelId, close::CloseReason, frame::Frame, pow::Role, usage::Usage,
-};
+use zennet_primitives::{channel::ChannelId, close::CloseReason, frame::Frame, pow::Role};
 use zennet_time::Clock;
 
 use super::{
@@ -30,6 +28,7 @@ use crate::{
         journal::{Happening, Journal},
         screen::Screen,
     },
+    ssh::readings::Reading,
     store::{Ended, Store, StoredLease},
 };
 
@@ -126,7 +125,7 @@ pub(crate) struct Lease<W, C, S: Shell> {
     pub(super) queue: VecDeque<PublisherEvent>,
     pub(super) inbox: (mpsc::Sender<Input>, mpsc::Receiver<Input>),
     pub(super) changes: (mpsc::Sender<ChannelChange>, mpsc::Receiver<ChannelChange>),
-    pub(super) readings: (mpsc::Sender<Usage>, mpsc::Receiver<Usage>),
+    pub(super) readings: (mpsc::Sender<Reading>, mpsc::Receiver<Reading>),
     pub(super) tasks: JoinSet<()>,
     /// A step that signs a contract and waits for a seat. It was not taken yet.
     parked: Option<Parked>,
@@ -262,7 +261,9 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                 self.parts.shell.attach(link.line);
                 Some(PublisherEvent::Reconnected)
             }
-            Some(usage) = self.readings.1.recv() => Some(PublisherEvent::OwnUsage { usage }),
+            Some(Reading { usage, at_ms }) = self.readings.1.recv() => {
+                Some(PublisherEvent::OwnUsage { usage, at_ms })
+            },
             () = async {
                 match at {
                     Some(at) => sleep_until(at).await,
@@ -412,7 +413,13 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         }
         self.timer_denied = false;
         let was_lost = self.parts.machine.is_lost();
+        let disagreed = self.parts.machine.disagreements();
         self.parts.machine = step.next;
+        if self.parts.machine.disagreements() > disagreed {
+            if let Some(deviation) = self.parts.machine.deviation() {
+                self.tell(What::Disagreed(deviation)).await;
+            }
+        }
         for action in step.actions {
             self.perform(action).await;
         }

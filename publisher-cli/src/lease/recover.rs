@@ -7,7 +7,7 @@ use codec::DecodeAll;
 use tokio::{sync::mpsc, time::sleep};
 use zennet_chain_client::{AccountKey, Chain};
 use zennet_lease::{Phase, Publisher};
-use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms, usage::Usage};
+use zennet_primitives::{channel::ChannelId, close::CloseReason, contract::Terms};
 use zennet_transport::Connection;
 
 use super::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     choice::profile::Yardstick,
     history::{journal::Happening, screen::Screen},
-    ssh::readings::Totals,
+    ssh::readings::{Reading, Totals},
     store::{Ended, Store, StoredLease},
 };
 
@@ -52,7 +52,7 @@ impl Shell for NoShell {
 
     fn attach(&mut self, _: Connection) {}
 
-    async fn start(&mut self, _: &Terms, _: mpsc::Sender<Usage>) -> Result<u16> {
+    async fn start(&mut self, _: &Terms, _: mpsc::Sender<Reading>) -> Result<u16> {
         bail!("the connection to the machine ended with an earlier run")
     }
 
@@ -143,10 +143,17 @@ impl Recovery {
         let head = self.chain.best().await?;
         let at = head.number;
         if let Some(channel) = known {
-            return Ok(match self.chain.channel(channel, head.hash).await? {
-                Some(_) => Channel::Open { channel, nonce: None, at },
-                None => Channel::Over(reason.unwrap_or(CloseReason::ConnectionLost)),
-            });
+            if self.chain.channel(channel, head.hash).await?.is_some() {
+                return Ok(Channel::Open { channel, nonce: None, at });
+            }
+            // What is gone on one fork may stand on another.
+            let last = self.chain.finalized().await?.hash;
+            if self.chain.channel(channel, last).await?.is_some() {
+                return Ok(Channel::Unclear);
+            }
+            if self.node.was_opened(&lease.terms, channel, last).await? {
+                return Ok(Channel::Over(reason.unwrap_or(CloseReason::ConnectionLost)));
+            }
         }
         if let Some(nonce) = self.node.find(&lease.terms, head.hash).await? {
             let channel = lease.terms.channel(nonce).channel;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use codec::DecodeAll;
-use zennet_lease::{Millis, Phase, Publisher};
+use zennet_lease::{Deviation, Millis, Phase, Publisher};
 use zennet_primitives::{
     amendment::Scope, amount::Balance, close::CloseReason, contract::Terms, frame::Notice,
     usage::Usage, AccountId,
@@ -215,6 +215,8 @@ pub(crate) enum What {
     Ready,
     /// The machine was frozen or runs again, or its provider is to leave.
     Changed(Notice),
+    /// What the provider reports is out of the tolerance of what was read in the machine.
+    Disagreed(Deviation),
     /// The lease has more deposit or more time from now on.
     Amended(Scope),
     /// It does not get what was asked for; why is in words.

@@ -7,7 +7,8 @@
 //!  new watches ─┘                                        └─► …
 //! ```
 //!
-//! A lease sees the newest view of its channel, so one that is slow holds up nobody.
+//! A lease sees the newest view of its channel, so one that is slow holds up nobody. That a channel
+//! is gone counts only at a finalized head: what was settled on one fork may stand on another.
 
 use std::{future::Future, time::Duration};
 
@@ -30,7 +31,7 @@ const ATTEMPTS: u32 = 3;
 const QUEUE: usize = 64;
 
 /// Blocks that are searched at most for the end of a channel that is gone.
-const SEARCHED: u32 = 64;
+const SEARCHED: u32 = 256;
 
 /// A head that was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +69,7 @@ pub(crate) struct View {
     closing: bool,
     /// Its time is over: what is left can be refunded.
     expired: bool,
-    /// What it paid in all, once it is gone.
+    /// What it paid in all, once it is gone for good.
     settled: Option<Balance>,
 }
 
@@ -101,10 +102,10 @@ struct Watched {
     channel: ChannelId,
     /// The block that opened it, or a later one at which it stood; 0 where none is known.
     opened: u32,
-    /// Whether it was there at any head.
-    seen: bool,
-    /// The last block at which it was looked for.
-    looked: Option<u32>,
+    /// The newest finalized block when it last stood; none where it was never seen.
+    stood: Option<u32>,
+    /// Whether it was missing at the newest head.
+    missing: bool,
     view: watch::Sender<View>,
 }
 
@@ -117,13 +118,14 @@ impl Watched {
         });
     }
 
-    /// The first block in which it may have been settled, where it is gone at `head`.
-    fn search_from(&self, head: u32) -> u32 {
-        let first = match self.looked {
-            Some(looked) => looked.saturating_add(1),
-            // It may be gone for long: only this block is looked at.
-            None if self.opened == 0 => head,
-            None => self.opened,
+    /// The first block in which it may have been settled, where it is gone at the finalized block
+    /// `head` and another one was final before.
+    fn search_from(&self, before: u32, head: u32) -> u32 {
+        let first = match (self.stood, self.opened) {
+            (Some(stood), _) => stood.saturating_add(1),
+            // It may be gone for long: only new blocks are looked at.
+            (None, 0) => before.saturating_add(1),
+            (None, opened) => opened,
         };
         first.clamp(head.saturating_sub(SEARCHED), head)
     }
@@ -152,7 +154,7 @@ impl Watches {
         opened: u32,
     ) -> Option<watch::Receiver<View>> {
         let (view, shown) = watch::channel(View::default());
-        let wish = Watched { channel, opened, seen: false, looked: None, view };
+        let wish = Watched { channel, opened, stood: None, missing: false, view };
         self.wishes.send(wish).await.ok()?;
         Some(shown)
     }
@@ -173,12 +175,17 @@ async fn follow(source: impl ChannelSource, mut wanted: mpsc::Receiver<Watched>)
                 }
                 sighting = heads.recv() => match sighting {
                     Some(Sighting::Final(head)) => {
-                        last_final = head.number;
-                        for lease in watched.iter().filter(|lease| lease.opened <= last_final) {
+                        for lease in watched.iter().filter(|lease| lease.opened <= head.number) {
                             lease.update(|view| view.is_final = true);
                         }
+                        look(|| find_settled(&source, &watched, last_final, head)).await;
+                        last_final = head.number;
                     }
-                    Some(Sighting::Best(head)) => look(&source, &mut watched, head).await,
+                    Some(Sighting::Best(head)) => {
+                        if let Some(records) = look(|| read(&source, &watched, head)).await {
+                            note(&mut watched, records, last_final, head.number);
+                        }
+                    }
                     None => heads = source.heads(),
                 },
             }
@@ -187,50 +194,78 @@ async fn follow(source: impl ChannelSource, mut wanted: mpsc::Receiver<Watched>)
     }
 }
 
-/// Looks at every channel, again after an error.
-async fn look(source: &impl ChannelSource, watched: &mut [Watched], head: Head) {
+/// Asks the node, again after an error.
+async fn look<T, F: Future<Output = Result<T, ChainError>>>(ask: impl Fn() -> F) -> Option<T> {
     for _ in 0..ATTEMPTS {
-        match look_once(source, watched, head).await {
-            Ok(()) => return,
+        match ask().await {
+            Ok(answer) => return Some(answer),
             Err(error) => tracing::warn!(%error, "cannot look at the chain, trying again"),
         }
         sleep(RETRY).await;
     }
+    None
 }
 
-async fn look_once(
+/// Every watched channel as it stands at a head.
+async fn read(
     source: &impl ChannelSource,
+    watched: &[Watched],
+    head: Head,
+) -> Result<Vec<Option<ChannelRecord<u32>>>, ChainError> {
+    let ids: Vec<ChannelId> = watched.iter().map(|lease| lease.channel).collect();
+    source.channels(&ids, head.hash).await
+}
+
+/// Shows what was read at the best head with the number `head`.
+fn note(
     watched: &mut [Watched],
+    records: Vec<Option<ChannelRecord<u32>>>,
+    last_final: u32,
+    head: u32,
+) {
+    for (lease, record) in watched.iter_mut().zip(records) {
+        lease.missing = record.is_none();
+        if let Some(record) = record {
+            lease.stood = Some(last_final);
+            lease.update(|view| {
+                view.paid = record.paid;
+                view.closing = record.closing_at.is_some();
+                view.expired = head >= record.ends_at();
+            });
+        }
+    }
+}
+
+/// Shows of the channels that are gone at a finalized head what they paid in all. Before a channel
+/// was ever seen, it may be that it is not there yet.
+async fn find_settled(
+    source: &impl ChannelSource,
+    watched: &[Watched],
+    before: u32,
     head: Head,
 ) -> Result<(), ChainError> {
-    let ids: Vec<ChannelId> = watched.iter().map(|lease| lease.channel).collect();
+    let missing: Vec<&Watched> = watched.iter().filter(|lease| lease.missing).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<ChannelId> = missing.iter().map(|lease| lease.channel).collect();
     let records = source.channels(&ids, head.hash).await?;
-    let gone = watched.iter().zip(&records).filter(|(_, record)| record.is_none());
-    let first = gone.map(|(lease, _)| lease.search_from(head.number)).min();
-    let settled = match first {
-        Some(first) => source.settled(first, head.number).await?,
-        None => Vec::new(),
+    let looked_at = missing.into_iter().zip(records);
+    let gone: Vec<&Watched> =
+        looked_at.filter(|(_, record)| record.is_none()).map(|(lease, _)| lease).collect();
+    let Some(first) = gone.iter().map(|lease| lease.search_from(before, head.number)).min() else {
+        return Ok(());
     };
-    for (lease, record) in watched.iter_mut().zip(records) {
-        match record {
-            Some(record) => {
-                lease.seen = true;
-                lease.update(|view| {
-                    view.paid = record.paid;
-                    view.closing = record.closing_at.is_some();
-                    view.expired = head.number >= record.ends_at();
-                });
-            }
-            None => {
-                let event = settled.iter().find(|event| event.channel == lease.channel);
-                // Before it was ever seen, the head may be older than the block that opened it.
-                let known = || lease.seen.then(|| lease.view.borrow().paid);
-                if let Some(paid) = event.map(|event| event.paid).or_else(known) {
-                    lease.update(|view| view.settled = view.settled.or(Some(paid)));
-                }
-            }
+    let settled = source.settled(first, head.number).await?;
+    for lease in gone {
+        let event = settled.iter().find(|event| event.channel == lease.channel);
+        // The node may have dropped the block that settled it. That it stood counts only if what
+        // opened it was final by then.
+        let stood = || lease.stood.filter(|stood| *stood >= lease.opened);
+        let known = || stood().map(|_| lease.view.borrow().paid);
+        if let Some(paid) = event.map(|event| event.paid).or_else(known) {
+            lease.update(|view| view.settled = view.settled.or(Some(paid)));
         }
-        lease.looked = Some(head.number);
     }
     Ok(())
 }
@@ -381,8 +416,16 @@ mod tests {
         }
     }
 
+    fn head(number: u32) -> Head {
+        Head { number, hash: Hash::repeat_byte(number as u8) }
+    }
+
     fn best(number: u32) -> Sighting {
-        Sighting::Best(Head { number, hash: Hash::repeat_byte(number as u8) })
+        Sighting::Best(head(number))
+    }
+
+    fn is_final(number: u32) -> Sighting {
+        Sighting::Final(head(number))
     }
 
     fn id(n: u16) -> ChannelId {
@@ -404,7 +447,7 @@ mod tests {
             views.push(watches.watch(id(n), 5).await.unwrap());
         }
         node.open(id(999), 7);
-        told.send(Sighting::Final(Head { number: 5, hash: Hash::zero() })).await.unwrap();
+        told.send(is_final(5)).await.unwrap();
         told.send(best(6)).await.unwrap();
         told.send(best(7)).await.unwrap();
         until(&mut views[999], |view| view.paid == 7).await;
@@ -413,8 +456,9 @@ mod tests {
         }
         node.settle(id(3), 8, 9);
         told.send(best(8)).await.unwrap();
+        told.send(is_final(8)).await.unwrap();
         until(&mut views[3], View::is_last).await;
-        assert!(node.0.lock().unwrap().readings <= 3);
+        assert!(node.0.lock().unwrap().readings <= 4);
     }
 
     #[tokio::test]
@@ -443,6 +487,7 @@ mod tests {
         node.settle(id(1), 8, 40);
         node.settle(id(2), 7, 50);
         told.send(best(9)).await.unwrap();
+        told.send(is_final(9)).await.unwrap();
         assert_eq!(until(&mut seen, |view| view.settled.is_some()).await.settled, Some(40));
         assert_eq!(until(&mut never_seen, |view| view.settled.is_some()).await.settled, Some(50));
     }
@@ -456,6 +501,49 @@ mod tests {
         node.open(id(1), 3);
         told.send(best(5)).await.unwrap();
         assert_eq!(until(&mut view, |view| view.paid == 3).await.settled, None);
+    }
+
+    #[tokio::test]
+    async fn a_settlement_counts_when_it_is_final() {
+        let (node, told) = Node::new();
+        let watches = Watches::start(node.clone());
+        node.open(id(1), 3);
+        let mut view = watches.watch(id(1), 5).await.unwrap();
+        told.send(best(6)).await.unwrap();
+        told.send(is_final(6)).await.unwrap();
+        until(&mut view, |view| view.is_final && view.paid == 3).await;
+        // It is settled on a fork that does not last.
+        node.settle(id(1), 7, 40);
+        told.send(best(7)).await.unwrap();
+        node.0.lock().unwrap().settled.clear();
+        told.send(best(7)).await.unwrap();
+        node.open(id(1), 4);
+        told.send(best(8)).await.unwrap();
+        told.send(is_final(7)).await.unwrap();
+        assert_eq!(until(&mut view, |view| view.paid == 4).await.settled, None);
+        node.settle(id(1), 9, 50);
+        told.send(best(9)).await.unwrap();
+        told.send(is_final(9)).await.unwrap();
+        assert_eq!(until(&mut view, |view| view.settled.is_some()).await.settled, Some(50));
+    }
+
+    #[tokio::test]
+    async fn a_channel_whose_opening_was_undone_is_not_taken_for_settled() {
+        let (node, told) = Node::new();
+        let watches = Watches::start(node.clone());
+        node.open(id(1), 0);
+        node.open(id(2), 1);
+        let mut undone = watches.watch(id(1), 6).await.unwrap();
+        let mut other = watches.watch(id(2), 4).await.unwrap();
+        told.send(is_final(5)).await.unwrap();
+        told.send(best(6)).await.unwrap();
+        until(&mut other, |view| view.paid == 1).await;
+        node.0.lock().unwrap().open.remove(&id(1));
+        node.settle(id(2), 7, 2);
+        told.send(best(7)).await.unwrap();
+        told.send(is_final(7)).await.unwrap();
+        until(&mut other, |view| view.settled.is_some()).await;
+        assert_eq!(undone.borrow_and_update().settled, None);
     }
 
     #[tokio::test]

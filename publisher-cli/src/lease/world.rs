@@ -7,10 +7,10 @@ use thiserror::Error;
 use tokio::sync::mpsc;
 use zennet_primitives::{
     amount::Balance, auth::PeerIdBytes, channel::ChannelId, contract::Terms, frame::Frame,
-    usage::Usage, AccountId,
+    AccountId,
 };
 
-use crate::ssh::readings::Totals;
+use crate::ssh::readings::{Reading, Totals};
 
 /// Why no frame came or went.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -124,8 +124,8 @@ pub(crate) trait LeaseChain: Clone + Send + Sync + 'static {
         changes: mpsc::Sender<ChannelChange>,
     ) -> impl Future<Output = ()> + Send;
 
-    /// Requests the close of a channel and refunds what is left when its time has come; ends when
-    /// the channel is gone. What was requested already is not requested again.
+    /// Requests the close of a channel and refunds what is left when its time has come, until its
+    /// lease ends. What was requested already is not requested again.
     fn reclaim(
         &self,
         channel: ChannelId,
@@ -146,7 +146,7 @@ pub(crate) trait Shell: Send {
     fn start(
         &mut self,
         terms: &Terms,
-        readings: mpsc::Sender<Usage>,
+        readings: mpsc::Sender<Reading>,
     ) -> impl Future<Output = Result<u16>> + Send;
 
     /// What was read so far, for a later run to go on with.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use zennet_lease::Deviation;
 use zennet_primitives::{amount::Balance, close::CloseReason, frame::Notice, AccountId};
 
 use super::recheck::Slow;
@@ -150,6 +151,13 @@ impl Report {
             What::Changed(Notice::Leaving { in_secs }) => {
                 Event::Leaving { machine, in_secs: *in_secs }
             }
+            What::Disagreed(Deviation { counter, claimed, read, tolerance }) => Event::Disagreed {
+                machine,
+                counter: counter.name(),
+                claimed: *claimed,
+                read: *read,
+                tolerance: *tolerance,
+            },
             What::Amended(scope) => {
                 let (deposit, lease_secs) = (scope.deposit, scope.lease_secs);
                 Event::Amended { machine, deposit, lease_secs, secs }

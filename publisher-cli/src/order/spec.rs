@@ -75,6 +75,8 @@ pub(crate) struct Spec {
     pub(crate) walls: Vec<Wall>,
     /// Shortest notice of a provider that goes out of service, seconds.
     pub(crate) min_notice_secs: u32,
+    /// Whether rates must come from a benchmark report.
+    pub(crate) benchmarked: bool,
     /// What quotes are compared by.
     pub(crate) yardstick: Yardstick,
     /// Time in which quotes are gathered before the cheapest are taken, milliseconds.
@@ -143,6 +145,7 @@ impl Spec {
             read_only: self.read_only,
             walls: self.walls.clone(),
             min_notice_secs: self.min_notice_secs,
+            report_required: self.benchmarked,
             max_left_secs: longest_secs(
                 challenge_blocks,
                 constants.block_ms,
@@ -291,6 +294,7 @@ pub(crate) mod tests {
             read_only: false,
             walls: Vec::new(),
             min_notice_secs: 0,
+            benchmarked: false,
             yardstick: Yardstick::default(),
             choose_within_ms: 0,
         }

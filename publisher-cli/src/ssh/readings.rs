@@ -11,12 +11,12 @@ use tokio::{
     sync::{mpsc, watch},
     time::{sleep, timeout},
 };
-use zennet_primitives::{contract::SshKey, usage::Usage};
+use zennet_primitives::contract::SshKey;
 use zennet_transport::Connection;
 
-pub(crate) use super::counters::Totals;
+pub(crate) use super::counters::{Reading, Totals};
 use super::{
-    counters::{Lines, Reading},
+    counters::Lines,
     keys::ClientKey,
     login::{login, Logins, SETUP},
 };
@@ -30,7 +30,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Shortest and longest interval between two readings.
-const INTERVAL_MS: (u64, u64) = (250, 2000);
+const INTERVAL_MS: (u64, u64) = (100, 2000);
 
 /// Reads the counters over whichever connection there is, for as long as there may be one; sessions
 /// that break are replaced.
@@ -41,7 +41,7 @@ pub(crate) async fn follow(
     host_key: SshKey,
     tick_ms: u64,
     carried: Carried,
-    readings: mpsc::Sender<Usage>,
+    readings: mpsc::Sender<Reading>,
 ) {
     let every = interval(tick_ms);
     lock(&carried).interrupt();
@@ -52,9 +52,9 @@ pub(crate) async fn follow(
             Err(_) => return,
         };
         let Some(connection) = connection else { continue };
-        let tell = |usage: Usage| {
+        let tell = |reading| {
             // A driver that is behind needs the newest figures, which the next line brings.
-            let _ = readings.try_send(usage);
+            let _ = readings.try_send(reading);
         };
         let ended = tokio::select! {
             ended = session(&connection, (&key, &logins), &host_key, every, &carried, tell) => ended,
@@ -81,7 +81,7 @@ pub(crate) async fn follow(
 }
 
 fn interval(tick_ms: u64) -> Duration {
-    Duration::from_millis((tick_ms / 4).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
+    Duration::from_millis((tick_ms / 8).clamp(INTERVAL_MS.0, INTERVAL_MS.1))
 }
 
 /// What was read so far; a later run goes on with it.
@@ -99,7 +99,7 @@ async fn session(
     host_key: &SshKey,
     every: Duration,
     carried: &Carried,
-    mut tell: impl FnMut(Usage),
+    mut tell: impl FnMut(Reading),
 ) -> Result<u64> {
     let turn = logins.turn().await;
     let ssh = login(connection.open_ssh(SETUP).await?, key, host_key).await?;
@@ -117,7 +117,8 @@ async fn session(
             Some(ChannelMsg::Data { data }) => lines.push(&data, |line| {
                 let reading = Reading::parse(line)?;
                 count += 1;
-                tell(lock(carried).add(&reading));
+                let usage = lock(carried).add(&reading);
+                tell(Reading { usage, ..reading });
                 Ok(())
             })?,
             Some(ChannelMsg::ExtendedData { data, .. }) => {
@@ -140,8 +141,8 @@ mod tests {
 
     #[test]
     fn readings_come_several_times_a_tick_within_bounds() {
-        assert_eq!(interval(2000), Duration::from_millis(500));
-        assert_eq!(interval(500), Duration::from_millis(250));
+        assert_eq!(interval(2000), Duration::from_millis(250));
+        assert_eq!(interval(500), Duration::from_millis(100));
         assert_eq!(interval(3_600_000), Duration::from_secs(2));
     }
 }

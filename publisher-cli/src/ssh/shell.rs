@@ -6,14 +6,14 @@ use tokio::{
     task::JoinSet,
 };
 use zennet_lease::Millis;
-use zennet_primitives::{contract::Terms, usage::Usage};
+use zennet_primitives::contract::Terms;
 use zennet_transport::Connection;
 
 use super::{
     keys::ClientKey,
     login::Logins,
     ports::Ports,
-    readings::{self, lock, Carried, Totals},
+    readings::{self, lock, Carried, Reading, Totals},
     remote::Remote,
 };
 use crate::lease::world::Shell;
@@ -68,7 +68,7 @@ impl Shell for ConnectionShell {
         self.lines.send_replace(Some(connection));
     }
 
-    async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Usage>) -> Result<u16> {
+    async fn start(&mut self, terms: &Terms, readings: mpsc::Sender<Reading>) -> Result<u16> {
         if let (Some(port), false) = (self.port, self.tasks.is_empty()) {
             return Ok(port);
         }

@@ -56,7 +56,7 @@ pub(crate) async fn run(
         reports: mpsc::channel(REPORTS),
         tasks: JoinSet::new(),
     };
-    driver.drive(receiver, connected).await
+    Box::pin(driver.drive(receiver, connected)).await
 }
 
 fn peer_bytes(peer: PeerId) -> PeerIdBytes {

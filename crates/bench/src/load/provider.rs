@@ -10,7 +10,7 @@ use zennet_lease::{quote_for, Listing, ProviderLimits, ProviderSetup};
 use zennet_primitives::{
     amount::{Rates, RATE_SCALE},
     announcement::{acceptance_message, AnnouncementId, ImageRef},
-    contract::{Capabilities, Resources, Wall},
+    contract::{Capabilities, Offer, Resources, Wall},
     pow::{mine, stamp_work},
     record::AnnouncementRecord,
     usage::Counter,
@@ -107,6 +107,7 @@ impl Provider {
         let rates = Rates::default().with(Counter::CpuMicros, RATE_SCALE);
         let listing = Listing {
             rates,
+            basis: None,
             grace_ms: GRACE_MS,
             available: LARGEST,
             default: USUAL,
@@ -123,8 +124,7 @@ impl Provider {
             announcement: id,
             publisher,
             account,
-            capabilities: capabilities(),
-            stamp,
+            offer: Offer { capabilities: capabilities(), stamp, report: None },
             quote: quote_for(&body, &listing)?,
             floor: rates,
             limits: ProviderLimits::default(),

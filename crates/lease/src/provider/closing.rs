@@ -347,7 +347,7 @@ fn overheard(
         }
         Frame::Hello(_)
         | Frame::Auth(_)
-        | Frame::Offer { .. }
+        | Frame::Offer(_)
         | Frame::Quote(_)
         | Frame::Counter(_)
         | Frame::Contract(_)

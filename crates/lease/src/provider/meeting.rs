@@ -95,9 +95,8 @@ fn receive(
             if !is_proven(&context, &setup.account, Role::Publisher, signature) {
                 return Err(CloseReason::NotAuthentic);
             }
-            let (capabilities, stamp) = (setup.capabilities.clone(), setup.stamp);
             let quote = setup.quote.clone();
-            let offer = Action::Send(Frame::Offer { capabilities, stamp });
+            let offer = Action::Send(Frame::Offer(setup.offer.clone()));
             let priced = Action::Send(Frame::Quote(quote.clone()));
             let next = quoting(setup, Stage::Quoting { quote, rounds: 1 }, now);
             Ok(Outcome::Next(next, vec![offer, priced]))
@@ -136,7 +135,7 @@ fn receive(
             Stage::Greeting { .. } | Stage::Proving { .. } | Stage::Quoting { .. },
             Frame::Hello(_)
             | Frame::Auth(_)
-            | Frame::Offer { .. }
+            | Frame::Offer(_)
             | Frame::Quote(_)
             | Frame::Counter(_)
             | Frame::Contract(_)

@@ -41,7 +41,7 @@ pub(super) fn serve(
         Event::Received(
             Frame::Hello(_)
             | Frame::Auth(_)
-            | Frame::Offer { .. }
+            | Frame::Offer(_)
             | Frame::Quote(_)
             | Frame::Counter(_)
             | Frame::Contract(_)

@@ -8,9 +8,8 @@ use zennet_primitives::{
     auth::{AuthClaim, AuthContext, Challenge, PeerIdBytes},
     channel::{ChannelContext, Voucher},
     close::CloseReason,
-    contract::{Capabilities, Quote, Terms},
+    contract::{Offer, Quote, Terms},
     frame::Frame,
-    pow::PowNonce,
     record::ChannelRecord,
     signed::Unverified,
     usage::Usage,
@@ -30,10 +29,8 @@ pub struct ProviderSetup {
     pub publisher: AccountId,
     /// Own account.
     pub account: AccountId,
-    /// What the host can do.
-    pub capabilities: Capabilities,
-    /// Work on the acceptance of this announcement.
-    pub stamp: PowNonce,
+    /// What it says of itself, with the work on the acceptance of this announcement.
+    pub offer: Offer,
     /// Opening quote; [`crate::quote_for`] makes one.
     pub quote: Quote,
     /// Lowest acceptable rates.

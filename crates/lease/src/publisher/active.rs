@@ -186,7 +186,7 @@ pub(super) fn attend(
         Event::Received(
             Frame::Hello(_)
             | Frame::Auth(_)
-            | Frame::Offer { .. }
+            | Frame::Offer(_)
             | Frame::Quote(_)
             | Frame::Counter(_)
             | Frame::Contract(_)
@@ -199,9 +199,9 @@ pub(super) fn attend(
             | Frame::Amend(_),
         )
         | Event::Malformed => forsake(setup, ledger, CloseReason::ProtocolViolation, tell, now),
-        Event::OwnUsage { usage } => {
+        Event::OwnUsage { usage, at_ms } => {
             if let Some(meter) = &mut ledger.meter {
-                meter.agreement.read(usage, now);
+                meter.agreement.read(usage, at_ms, now);
             }
             Outcome::Next(State::Active { ledger, watch }, Vec::new())
         }

@@ -193,7 +193,7 @@ pub(super) fn closing(
         Event::Received(
             Frame::Hello(_)
             | Frame::Auth(_)
-            | Frame::Offer { .. }
+            | Frame::Offer(_)
             | Frame::Quote(_)
             | Frame::Counter(_)
             | Frame::Contract(_)
@@ -203,9 +203,9 @@ pub(super) fn closing(
             | Frame::Amend(_),
         )
         | Event::Malformed => forsake(setup, ledger, reason, Tell::Nobody, now),
-        Event::OwnUsage { usage } => {
+        Event::OwnUsage { usage, at_ms } => {
             if let Some(meter) = &mut ledger.meter {
-                meter.agreement.read(usage, now);
+                meter.agreement.read(usage, at_ms, now);
             }
             Outcome::Next(State::Closing { ledger, reason, link, until }, Vec::new())
         }

@@ -1,12 +1,14 @@
 //! From the provider's first message to its countersignature.
 
+use zennet_pricing::verify_basis;
 use zennet_primitives::{
     announcement::acceptance_message,
     auth::AuthClaim,
     close::CloseReason,
-    contract::{Capabilities, Quote, Terms},
+    contract::{Offer, Quote, Terms},
     frame::{Frame, Hello, PROTOCOL_VERSION},
-    pow::{meets, stamp_work, PowNonce, Role},
+    pow::{meets, stamp_work, Role},
+    report::Report,
     signed::{account_key, Unverified},
     AccountId,
 };
@@ -102,11 +104,8 @@ fn receive(
             let stage = Stage::Checking { provider, offer: None, quote: None };
             Ok(Outcome::Next(negotiating(setup, stage, now), vec![ask]))
         }
-        (
-            Stage::Checking { provider, offer: None, quote: None },
-            Frame::Offer { capabilities, stamp },
-        ) => {
-            let offer = Some(check_stamp(setup, provider, capabilities, stamp)?);
+        (Stage::Checking { provider, offer: None, quote: None }, Frame::Offer(offer)) => {
+            let offer = Some(check_stamp(setup, provider, offer)?);
             let stage = Stage::Checking { provider: provider.clone(), offer, quote: None };
             Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
         }
@@ -115,11 +114,8 @@ fn receive(
             let stage = Stage::Checking { provider, offer, quote };
             Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
         }
-        (
-            Stage::Quoting { provider, offer: None, rounds },
-            Frame::Offer { capabilities, stamp },
-        ) => {
-            let offer = Some(check_stamp(setup, provider, capabilities, stamp)?);
+        (Stage::Quoting { provider, offer: None, rounds }, Frame::Offer(offer)) => {
+            let offer = Some(check_stamp(setup, provider, offer)?);
             let stage = Stage::Quoting { provider: provider.clone(), offer, rounds: *rounds };
             Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
         }
@@ -144,7 +140,7 @@ fn receive(
             | Stage::Contracted { .. },
             Frame::Hello(_)
             | Frame::Auth(_)
-            | Frame::Offer { .. }
+            | Frame::Offer(_)
             | Frame::Quote(_)
             | Frame::Counter(_)
             | Frame::Contract(_)
@@ -194,12 +190,11 @@ fn greet(
 fn check_stamp(
     setup: &PublisherSetup,
     provider: &AccountId,
-    capabilities: Capabilities,
-    stamp: PowNonce,
-) -> Result<Capabilities, CloseReason> {
+    offer: Offer,
+) -> Result<Offer, CloseReason> {
     let message = acceptance_message(setup.genesis, setup.announcement, provider);
-    if meets(stamp_work(message, stamp), setup.body.asks) {
-        Ok(capabilities)
+    if meets(stamp_work(message, offer.stamp), setup.body.asks) {
+        Ok(offer)
     } else {
         Err(CloseReason::NotAuthentic)
     }
@@ -209,7 +204,7 @@ fn check_stamp(
 fn checked(
     setup: &PublisherSetup,
     provider: &AccountId,
-    offer: &Option<Capabilities>,
+    offer: &Option<Offer>,
     quote: &Option<Quote>,
     mined: bool,
     now: Millis,
@@ -230,13 +225,16 @@ fn checked(
 fn answer(
     setup: &PublisherSetup,
     provider: &AccountId,
-    offer: &Capabilities,
+    offer: &Offer,
     quote: Quote,
     rounds: u8,
     now: Millis,
 ) -> Result<Outcome, CloseReason> {
+    // Later ones are bounded by what was asked for.
+    let is_required = setup.policy.report_required && rounds == 0;
+    check_basis(&quote, offer.report.as_ref(), is_required)?;
     let rounds = rounds.saturating_add(1);
-    match judge(&quote, offer, &setup.body, &setup.policy) {
+    match judge(&quote, &offer.capabilities, &setup.body, &setup.policy) {
         Verdict::Accept { deposit } => {
             let terms = terms(setup, provider, quote, deposit);
             terms.check().map_err(|_| CloseReason::RequirementsNotMet)?;
@@ -251,6 +249,22 @@ fn answer(
         }
         Verdict::Counter(_) | Verdict::Unaffordable => Err(CloseReason::NoAgreement),
         Verdict::Unfit => Err(CloseReason::RequirementsNotMet),
+    }
+}
+
+/// Whether the rates are those of the report that they are said to come from.
+fn check_basis(
+    quote: &Quote,
+    report: Option<&Report>,
+    is_required: bool,
+) -> Result<(), CloseReason> {
+    match (&quote.basis, report) {
+        (Some(basis), Some(report)) => {
+            verify_basis(basis, &quote.rates, report).map_err(|_| CloseReason::ReportFalse)
+        }
+        (Some(_), None) => Err(CloseReason::ReportFalse),
+        (None, _) if is_required => Err(CloseReason::RequirementsNotMet),
+        (None, _) => Ok(()),
     }
 }
 

@@ -48,6 +48,7 @@ use self::{
     ledger::{Ledger, Meter},
     state::{Link, State},
 };
+pub use crate::agreement::Deviation;
 use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
 
 /// The publisher's side of one meeting and lease.
@@ -224,6 +225,16 @@ impl Publisher {
     /// Whether the two readings were compared and the latest comparison was within the tolerance.
     pub fn agreed(&self) -> bool {
         self.meter().is_some_and(|meter| meter.agreement.agreed())
+    }
+
+    /// Ticks in a row at which the readings were out of the tolerance.
+    pub fn disagreements(&self) -> u8 {
+        self.meter().map_or(0, |meter| meter.agreement.disagreements())
+    }
+
+    /// Where the two readings were furthest off when they last did not agree.
+    pub fn deviation(&self) -> Option<Deviation> {
+        self.meter()?.agreement.deviation()
     }
 
     /// When the machine became ready.

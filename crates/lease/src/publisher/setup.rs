@@ -14,6 +14,8 @@ use zennet_primitives::{
     AccountId, Hash, SessionKey,
 };
 
+use crate::Millis;
+
 /// Everything that a publisher knows before a provider dials it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct PublisherSetup {
@@ -55,6 +57,8 @@ pub struct PublisherPolicy {
     pub walls: Vec<Wall>,
     /// Shortest notice of a provider that goes out of service, seconds.
     pub min_notice_secs: u32,
+    /// Whether rates must come from a benchmark report; one that is shown must be true in any case.
+    pub report_required: bool,
     /// Images that will do; with none, those of the announcement, and else any.
     pub images: Vec<ImageRef>,
     /// Challenge period of the channel, in blocks.
@@ -83,6 +87,7 @@ impl Default for PublisherPolicy {
             read_only: false,
             walls: Vec::new(),
             min_notice_secs: 0,
+            report_required: false,
             images: Vec::new(),
             challenge_blocks: 20,
             max_tick_exposure: Balance::MAX,
@@ -172,6 +177,8 @@ pub enum PublisherEvent {
     OwnUsage {
         /// Cumulative counters as read.
         usage: Usage,
+        /// When, by the machine's clock, milliseconds.
+        at_ms: Millis,
     },
     /// The user wants the lease to last longer.
     Extend {

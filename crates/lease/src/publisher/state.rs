@@ -4,7 +4,7 @@ use codec::{Decode, Encode};
 use zennet_primitives::{
     auth::Challenge,
     close::CloseReason,
-    contract::{Capabilities, Quote, Terms},
+    contract::{Offer, Quote, Terms},
     AccountId,
 };
 
@@ -33,9 +33,9 @@ pub(super) enum Stage {
     /// Own hello and proof are sent.
     Proving { meeting: Meeting, theirs: Challenge, provider: AccountId },
     /// The chain is asked about the provider, who may already send its offer.
-    Checking { provider: AccountId, offer: Option<Capabilities>, quote: Option<Quote> },
+    Checking { provider: AccountId, offer: Option<Offer>, quote: Option<Quote> },
     /// Waiting for the offer or the `rounds + 1`-th quote.
-    Quoting { provider: AccountId, offer: Option<Capabilities>, rounds: u8 },
+    Quoting { provider: AccountId, offer: Option<Offer>, rounds: u8 },
     /// The contract is sent.
     Contracted { terms: Terms },
 }

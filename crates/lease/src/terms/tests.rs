@@ -29,6 +29,7 @@ fn rates() -> Rates {
 fn listing() -> Listing {
     Listing {
         rates: rates(),
+        basis: None,
         grace_ms: 1000,
         available: Resources { cpu_millis: 2000, memory_mib: 1024, disk_mib: 100, volume_mib: 0 },
         default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 200, volume_mib: 0 },

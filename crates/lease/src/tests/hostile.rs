@@ -260,7 +260,7 @@ fn frames() -> Vec<Frame> {
     vec![
         Frame::Hello(hello),
         Frame::Auth(signature),
-        Frame::Offer { capabilities: setup.capabilities, stamp: setup.stamp },
+        Frame::Offer(setup.offer),
         Frame::Quote(setup.quote.clone()),
         Frame::Counter(zennet_primitives::contract::CounterOffer { rates: rates(), lease_secs: 1 }),
         Frame::Contract(sign(PUBLISHER, terms, &())),

@@ -1,7 +1,11 @@
 //! Whole leases, with one thing going wrong at a time.
 
 use codec::{Decode, Encode};
-use zennet_primitives::{close::CloseReason, frame::Frame, usage::Usage};
+use zennet_primitives::{
+    close::CloseReason,
+    frame::Frame,
+    usage::{Counter, Usage},
+};
 
 use super::{pair::*, setups::*};
 use crate::*;
@@ -289,6 +293,23 @@ fn a_provider_that_reports_too_much_is_not_paid_for_it_and_left() {
     let vouchers = pair.signed_vouchers();
     let claimed = pair.provider.due();
     assert!(vouchers.last().unwrap().1.cumulative < claimed);
+}
+
+#[test]
+fn a_provider_that_reports_five_percent_too_much_loses_the_lease_within_ten_ticks() {
+    let pair = run(Faults { lie_percent: 105, load_percent: 100, ..Faults::default() });
+    assert_eq!(reasons(&pair), both(CloseReason::UsageDisagreement));
+    let off = pair.publisher.deviation().unwrap();
+    assert_eq!(off.counter, Counter::CpuMicros);
+    let vouchers = pair.signed_vouchers();
+    // The last one answers the usage that the machine was stopped with.
+    let (tick, last, _) = vouchers.last().unwrap();
+    assert!(*tick <= 11, "{tick}");
+    let second =
+        price_of_full_use(&rates(), &pair.provider.terms().unwrap().quote.resources, 1_000);
+    let truth = pair.provider.due() * 100 / 105;
+    // One percent, and what is used between two own readings.
+    assert!(last.cumulative <= truth + truth / 100 + second.unwrap(), "{truth}");
 }
 
 #[test]

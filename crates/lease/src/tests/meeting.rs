@@ -1,5 +1,6 @@
 //! Proofs, quotes and contracts.
 
+use zennet_pricing::rates_of;
 use zennet_primitives::{
     amount::Rates,
     auth::AuthClaim,
@@ -7,7 +8,8 @@ use zennet_primitives::{
     contract::CounterOffer,
     frame::{Frame, Hello, PROTOCOL_VERSION},
     pow::Role,
-    usage::Counter,
+    report::{Report, ReportRow},
+    usage::{Counter, Usage},
 };
 
 use super::{pair::*, setups::*};
@@ -281,4 +283,60 @@ fn absurd_rates_are_refused_without_overflow() {
     let mut theirs = provider_setup(false);
     theirs.quote.rates = Rates::default().with(Counter::CpuMicros, u128::MAX);
     ended(&meet(theirs, publisher_setup(false)), CloseReason::NoAgreement);
+}
+
+/// A provider whose rates come from benchmarks.
+fn benchmarked() -> ProviderSetup {
+    let rows = (1..=6u64).map(|k| ReportRow {
+        usage: Usage::default()
+            .with(Counter::CpuMicros, 900_000 + k * 7919)
+            .with(Counter::MemoryByteSecs, (1 << 28) * (k % 3 + 1)),
+        millis: 1000,
+    });
+    let rows = rows.collect::<Vec<_>>().try_into().unwrap();
+    let report = Report { rows, measured_at: 1 };
+    let (rates, basis) = rates_of(&report, 20_000_000).unwrap();
+    let mut theirs = provider_setup(false);
+    let listing = Listing { rates, basis: Some(basis), ..listing() };
+    theirs.quote = quote_for(&publisher_setup(false).body, &listing).unwrap();
+    theirs.floor = Rates::default();
+    theirs.offer.report = Some(report);
+    theirs
+}
+
+#[test]
+fn rates_that_come_from_benchmarks_are_checked_and_agreed_on() {
+    let mut own = publisher_setup(false);
+    own.policy.report_required = true;
+    let mut pair = Pair::with(Faults::default(), benchmarked(), own);
+    assert!(pair.run_until(60_000, |pair| pair.publisher.terms().is_some()));
+    assert_eq!(pair.publisher.terms().unwrap().quote.basis, benchmarked().quote.basis);
+}
+
+#[test]
+fn rates_that_are_not_those_of_their_report_are_refused() {
+    let mut theirs = benchmarked();
+    let dearer = theirs.quote.rates.get(Counter::CpuMicros) * 11 / 10;
+    theirs.quote.rates = theirs.quote.rates.with(Counter::CpuMicros, dearer);
+    ended(&meet(theirs, publisher_setup(false)), CloseReason::ReportFalse);
+    let mut theirs = benchmarked();
+    theirs.offer.report = None;
+    ended(&meet(theirs, publisher_setup(false)), CloseReason::ReportFalse);
+}
+
+#[test]
+fn chosen_rates_are_refused_where_a_report_is_required() {
+    let mut own = publisher_setup(false);
+    own.policy.report_required = true;
+    ended(&meet(provider_setup(false), own), CloseReason::RequirementsNotMet);
+}
+
+#[test]
+fn rates_that_were_haggled_over_come_from_no_report_any_more() {
+    let mut own = publisher_setup(false);
+    let limit = benchmarked().quote.rates.get(Counter::CpuMicros) / 2;
+    own.policy.max_rates = Some(Rates::default().with(Counter::CpuMicros, limit));
+    let mut pair = Pair::with(Faults::default(), benchmarked(), own);
+    assert!(pair.run_until(60_000, |pair| pair.publisher.terms().is_some()));
+    assert_eq!(pair.publisher.terms().unwrap().quote.basis, None);
 }

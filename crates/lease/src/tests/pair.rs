@@ -333,10 +333,10 @@ impl Pair {
             Due::OwnReading => {
                 if self.plant == Plant::Running {
                     let usage = self.reading(100);
-                    self.tell_publisher(PublisherEvent::OwnUsage { usage });
+                    self.tell_publisher(PublisherEvent::OwnUsage { usage, at_ms: self.now });
                 }
                 if self.plant != Plant::Absent {
-                    self.after(1_000, Due::OwnReading);
+                    self.after(250, Due::OwnReading);
                 }
             }
             Due::ProviderDies => {

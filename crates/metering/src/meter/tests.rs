@@ -119,7 +119,7 @@ fn group(directory: &Path, cpu: u64, bytes: u64) -> CgroupPaths {
     fs::write(directory.join("memory.current"), format!("{bytes}\n")).expect("writes");
     fs::write(directory.join("memory.events"), "low 0\noom 1\noom_kill 2\n").expect("writes");
     let group = Some(Group::V2(directory.to_owned()));
-    CgroupPaths { cpu: group.clone(), memory: group.clone(), io: group }
+    CgroupPaths { root: "/".into(), cpu: group.clone(), memory: group.clone(), io: group }
 }
 
 #[test]

@@ -13,13 +13,12 @@ Inter-|   Receive                                                |  Transmit
 #[test]
 fn cpu_stat_of_v2_is_read_by_key() {
     let text = "usage_usec 2369753326\nuser_usec 2089426714\nsystem_usec 280326611\nnice_usec 0\n";
-    assert_eq!(keyed(text, "usage_usec"), Ok(Some(2_369_753_326)));
-    assert_eq!(keyed(text, "user_usec"), Ok(Some(2_089_426_714)));
-    assert_eq!(keyed(text, "nr_periods"), Ok(None));
-    assert_eq!(keyed("usage_usec_more 3\n", "usage_usec"), Ok(None));
-    assert!(keyed("usage_usec\n", "usage_usec").is_err());
-    assert!(keyed("usage_usec -3\n", "usage_usec").is_err());
-    assert!(keyed("usage_usec 99999999999999999999\n", "usage_usec").is_err());
+    let keys = ["user_usec", "usage_usec", "nr_periods"];
+    assert_eq!(keyed(text, keys), Ok([Some(2_089_426_714), Some(2_369_753_326), None]));
+    assert_eq!(keyed("usage_usec_more 3\n", ["usage_usec"]), Ok([None]));
+    assert!(keyed("usage_usec\n", ["usage_usec"]).is_err());
+    assert!(keyed("usage_usec -3\n", ["usage_usec"]).is_err());
+    assert!(keyed("usage_usec 99999999999999999999\n", ["usage_usec"]).is_err());
 }
 
 #[test]
@@ -33,9 +32,13 @@ fn a_single_number_may_end_its_line_and_no_more() {
 #[test]
 fn v1_memory_texts_are_read_by_key() {
     let stat = "cache 9736192\npgfault 45022\ntotal_cache 7047868416\ntotal_pgfault 61910970\n";
-    assert_eq!(keyed(stat, "total_pgfault"), Ok(Some(61_910_970)));
+    assert_eq!(keyed(stat, ["total_pgfault", "pgfault"]), Ok([Some(61_910_970), Some(45_022)]));
     let oom = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
-    assert_eq!(keyed(oom, "oom_kill"), Ok(Some(3)));
+    assert_eq!(keyed(oom, ["oom_kill"]), Ok([Some(3)]));
+}
+
+fn all(_: &str) -> bool {
+    true
 }
 
 #[test]
@@ -43,23 +46,33 @@ fn io_stat_sums_devices() {
     let text = "254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0\n\
                 7:0 rbytes=1 wbytes=2 rios=1 wios=2 dbytes=9 dios=9\n\
                 8:16 \n";
-    assert_eq!(io_stat(text), Ok(Transfer { input: 4097, output: 8194 }));
-    assert_eq!(io_stat(""), Ok(Transfer::default()));
-    assert!(io_stat("254:0 rbytes=x\n").is_err());
-    assert!(io_stat("1:0 rbytes=18446744073709551615\n2:0 rbytes=1\n").is_err());
+    assert_eq!(io_stat(text, all), Ok(Transfer { input: 4097, output: 8194 }));
+    assert_eq!(io_stat(text, |device| device != "7:0"), Ok(Transfer { input: 4096, output: 8192 }));
+    assert_eq!(io_stat("", all), Ok(Transfer::default()));
+    assert!(io_stat("254:0 rbytes=x\n", all).is_err());
+    assert!(io_stat("1:0 rbytes=18446744073709551615\n2:0 rbytes=1\n", all).is_err());
+}
+
+#[test]
+fn io_stat_counts_a_device_on_the_line_of_others() {
+    let text = "7:1 7:0 254:0 rbytes=5 wbytes=6 rios=1 wios=1 dbytes=0 dios=0\n";
+    assert_eq!(io_stat(text, |device| device == "254:0"), Ok(Transfer { input: 5, output: 6 }));
 }
 
 #[test]
 fn blkio_without_devices_is_absent() {
-    assert_eq!(blkio("Total 0\n"), Ok(None));
-    assert_eq!(blkio(""), Ok(None));
+    assert_eq!(blkio("Total 0\n", all), Ok(None));
+    assert_eq!(blkio("", all), Ok(None));
     let idle = "254:0 Read 0\n254:0 Write 0\n254:0 Total 0\nTotal 0\n";
-    assert_eq!(blkio(idle), Ok(Some(Transfer::default())));
+    assert_eq!(blkio(idle, all), Ok(Some(Transfer::default())));
     let text = "254:0 Read 4096\n254:0 Write 100\n254:0 Sync 1\n254:0 Async 2\n254:0 Discard 0\n\
                 254:0 Total 4196\n7:0 Read 4\n7:0 Write 0\nTotal 4200\n";
-    assert_eq!(blkio(text), Ok(Some(Transfer { input: 4100, output: 100 })));
-    assert!(blkio("254:0 Read many\n").is_err());
-    assert!(blkio("sda Read 1\n").is_err());
+    assert_eq!(blkio(text, all), Ok(Some(Transfer { input: 4100, output: 100 })));
+    let lower = blkio(text, |device| device != "7:0");
+    assert_eq!(lower, Ok(Some(Transfer { input: 4096, output: 100 })));
+    assert_eq!(blkio("7:0 Read 4\n7:0 Write 0\nTotal 4\n", |_| false), Ok(None));
+    assert!(blkio("254:0 Read many\n", all).is_err());
+    assert!(blkio("sda Read 1\n", all).is_err());
 }
 
 #[test]
@@ -120,9 +133,9 @@ proptest! {
     #[test]
     fn no_text_panics(text in "[ -~\\n\\\\é]{0,300}") {
         let _ = single(&text);
-        let _ = keyed(&text, "a");
-        let _ = io_stat(&text);
-        let _ = blkio(&text);
+        let _ = keyed(&text, ["a"]);
+        let _ = io_stat(&text, all);
+        let _ = blkio(&text, all);
         let _ = net_dev(&text);
         let _ = boot_id(&text);
         let _ = memberships(&text);

@@ -1,7 +1,7 @@
 //! How well rates from benchmarks price other programs, and which cheats are noticed.
 //!
-//! `simulate pricing|cheats [--json]` prints a table; with `--json` the last line is one JSON object.
-//! Every figure follows from a fixed seed.
+//! `simulate pricing|cheats [--json]` prints a table; with `--json` the last line is one JSON
+//! object. Every figure follows from a fixed seed.
 
 mod chance;
 mod cheats;

@@ -1,6 +1,6 @@
 //! Programs that use hidden resources, and the counters that show it.
 
-use crate::chance::Chance;
+use crate::{chance::Chance, mean};
 
 /// Hidden resources.
 pub(crate) const HIDDEN: usize = 4;
@@ -21,8 +21,12 @@ pub(crate) struct Machine {
     prices: [f64; HIDDEN],
 }
 
+/// What a program uses of each hidden resource.
+pub(crate) struct Hidden([f64; HIDDEN]);
+
 /// What one program used and what was negotiated for it.
 pub(crate) struct Program {
+    pub(crate) hidden: Hidden,
     pub(crate) figures: Vec<f64>,
     /// As negotiated.
     pub(crate) price: f64,
@@ -43,16 +47,23 @@ impl Machine {
     /// A program whose use of each hidden resource is independent of the others, with counters that
     /// are averages of `runs` runs of it. Noise is relative.
     pub(crate) fn program(&self, noise: f64, runs: usize, chance: &mut Chance) -> Program {
-        let mut hidden = [0.0; HIDDEN];
-        hidden.iter_mut().for_each(|used| *used = chance.factor(VARIETY));
-        let sum = |weights: &[f64; HIDDEN]| weights.iter().zip(&hidden).map(|(w, f)| w * f).sum();
-        let mut read = |weights| {
-            let true_figure: f64 = sum(weights);
-            let runs = (0..runs).map(|_| true_figure * chance.factor(noise)).collect::<Vec<_>>();
-            crate::mean(&runs)
-        };
-        let figures = self.mixing.iter().map(&mut read).collect();
-        let worth: f64 = sum(&self.prices);
-        Program { figures, price: worth * chance.factor(PRICE_NOISE), worth }
+        let mut hidden = Hidden([0.0; HIDDEN]);
+        hidden.0.iter_mut().for_each(|used| *used = chance.factor(VARIETY));
+        let read: Vec<_> = (0..runs).map(|_| self.run(&hidden, noise, chance)).collect();
+        let average = |j| mean(&read.iter().map(|run: &Vec<f64>| run[j]).collect::<Vec<_>>());
+        let figures = (0..COUNTERS).map(average).collect();
+        let worth = hidden.times(&self.prices);
+        Program { hidden, figures, price: worth * chance.factor(PRICE_NOISE), worth }
+    }
+
+    /// The counters of one more run of a program.
+    pub(crate) fn run(&self, hidden: &Hidden, noise: f64, chance: &mut Chance) -> Vec<f64> {
+        self.mixing.iter().map(|weights| hidden.times(weights) * chance.factor(noise)).collect()
+    }
+}
+
+impl Hidden {
+    fn times(&self, weights: &[f64; HIDDEN]) -> f64 {
+        self.0.iter().zip(weights).map(|(used, weight)| used * weight).sum()
     }
 }

@@ -12,8 +12,9 @@
 //!
 //! Prices come in two forms. In form A a load generator runs random mixes at full load, and every
 //! row is to earn the same a second ([`Rows::new`]); in form B whole benchmarks have prices of
-//! their own ([`Rows::negotiated`]). Each benchmark is best run three times or more: the noise of
-//! its counters is then averaged out by the fit.
+//! their own ([`Rows::negotiated`]). Each benchmark is best run three times or more and the runs
+//! taken together as one row ([`Row::total`]): noise averages out, and no row is judged by rates
+//! that have seen its own benchmark.
 //!
 //! The system is solved in relative errors, with columns of the same size: `A = W V D`,
 //! `W = diag(1/s)`, `D = diag(1/rms(column of W V))`, `A x ≈ 1`, `r = D x`.
@@ -70,8 +71,8 @@ pub struct Fit {
 #[derive(Clone, PartialEq, Debug, Error)]
 pub enum FitError {
     /// Some counters cannot be told apart.
-    #[error("the benchmarks use {} in a fixed proportion, so that they cannot be priced apart: leave \
-             one out, or vary the benchmarks", names(.0))]
+    #[error("the benchmarks use {} in a fixed proportion, so that they cannot be priced apart: \
+             leave one out, or vary the benchmarks", names(.0))]
     Collinear(Vec<Counter>),
     /// A rate would be below zero.
     #[error("the rate of {} would be below zero", .0.name())]
@@ -138,6 +139,6 @@ fn to_rate(counter: Counter, price: f64) -> Result<u128, FitError> {
 }
 
 /// Usage from which the counters of a run count.
-pub(crate) fn zero(usage: &Usage) -> Usage {
+fn zero(usage: &Usage) -> Usage {
     usage.iter().fold(Usage::default(), |zero, (counter, _)| zero.with(counter, 0))
 }

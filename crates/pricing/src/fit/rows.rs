@@ -6,7 +6,10 @@ use zennet_primitives::{
     usage::{Counter, Usage},
 };
 
-use super::table::{Table, TableError, MAX_ROWS};
+use super::{
+    table::{half_width, Table, TableError, MAX_ROWS},
+    Mode,
+};
 
 /// Rows that are needed for each counter that is priced.
 pub const ROWS_PER_COUNTER: usize = 3;
@@ -22,6 +25,25 @@ pub struct Row {
     pub usage: Usage,
     /// How long it ran, milliseconds.
     pub millis: u64,
+}
+
+impl Row {
+    /// Several runs of the same benchmark as one. Nothing where there is none, where a sum is too
+    /// large or where a figure is in some of them only.
+    pub fn total(runs: &[Row]) -> Option<Row> {
+        let (first, others) = runs.split_first()?;
+        others.iter().try_fold(*first, |sum, run| {
+            let mut usage = Usage::default();
+            for counter in Counter::ALL {
+                match (sum.usage.get(counter), run.usage.get(counter)) {
+                    (Some(before), Some(more)) => usage.set(counter, before.checked_add(more)?),
+                    (None, None) => {}
+                    _ => return None,
+                }
+            }
+            Some(Row { usage, millis: sum.millis.checked_add(run.millis)? })
+        })
+    }
 }
 
 /// Why rows cannot set rates.
@@ -59,7 +81,8 @@ pub enum RowsError {
     #[error("cpu_micros already covers user and kernel time: keep either the sum or its parts")]
     CpuTwice,
     /// It says how much time has passed, and nothing else.
-    #[error("{} grows at the same speed in every row: vary the benchmarks, or leave it out", .0.name())]
+    #[error("{} grows at the same speed in every row: vary the benchmarks, or leave it out",
+            .0.name())]
     Clock(Counter),
     /// The figures are out of all proportion.
     #[error(transparent)]
@@ -80,7 +103,9 @@ impl Rows {
     /// smallest unit of the coin.
     ///
     /// Counters that no row uses are left out, and so is that of volumes, which is a clock by
-    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed.
+    /// its nature. At least [`ROWS_PER_COUNTER`] rows for each other counter are needed. Each
+    /// counter should be much used in some rows and little in others: of one that hardly varies,
+    /// its price alone explains nearly every row, and all others come out free.
     pub fn new(rows: Vec<Row>, price_per_sec: Balance) -> Result<Self, RowsError> {
         let of_row = |row: &Row| price_per_sec.checked_mul(row.millis.into());
         let prices = rows.iter().map(of_row).collect();
@@ -144,6 +169,11 @@ impl Rows {
     /// The counters that get a rate.
     pub fn counters(&self) -> &[Counter] {
         &self.counters
+    }
+
+    /// By which part of its price a program may cost more or less than rates from these rows say.
+    pub fn half_width(&self, mode: Mode) -> Result<f64, TableError> {
+        Ok(half_width(&self.table.errors(mode)?))
     }
 
     pub(super) fn table(&self) -> &Table {

@@ -12,10 +12,10 @@ use super::Rows;
 /// number of rows.
 ///
 /// Claimed rates that pass predict the rows' prices as the true optimum does, but for a root mean
-/// square of `√(2 m ε)` of the price: 0.05 % with ten counters. (With gradients `g`, `g*` of the claim
-/// `x` and the optimum `x*`, the mean square of `A (x − x*)` is `Σ (x*−x) g + (x−x*) g*`, of which
-/// the second part is not above zero and the first at most `ε Σ (x + x*)`; no scaled rate of an
-/// optimum is above one.) Rounding of a solution and of its rates stays far below.
+/// square of `√(2 m ε)` of the price: 0.05 % with ten counters. (With gradients `g`, `g*` of the
+/// claim `x` and the optimum `x*`, the mean square of `A (x − x*)` is `Σ (x*−x) g + (x−x*) g*`, of
+/// which the second part is not above zero and the first at most `ε Σ (x + x*)`; no scaled rate of
+/// an optimum is above one.) Rounding of a solution and of its rates stays far below.
 pub const TOLERANCE: f64 = 1e-8;
 
 /// Why claimed rates are not those of their rows.

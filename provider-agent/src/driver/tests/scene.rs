@@ -7,7 +7,7 @@ use zennet_primitives::{
     amount::{Balance, Rates, RATE_SCALE},
     announcement::ImageRef,
     auth::PeerIdBytes,
-    contract::{Capabilities, Quote, Resources},
+    contract::{Capabilities, Offer, Quote, Resources},
     frame::{Hello, PROTOCOL_VERSION},
     pow::Role,
     record::ChannelRecord,
@@ -52,6 +52,7 @@ pub(super) struct Scene {
 pub(super) fn quote() -> Quote {
     Quote {
         rates: Rates::default().with(Counter::CpuMicros, RATE_SCALE),
+        basis: None,
         tick_ms: 500,
         grace_ms: 300,
         max_exposure: 10_000_000,
@@ -73,16 +74,19 @@ fn setup(publisher: AccountId, account: AccountId) -> ProviderSetup {
         announcement: ID,
         publisher,
         account,
-        capabilities: Capabilities {
-            cores: 2,
-            clock_mhz: None,
-            memory_mib: 1024,
-            disk_mib: 0,
-            bandwidth_kbit_per_sec: None,
-            benchmarks: Default::default(),
-            wall: zennet_primitives::contract::Wall::Namespaces,
+        offer: Offer {
+            capabilities: Capabilities {
+                cores: 2,
+                clock_mhz: None,
+                memory_mib: 1024,
+                disk_mib: 0,
+                bandwidth_kbit_per_sec: None,
+                benchmarks: Default::default(),
+                wall: zennet_primitives::contract::Wall::Namespaces,
+            },
+            stamp: 0,
+            report: None,
         },
-        stamp: 0,
         quote: quote(),
         floor: quote().rates,
         limits: ProviderLimits { stop_after_ms: 700, reconnect_ms: 700, ..Default::default() },
@@ -196,7 +200,7 @@ impl Scene {
         Unverified { payload: claim, signature }.verify(&mirrored, &account).unwrap();
         let claim = AuthClaim { role: Role::Publisher, account: self.key.account() };
         self.say(Frame::Auth(self.key.sign_payload(claim, &context).signature)).await;
-        assert!(matches!(self.frame().await, Frame::Offer { .. }));
+        assert!(matches!(self.frame().await, Frame::Offer(_)));
         let Frame::Quote(quote) = self.frame().await else { panic!("a quote follows") };
         self.quote = Some(quote);
     }

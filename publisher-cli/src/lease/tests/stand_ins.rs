@@ -16,7 +16,7 @@ use zennet_primitives::{
     auth::PeerIdBytes,
     channel::ChannelId,
     close::CloseReason,
-    contract::{Capabilities, Quote, Resources, Terms},
+    contract::{Capabilities, Offer, Quote, Resources, Terms},
     frame::Frame,
     record::ChannelRecord,
     usage::{Counter, Usage},
@@ -26,7 +26,7 @@ use zennet_primitives::{
 use crate::lease::world::{
     ChannelChange, Funding, LeaseChain, OpenError, OpenedChannel, Shell, Wire, WireError,
 };
-use crate::ssh::readings::Totals;
+use crate::ssh::readings::{Reading, Totals};
 
 pub(super) const GENESIS: Hash = Hash::repeat_byte(1);
 pub(super) const ANNOUNCEMENT: Hash = Hash::repeat_byte(2);
@@ -193,13 +193,17 @@ impl Shell for Port {
 
     fn attach(&mut self, (): ()) {}
 
-    async fn start(&mut self, _: &Terms, readings: mpsc::Sender<Usage>) -> Result<u16> {
+    async fn start(&mut self, _: &Terms, readings: mpsc::Sender<Reading>) -> Result<u16> {
         if std::mem::replace(&mut self.started, true) {
             return Ok(20001);
         }
         let start = Instant::now();
         tokio::spawn(async move {
-            while readings.send(burned(start)).await.is_ok() {
+            while readings
+                .send(Reading { at_ms: millis(start), usage: burned(start) })
+                .await
+                .is_ok()
+            {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         });
@@ -216,6 +220,10 @@ impl Shell for Port {
 }
 
 /// What a machine that uses half a core has used since a moment.
+fn millis(start: Instant) -> u64 {
+    start.elapsed().as_millis().try_into().unwrap_or(u64::MAX)
+}
+
 fn burned(start: Instant) -> Usage {
     let micros = u64::try_from(start.elapsed().as_micros()).unwrap() / 2;
     Usage::default().with(Counter::CpuMicros, micros)
@@ -244,6 +252,7 @@ pub(super) struct Counterparty {
 pub(super) fn quote() -> Quote {
     Quote {
         rates: Rates::default().with(Counter::CpuMicros, 1000 * 10u128.pow(18)),
+        basis: None,
         tick_ms: 500,
         grace_ms: 2000,
         max_exposure: 10_000_000_000,
@@ -270,16 +279,19 @@ fn setup(publisher: &AccountId, account: &AccountId, manner: Manner) -> Provider
         announcement: ANNOUNCEMENT,
         publisher: publisher.clone(),
         account: account.clone(),
-        capabilities: Capabilities {
-            cores: 4,
-            clock_mhz: None,
-            memory_mib: 4096,
-            disk_mib: 4096,
-            bandwidth_kbit_per_sec: None,
-            benchmarks: Default::default(),
-            wall: zennet_primitives::contract::Wall::Namespaces,
+        offer: Offer {
+            capabilities: Capabilities {
+                cores: 4,
+                clock_mhz: None,
+                memory_mib: 4096,
+                disk_mib: 4096,
+                bandwidth_kbit_per_sec: None,
+                benchmarks: Default::default(),
+                wall: zennet_primitives::contract::Wall::Namespaces,
+            },
+            stamp: 0,
+            report: None,
         },
-        stamp: 0,
         floor: quote.rates,
         quote,
         limits: ProviderLimits { min_challenge_blocks: 1, ..ProviderLimits::default() },

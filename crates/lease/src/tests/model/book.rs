@@ -335,7 +335,7 @@ fn provider_event(provider: &Provider, event: Event, mail: &Mail) -> Option<Prov
 
 impl Side for Publisher {
     fn take(&self, event: Event, now: u32, mail: &mut Mail) -> Option<(Self, Vec<Act>)> {
-        let event = publisher_event(event, mail)?;
+        let event = publisher_event(event, now, mail)?;
         let Step { next, actions } = self.step(event, now.into()).ok()?;
         let acts = actions
             .into_iter()
@@ -378,7 +378,7 @@ impl Side for Publisher {
     }
 }
 
-fn publisher_event(event: Event, mail: &Mail) -> Option<PublisherEvent> {
+fn publisher_event(event: Event, now: u32, mail: &Mail) -> Option<PublisherEvent> {
     Some(match event {
         Event::Frame(frame) => PublisherEvent::Received(mail.get(frame).clone()),
         Event::Timer => PublisherEvent::Timer,
@@ -390,7 +390,7 @@ fn publisher_event(event: Event, mail: &Mail) -> Option<PublisherEvent> {
         Event::Settled(paid) => PublisherEvent::Settled { paid },
         Event::Opened => PublisherEvent::ChannelOpened { nonce: 0 },
         Event::OpenFailed => PublisherEvent::OpenFailed,
-        Event::Own(meter) => PublisherEvent::OwnUsage { usage: usage(meter) },
+        Event::Own(meter) => PublisherEvent::OwnUsage { usage: usage(meter), at_ms: now.into() },
         Event::Funded => PublisherEvent::Funded,
         Event::FundFailed => PublisherEvent::FundFailed,
         Event::GiveUp => PublisherEvent::GiveUp,

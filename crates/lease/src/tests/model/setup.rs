@@ -135,7 +135,8 @@ pub(super) fn contracted(prepaid: bool, amends: bool) -> (Provider, Publisher, u
     let mut theirs = provider_setup(prepaid);
     let message = acceptance_message(genesis(), own.announcement, &theirs.account);
     theirs.announcement = own.announcement;
-    theirs.stamp = mine(|nonce| stamp_work(message, nonce), own.body.asks, 0, 1 << 16).unwrap();
+    theirs.offer.stamp =
+        mine(|nonce| stamp_work(message, nonce), own.body.asks, 0, 1 << 16).unwrap();
     let listing = Listing { rates: rates(), grace_ms: GRACE, ..listing() };
     theirs.quote = quote_for(&own.body, &listing).unwrap();
     theirs.limits = ProviderLimits {

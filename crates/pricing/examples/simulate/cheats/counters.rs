@@ -3,7 +3,9 @@
 //! The publisher reads the same counters inside the machine, a little earlier or later, and
 //! compares as in a real lease. It ends the lease at the fifth disagreement in a row.
 
-use zennet_lease::agreement::{Agreement, Comparison};
+use std::collections::VecDeque;
+
+use zennet_lease::agreement::Agreement;
 use zennet_primitives::{
     amount::Rates,
     contract::Resources,
@@ -17,7 +19,10 @@ pub(super) const HOUR: u64 = 3600;
 
 /// Time from one payment to the next, and from one own reading to the next, milliseconds.
 const TICK: u64 = 2_000;
-const READING: f64 = 500.0;
+const READING: u64 = 500;
+
+/// What the machine's clock is ahead of the publisher's, milliseconds.
+const UPTIME: u64 = 1_000_000;
 
 /// How long a reading is on its way at most, milliseconds.
 const TRANSIT: f64 = 150.0;
@@ -57,71 +62,69 @@ pub(super) struct Course {
     pub(super) excess: u64,
 }
 
-/// True counters at the last tick and at the one before, and what each side adds by sampling.
-struct Machine {
-    before: [f64; BUSY.len()],
-    now: [f64; BUSY.len()],
-    own_noise: f64,
-    their_noise: f64,
+/// A side's counters at the beginning of an interval of [`TICK`] and at its end; in between they
+/// grow steadily.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    from: [f64; BUSY.len()],
+    to: [f64; BUSY.len()],
 }
 
-impl Machine {
-    fn tick(&mut self, chance: &mut Chance) {
-        self.before = self.now;
-        let load = chance.within(0.6, 1.2);
-        for (total, (counter, speed)) in self.now.iter_mut().zip(BUSY) {
-            let used = speed * load * TICK as f64 / 1000.0;
-            if counter == Counter::MemoryByteSecs {
-                self.own_noise += chance.normal(SAMPLING) * used;
-                self.their_noise += chance.normal(SAMPLING) * used;
-            }
-            *total += used;
+impl Span {
+    fn next(&mut self, used: &[f64; BUSY.len()], chance: &mut Chance) {
+        self.from = self.to;
+        for (j, (counter, _)) in BUSY.iter().enumerate() {
+            let sampling = if *counter == Counter::MemoryByteSecs { SAMPLING } else { 0.0 };
+            self.to[j] += used[j] * (1.0 + chance.normal(sampling)).max(0.0);
         }
     }
 
-    /// The counters as they stood some time before the last tick, milliseconds.
-    fn read(&self, ago: f64, memory_noise: f64) -> Usage {
-        let part = (1.0 - ago / TICK as f64).clamp(0.0, 1.0);
-        let mut usage = Usage::default();
-        for (j, (counter, _)) in BUSY.iter().enumerate() {
-            let mut figure = self.before[j] + part * (self.now[j] - self.before[j]);
-            if *counter == Counter::MemoryByteSecs {
-                figure += memory_noise;
-            }
-            usage.set(*counter, figure.max(0.0) as u64);
-        }
-        usage
+    /// The counters some time after the beginning, milliseconds.
+    fn read(&self, after: f64) -> Usage {
+        let part = after / TICK as f64;
+        let figure = |j: usize| (self.from[j] + part * (self.to[j] - self.from[j])) as u64;
+        BUSY.iter()
+            .enumerate()
+            .fold(Usage::default(), |usage, (j, (counter, _))| usage.with(*counter, figure(j)))
     }
+}
+
+/// An own reading on its way.
+struct Line {
+    usage: Usage,
+    /// By the machine's clock.
+    made: u64,
+    arrives: u64,
 }
 
 /// A lease of an hour whose provider bills `by` more than it reads: 0.05 is 5 %.
 pub(super) fn lease(inflated: Inflated, by: f64, chance: &mut Chance) -> Course {
     let rates = BUSY.iter().fold(Rates::default(), |rates, (counter, _)| rates.with(*counter, 1));
-    let mut machine = Machine {
-        before: Default::default(),
-        now: Default::default(),
-        own_noise: 0.0,
-        their_noise: 0.0,
-    };
-    let mut agreement = Agreement::new(0);
-    let mut last = Usage::default();
-    for tick in 1..=HOUR * 1000 / TICK {
-        machine.tick(chance);
-        let now = tick * TICK;
-        let age = chance.within(0.0, READING);
-        let read_ago = age + chance.within(10.0, TRANSIT);
-        let own = machine.read(read_ago, machine.own_noise);
-        // A counter never falls; the noise of samples is no exception.
-        last = BUSY.iter().fold(last, |last, (counter, _)| {
-            last.with(*counter, own.get(*counter).max(last.get(*counter)).unwrap_or(0))
-        });
-        agreement.read(last, now - age as u64);
-        let theirs = machine.read(chance.within(10.0, TRANSIT), machine.their_noise);
-        let billed = inflate(&theirs, inflated, by);
-        let comparison = agreement.compare(&billed, &rates, &RESOURCES, now);
-        debug_assert_ne!(comparison, Comparison::Overdue);
+    let (mut own, mut theirs) = (Span::default(), Span::default());
+    let mut agreement = Agreement::new(0).since(own.read(0.0), 0);
+    let mut lines = VecDeque::new();
+    let phase = chance.within(0.0, READING as f64) as u64;
+    // Each interval ends a little after a tick, when what the provider read then has arrived.
+    for start in (0..HOUR * 1000).step_by(TICK as usize) {
+        let load = chance.within(0.6, 1.2);
+        let used = BUSY.map(|(_, speed)| speed * load * TICK as f64 / 1000.0);
+        own.next(&used, chance);
+        theirs.next(&used, chance);
+        for after in (phase..TICK).step_by(READING as usize) {
+            let made = start + after;
+            let arrives = made + chance.within(10.0, TRANSIT) as u64;
+            lines.push_back(Line { usage: own.read(after as f64), made: made + UPTIME, arrives });
+        }
+        let after = TICK as f64 - TRANSIT;
+        let read = theirs.read(after);
+        let now = start + (after + chance.within(10.0, TRANSIT)) as u64;
+        while let Some(line) = lines.pop_front_if(|line| line.arrives <= now) {
+            agreement.read(line.usage, line.made, line.arrives);
+        }
+        let billed = inflate(&read, inflated, by);
+        let _ = agreement.compare(&billed, &rates, &RESOURCES, now);
         if agreement.disagreements() >= PATIENCE {
-            return Course { ended: Some(now / 1000), excess: excess(&billed, &theirs, inflated) };
+            return Course { ended: Some(now / 1000), excess: excess(&billed, &read, inflated) };
         }
     }
     Course { ended: None, excess: 0 }
