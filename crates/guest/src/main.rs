@@ -55,8 +55,8 @@ mod init;
 mod procs;
 mod session;
 mod sessions;
-mod trial;
 mod suite;
+mod trial;
 mod usage;
 
 use std::process::ExitCode;
