@@ -266,8 +266,10 @@ fn profile(name: &str, choice: &Choice, store: &Store) -> Result<Profile> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use zennet_primitives::{amount::XEN, close::CloseReason, usage::Usage};
 
     use super::*;
+    use crate::history::tests::ended;
 
     #[derive(Parser)]
     struct Line {
@@ -340,5 +342,47 @@ mod tests {
             let error = spec(words).unwrap_err().to_string();
             assert!(error.contains(named), "{words}: {error}");
         }
+    }
+
+    #[test]
+    fn offers_are_compared_by_what_was_told_or_learnt() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let choice = Choice::default();
+        let name = |told: &str| profile(told, &choice, &store).map(|profile| profile.name);
+        assert_eq!(name(&choice.profile).unwrap(), "mixed", "nothing is learnt yet");
+        assert_eq!(name("io").unwrap(), "io");
+        assert!(name("no-such-file").unwrap_err().to_string().contains("no-such-file"));
+        let mut past = ended(1, 4, CloseReason::Finished, 1000);
+        past.figures.usage = Some(Usage::default().with(Counter::CpuMicros, 1));
+        store.put(&past).unwrap();
+        assert_eq!(name(&choice.profile).unwrap(), "learned");
+        let file = dir.path().join("work.toml");
+        std::fs::write(&file, "cpu_micros = 1").unwrap();
+        assert_eq!(name(file.to_str().unwrap()).unwrap(), file.to_str().unwrap());
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_configuration_and_the_time_to_choose_is_bounded() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join(crate::config::FILE),
+            "node = \"x\"\n[choice]\nwithin_ms = 700",
+        )
+        .unwrap();
+        let config = Config::load(dir.path()).unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let compared = |words: &str| -> Result<Spec> {
+            let words = ["submit"].into_iter().chain(words.split_whitespace());
+            let wanted = Line::try_parse_from(words)?.wanted;
+            let mut spec = wanted.spec(1)?;
+            wanted.compare(&mut spec, &config, &store)?;
+            Ok(spec)
+        };
+        let usual = compared("--max-per-hour 2").unwrap();
+        assert_eq!((usual.choose_within_ms, usual.yardstick.max_per_hour), (700, Some(2 * XEN)));
+        let told = compared("--choose-within 2s --profile cpu").unwrap();
+        assert_eq!((told.choose_within_ms, &*told.yardstick.profile.name), (2000, "cpu"));
+        assert!(compared("--choose-within 11s").unwrap_err().to_string().contains("10 s"));
     }
 }

@@ -66,7 +66,12 @@ impl Running {
             return;
         }
         if let Some((remote, status)) = self.order.registry.remote(lease) {
-            self.measuring.spawn(measure(remote, status, self.choosing.board.clone()));
+            self.measuring.spawn(measure(
+                remote,
+                status,
+                self.choosing.board.clone(),
+                self.checker.clone(),
+            ));
         }
     }
 

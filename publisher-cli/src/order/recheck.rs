@@ -79,7 +79,13 @@ impl Running {
         }
         if let Some((remote, status)) = self.order.registry.remote(lease) {
             let every = Duration::from_secs(every_secs.into());
-            self.rechecks.spawn(recheck(remote, status, every, self.checks.0.clone()));
+            self.rechecks.spawn(recheck(
+                remote,
+                status,
+                every,
+                self.checker.clone(),
+                self.checks.0.clone(),
+            ));
         }
     }
 

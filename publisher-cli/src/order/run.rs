@@ -56,7 +56,7 @@ use crate::{
     },
     store::Store,
     teller::status,
-    work::recheck::Check,
+    work::{chain::Checker, recheck::Check},
 };
 
 /// News that may wait for the order.
@@ -178,6 +178,7 @@ pub(crate) async fn run(
         rechecking: Rechecking::default(),
         rechecks: JoinSet::new(),
         checks: mpsc::channel(CHECKS),
+        checker: Checker::new(),
         chain: recovery.node().clone().of_order(order.seats.clone()),
         recovery,
         order,
@@ -240,6 +241,7 @@ pub(super) struct Running {
     pub(super) jobs: JoinSet<Ran>,
     pub(super) rechecking: Rechecking,
     pub(super) rechecks: JoinSet<()>,
+    pub(super) checker: Checker,
     pub(super) checks: (mpsc::Sender<Check>, mpsc::Receiver<Check>),
     /// The chain as leases see it.
     pub(super) chain: NodeChain,

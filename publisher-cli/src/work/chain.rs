@@ -1,47 +1,119 @@
-//! The standard task: a chain of SHA-256 sums from a fresh seed.
+//! The standard task: the benchmark suite's chain of SHA-256 hashes, from a fresh seed.
 //!
-//! One unit is one link: `h ← hex(SHA-256(h))`, where `h` is the text of 64 hexadecimal digits. No
-//! link can be had without the one before it, and nobody knows the seed before the task is given.
-//! In the machine each link is a program of its own, so that a unit takes its kernel and its memory
-//! as well; this side computes the same sums in a thousandth of the time.
+//! No link can be had without the one before it, and nobody knows the seed before the task is given.
+//! It is the guest's own program, so it needs nothing of the image. This side computes the same
+//! chain, which takes it about as long: one processor of it at most.
 
-use sp_crypto_hashing::sha2_256;
+use std::sync::Arc;
 
-/// A seed as the chain begins with it.
-pub(super) type Seed = [u8; 32];
+use rand::{rngs::OsRng, RngCore};
+use serde::Deserialize;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::spawn_blocking,
+};
+use zennet_suite::answer::sha256;
 
-/// The command line of a task of so many units: for any shell, with the usual `sha256sum`.
-pub(super) fn command(seed: &Seed, units: u64) -> String {
-    format!(
-        "h={} n={units}; while [ $n -gt 0 ]; do h=$(printf %s $h | sha256sum) || exit 1; \
-         h=${{h%% *}} n=$((n-1)); done; echo $h",
-        hex::encode(seed)
-    )
+/// A task that was given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Chain {
+    seed: u64,
+    units: u64,
 }
 
-/// Whether that is what the task comes to.
-pub(super) fn is_right(seed: &Seed, units: u64, stdout: &[u8]) -> bool {
-    let mut link = hex::encode(seed);
-    for _ in 0..units {
-        link = hex::encode(sha2_256(link.as_bytes()));
+/// What a machine says that its task comes to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Claim {
+    chain: Chain,
+    /// The last hash, hexadecimal.
+    answer: String,
+}
+
+impl Chain {
+    /// A chain of so many units that nobody knows.
+    pub(super) fn fresh(units: u64) -> Self {
+        Chain { seed: OsRng.next_u64(), units }
     }
-    stdout.trim_ascii() == link.as_bytes()
+
+    /// The command line of the task.
+    pub(super) fn command(self) -> String {
+        let Chain { seed, units } = self;
+        format!("/.zennet/guest suite task sha256 --units {units} --seed {seed}")
+    }
+
+    /// Reads what the guest printed. A line that has no answer claims one that is wrong.
+    pub(super) fn claim(self, line: &[u8]) -> Claim {
+        #[derive(Deserialize)]
+        struct Line {
+            answer: String,
+        }
+        let answer = serde_json::from_slice::<Line>(line).map(|line| line.answer);
+        Claim { chain: self, answer: answer.unwrap_or_default() }
+    }
+}
+
+/// Checks answers, one at a time; clones share the turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Checker(Arc<Semaphore>);
+
+/// The turn to check an answer.
+pub(super) struct Turn {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Checker {
+    /// Nothing is checked at present.
+    pub(crate) fn new() -> Self {
+        Checker(Arc::new(Semaphore::new(1)))
+    }
+
+    /// The turn, where nothing else is being checked.
+    pub(super) fn try_turn(&self) -> Option<Turn> {
+        self.0.clone().try_acquire_owned().ok().map(|permit| Turn { _permit: permit })
+    }
+
+    /// Waits for the turn.
+    pub(super) async fn turn(&self) -> Option<Turn> {
+        // It is never closed.
+        self.0.clone().acquire_owned().await.ok().map(|permit| Turn { _permit: permit })
+    }
+}
+
+/// Whether a machine says what its task comes to. The turn lasts until that is known.
+pub(super) async fn is_right(claim: Claim, turn: Option<Turn>) -> bool {
+    let Claim { chain: Chain { seed, units }, answer } = claim;
+    let computed = spawn_blocking(move || {
+        let computed = sha256(seed, units);
+        drop(turn);
+        computed
+    });
+    computed.await.is_ok_and(|computed| computed == answer)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
-    #[test]
-    fn a_shell_comes_to_the_answer_that_is_expected_and_to_no_other() {
-        let seed = [0xab; 32];
-        let output = Command::new("sh").arg("-c").arg(command(&seed, 5)).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        assert!(is_right(&seed, 5, &output.stdout), "{output:?}");
-        assert!(!is_right(&seed, 4, &output.stdout));
-        assert!(!is_right(&[0; 32], 5, &output.stdout));
-        assert!(!is_right(&seed, 5, b""));
+    #[tokio::test]
+    async fn only_the_last_hash_of_the_same_chain_is_right() {
+        let chain = Chain { seed: 7, units: 3 };
+        let said = |seed, units| format!("{{\"units\":3,\"answer\":\"{}\"}}", sha256(seed, units));
+        assert!(is_right(chain.claim(said(7, 3).as_bytes()), None).await);
+        assert!(!is_right(chain.claim(said(7, 2).as_bytes()), None).await);
+        assert!(!is_right(chain.claim(said(8, 3).as_bytes()), None).await);
+        for bad in ["", "{}", "{\"answer\":7}", "sha256sum: not found"] {
+            assert!(!is_right(chain.claim(bad.as_bytes()), None).await, "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn one_answer_is_checked_at_a_time_and_chains_are_fresh() {
+        let checker = Checker::new();
+        let turn = checker.try_turn();
+        assert!(turn.is_some() && checker.try_turn().is_none());
+        let claim = Chain::fresh(1).claim(b"");
+        assert!(!is_right(claim, turn).await);
+        assert!(checker.try_turn().is_some());
+        assert_ne!(Chain::fresh(1), Chain::fresh(1));
     }
 }

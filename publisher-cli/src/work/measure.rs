@@ -6,10 +6,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::sleep};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use zennet_primitives::amount::Balance;
 
-use super::task::{next_units, Worker, FIRST_UNITS};
+use super::{
+    chain::{is_right, Checker},
+    task::{next_units, Worker, FIRST_UNITS},
+};
 use crate::{choice::ranking::Measured, lease::status::Status, ssh::remote::Remote};
 
 /// Pause after a task that failed.
@@ -34,19 +37,36 @@ impl Board {
     }
 }
 
-/// Gives a machine one task after the other, until its lease ends or this is dropped.
-pub(crate) async fn measure(remote: Remote, status: watch::Receiver<Status>, board: Board) {
+/// Gives a machine one task after the other, until its lease ends or this is dropped. The answer to
+/// the first one is checked, and to those that end while nothing else is being checked; the
+/// machine knows of none whether it will be.
+pub(crate) async fn measure(
+    remote: Remote,
+    status: watch::Receiver<Status>,
+    board: Board,
+    checker: Checker,
+) {
     let host_key = status.borrow().terms.as_ref().map(|terms| terms.quote.host_key);
     let Some(host_key) = host_key else { return };
     let lease = status.borrow().lease;
     let mut worker = Worker::new(remote, host_key);
     let (mut measured, mut units) = (Measured::default(), FIRST_UNITS);
     let start = cost(&status);
+    let mut checks = JoinSet::new();
     while status.borrow().close_reason.is_none() {
         match worker.task(units).await {
             Ok(outcome) => {
-                measured.work += if outcome.is_right { units } else { 0 };
-                measured.wrong += u32::from(!outcome.is_right);
+                let turn = match measured.work {
+                    0 => checker.turn().await,
+                    _ => checker.try_turn(),
+                };
+                if turn.is_some() {
+                    checks.spawn(is_right(outcome.claim, turn));
+                }
+                while let Some(checked) = checks.try_join_next() {
+                    measured.wrong += u32::from(matches!(checked, Ok(false)));
+                }
+                measured.work = measured.work.saturating_add(units);
                 measured.millis += u64::try_from(outcome.took.as_millis()).unwrap_or(u64::MAX);
                 measured.cost = cost(&status).saturating_sub(start);
                 board.put(lease, measured);

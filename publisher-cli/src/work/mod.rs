@@ -1,6 +1,6 @@
 //! Standard work that this program gives to machines, to see what a unit of it costs there.
 
-mod chain;
+pub(crate) mod chain;
 pub(crate) mod measure;
 pub(crate) mod recheck;
 mod task;

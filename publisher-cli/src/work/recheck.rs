@@ -12,7 +12,10 @@ use zennet_primitives::{
     usage::{Counter, Usage},
 };
 
-use super::task::{next_units, Outcome, Worker, FIRST_UNITS};
+use super::{
+    chain::{is_right, Checker},
+    task::{next_units, Outcome, Worker, FIRST_UNITS},
+};
 use crate::{
     choice::slow::{middle, Figures},
     lease::status::Status,
@@ -48,12 +51,14 @@ pub(crate) async fn recheck(
     remote: Remote,
     status: watch::Receiver<Status>,
     every: Duration,
+    checker: Checker,
     checks: mpsc::Sender<Check>,
 ) {
     let terms = status.borrow().terms.clone();
     let Some(terms) = terms else { return };
     let worker = Worker::new(remote, terms.quote.host_key);
-    let mut subject = Subject { worker, status, rates: terms.quote.rates, checks };
+    let rates = terms.quote.rates;
+    let mut subject = Subject { worker, status, rates, checker, checks };
     // It ends with the lease.
     let _ = subject.follow(every).await;
 }
@@ -62,6 +67,7 @@ struct Subject {
     worker: Worker,
     status: watch::Receiver<Status>,
     rates: Rates,
+    checker: Checker,
     checks: mpsc::Sender<Check>,
 }
 
@@ -72,7 +78,8 @@ impl Subject {
         units = next_units(units, self.next_task(units).await?.took);
         let mut first = Vec::new();
         for _ in 0..FIRST_TASKS {
-            match figures(&self.next_task(units).await?, units, &self.rates) {
+            let outcome = self.next_task(units).await?;
+            match self.figures(outcome, units).await {
                 Some(figures) => first.push(figures),
                 None => self.tell(None).await?,
             }
@@ -83,7 +90,19 @@ impl Subject {
         loop {
             sleep(random_around(every)).await;
             let outcome = self.task(units).await?;
-            self.tell(figures(&outcome, units, &self.rates)).await?;
+            let figures = self.figures(outcome, units).await;
+            self.tell(figures).await?;
+        }
+    }
+
+    /// The figures of a task; nothing where its answer was wrong.
+    async fn figures(&self, outcome: Outcome, units: u64) -> Option<Figures> {
+        let figures = figures(&outcome, units, &self.rates);
+        let turn = self.checker.turn().await;
+        if is_right(outcome.claim, turn).await {
+            figures
+        } else {
+            None
         }
     }
 
@@ -138,12 +157,9 @@ impl Subject {
     }
 }
 
-/// A unit's time and what it cost; nothing where the answer was wrong. Memory and volumes, which
-/// cost by time, and what the machine cannot count are left out.
+/// A unit's time and what it cost. Memory and volumes, which cost by time, and what the machine
+/// cannot count are left out.
 fn figures(outcome: &Outcome, units: u64, rates: &Rates) -> Option<Figures> {
-    if !outcome.is_right {
-        return None;
-    }
     let (mut none, mut used) = (Usage::default(), Usage::default());
     for counter in Counter::ALL {
         let by_time = matches!(counter, Counter::MemoryByteSecs | Counter::VolumeByteSecs);
@@ -164,7 +180,7 @@ fn random_around(time: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::chain::Chain, *};
     use zennet_primitives::amount::RATE_SCALE;
 
     #[test]
@@ -175,10 +191,9 @@ mod tests {
             .with(Counter::MemoryByteSecs, RATE_SCALE);
         let used = Usage::default().with(Counter::CpuMicros, 500).with(Counter::MemoryByteSecs, 99);
         let took = Duration::from_secs(5);
-        let outcome = Outcome { is_right: true, took, used: Some(used) };
+        let outcome = Outcome { claim: Chain::fresh(10).claim(b""), took, used: Some(used) };
         let seen = figures(&outcome, 10, &rates);
         assert_eq!(seen, Some(Figures { secs: 0.5, cost: 100.0 }));
-        assert_eq!(figures(&Outcome { is_right: false, ..outcome }, 10, &rates), None);
     }
 
     #[test]

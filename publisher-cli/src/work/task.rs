@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{bail, Context, Result};
-use rand::{rngs::OsRng, RngCore};
 use zennet_primitives::{contract::SshKey, usage::Usage};
 
-use super::chain;
+use super::chain::{Chain, Claim};
 use crate::ssh::{
     counters::Reading,
     remote::{Bounds, Remote, Session},
@@ -16,7 +15,7 @@ use crate::ssh::{
 pub(super) const FIRST_UNITS: u64 = 50;
 
 /// Most units of one task.
-const MOST_UNITS: u64 = 100_000;
+const MOST_UNITS: u64 = 20_000;
 
 /// Time that a task is to take.
 const TASK: Duration = Duration::from_secs(2);
@@ -25,10 +24,10 @@ const TASK: Duration = Duration::from_secs(2);
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(60), stdout: 16 << 10 };
 
 /// A task that is over.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Outcome {
-    /// Whether its answer is right.
-    pub(super) is_right: bool,
+    /// What the machine says that it comes to.
+    pub(super) claim: Claim,
     /// Time that it took.
     pub(super) took: Duration,
     /// What the whole machine used meanwhile, but for memory, which is integrated over time; nothing
@@ -62,23 +61,22 @@ impl Worker {
             Some(session) => session,
             empty => empty.insert(self.remote.login(&self.host_key).await?),
         };
-        let mut seed = [0; 32];
-        OsRng.fill_bytes(&mut seed);
+        let chain = Chain::fresh(units);
         let mut stdout = Vec::new();
-        let command = between_readings(&chain::command(&seed, units));
+        let command = between_readings(&chain.command());
         let ran = session.run(&command, BOUNDS, |bytes| stdout.extend_from_slice(bytes)).await;
         let done = ran.context("the standard task")?;
         if done.exit_code != 0 {
-            bail!("the standard task ended with {}: has the image sha256sum?", done.exit_code);
+            bail!("the standard task ended with exit code {}", done.exit_code);
         }
         let (answer, used) = split(&stdout);
-        Ok(Outcome { is_right: chain::is_right(&seed, units, answer), took: done.took, used })
+        Ok(Outcome { claim: chain.claim(answer), took: done.took, used })
     }
 }
 
 /// A command with the machine's counters before it and after it.
 fn between_readings(command: &str) -> String {
-    format!("/.zennet/guest usage && {{ {command}; }} && /.zennet/guest usage")
+    format!("/.zennet/guest usage && {command} && /.zennet/guest usage")
 }
 
 /// The answer between the lines of counters, and what was used.
