@@ -19,8 +19,9 @@ pub(crate) struct Planned {
 pub(crate) fn plan(seed: u64, like: &Mix, tasks: &[Task], count: usize) -> Vec<Planned> {
     let mut random = StdRng::seed_from_u64(seed);
     let alone = tasks.iter().map(|task| (task.name().to_owned(), vec![(*task, WHOLE)]));
+    let mut deck = Deck { tasks, left: vec![] };
     let mixed = (1..=count.saturating_sub(tasks.len()))
-        .map(|number| (format!("mix-{number:02}"), parts(&mut random, tasks)));
+        .map(|number| (format!("mix-{number:02}"), deck.parts(&mut random)));
     let planned = alone.chain(mixed).filter_map(|(name, parts)| {
         let mut mix = like.with_parts(&parts).ok()?;
         mix.seed = seed;
@@ -29,23 +30,54 @@ pub(crate) fn plan(seed: u64, like: &Mix, tasks: &[Task], count: usize) -> Vec<P
     planned.collect()
 }
 
-/// A few tasks with parts that are as likely to be one as the other: lengths between the points
-/// of a Poisson process, brought to a whole.
-fn parts(random: &mut StdRng, tasks: &[Task]) -> Vec<(Task, u32)> {
-    let count = random.gen_range(TASKS.0..=TASKS.1).min(tasks.len());
-    let chosen: Vec<Task> = tasks.choose_multiple(random, count).copied().collect();
-    let lengths: Vec<f64> =
-        chosen.iter().map(|_| -random.gen_range(f64::MIN_POSITIVE..1.0).ln()).collect();
-    let sum: f64 = lengths.iter().sum();
-    let mut parts: Vec<(Task, u32)> = chosen
-        .into_iter()
-        .zip(lengths)
-        .map(|(task, length)| (task, (length / sum * f64::from(WHOLE)) as u32))
-        .collect();
-    // What rounding down has left.
-    let rest = WHOLE - parts.iter().map(|(_, part)| part).sum::<u32>();
-    parts[0].1 += rest;
-    parts
+/// Tasks in random order, all of them before any comes again: so each has its part in as many mixes.
+struct Deck<'a> {
+    tasks: &'a [Task],
+    left: Vec<Task>,
+}
+
+impl Deck<'_> {
+    fn draw(&mut self, random: &mut StdRng) -> Option<Task> {
+        if self.left.is_empty() {
+            self.left = self.tasks.to_vec();
+            self.left.shuffle(random);
+        }
+        self.left.pop()
+    }
+
+    /// Some different tasks.
+    fn hand(&mut self, random: &mut StdRng, count: usize) -> Vec<Task> {
+        let mut hand = Vec::new();
+        while hand.len() < count.min(self.tasks.len()) {
+            match self.draw(random) {
+                Some(task) if !hand.contains(&task) => hand.push(task),
+                Some(_) => (),
+                None => break,
+            }
+        }
+        hand
+    }
+
+    /// A few tasks with parts that are as likely to be one as the other: lengths between the points
+    /// of a Poisson process, brought to a whole.
+    fn parts(&mut self, random: &mut StdRng) -> Vec<(Task, u32)> {
+        let count = random.gen_range(TASKS.0..=TASKS.1);
+        let chosen = self.hand(random, count);
+        let lengths: Vec<f64> =
+            chosen.iter().map(|_| -random.gen_range(f64::MIN_POSITIVE..1.0).ln()).collect();
+        let sum: f64 = lengths.iter().sum();
+        let mut parts: Vec<(Task, u32)> = chosen
+            .into_iter()
+            .zip(lengths)
+            .map(|(task, length)| (task, (length / sum * f64::from(WHOLE)) as u32))
+            .collect();
+        // What rounding down has left.
+        let rest = WHOLE - parts.iter().map(|(_, part)| part).sum::<u32>();
+        if let Some((_, first)) = parts.first_mut() {
+            *first += rest;
+        }
+        parts
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +100,13 @@ mod tests {
         for (planned, task) in planned.iter().zip(tasks) {
             assert_eq!((planned.name.as_str(), planned.mix.part(task)), (task.name(), WHOLE));
         }
-        for planned in &planned[tasks.len()..] {
+        let random = &planned[tasks.len()..];
+        for task in tasks {
+            let with = random.iter().filter(|planned| planned.mix.part(task) > 0).count();
+            // 26 mixes of two tasks or more, of four.
+            assert!(with >= 10, "{task} is in {with}");
+        }
+        for planned in random {
             assert!((1..=4).contains(&planned.mix.parts().count()), "{}", planned.mix);
             assert!(planned.mix.parts().all(|(task, _)| tasks.contains(&task)));
             assert_eq!((planned.mix.hold_mib, planned.mix.threads), (100, 2));

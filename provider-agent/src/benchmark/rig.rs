@@ -15,12 +15,12 @@ use tokio::{
     net::{UnixListener, UnixStream},
     time::{interval, sleep, timeout, MissedTickBehavior},
 };
-use tracing::{debug, warn};
+use tracing::warn;
 use zennet_metering::{boottime, CgroupPaths, Meter, MeterError, PathsError};
 use zennet_primitives::{contract::Resources, usage::Usage};
 use zennet_suite::{
     wire::{Answer, Request, MOST_LINE},
-    Mix, Sink, Task,
+    Mix, Sink,
 };
 
 use super::report::{figures, Run};
@@ -126,9 +126,7 @@ impl Rig {
         let mut raised = Raised { engine, container: None, folder };
         match Self::raise(&mut raised, config, owner, image).await {
             Ok((pid, listener, lines, meter)) => {
-                let mut rig = Rig { raised, pid, listener, lines, meter, peer: None };
-                rig.wake_disk().await;
-                Ok(rig)
+                Ok(Rig { raised, pid, listener, lines, meter, peer: None })
             }
             Err(error) => {
                 raised.end().await;
@@ -169,14 +167,6 @@ impl Rig {
             accepted.map_err(|_| RigError::Late("come up"))?.map_err(RigError::Talk)?;
         let meter = Meter::open(&CgroupPaths::of_process(pid)?, pid)?;
         Ok((pid, listener, BufReader::new(stream), meter))
-    }
-
-    /// The kernel gives no figures of a disk (cgroup v1) until something was written to it.
-    async fn wake_disk(&mut self) {
-        // A machine whose disk cannot be written to has no figure of it either way.
-        if let Err(error) = self.measure(&Mix::pure(1, Task::SyncWrite), Duration::ZERO).await {
-            debug!(%error, "nothing could be written to the machine's disk");
-        }
     }
 
     /// A peer on this host behind a link of this rate; its address.
