@@ -12,7 +12,8 @@
 //!  Meter ──────── totals that never fall: a raw figure that fell was banked before
 //! ```
 //!
-//! What each counter is, where it is read and what it does not count is in this crate's `README.md`.
+//! What each counter is, where it is read and what it does not count is in this crate's
+//! `README.md`.
 
 mod devices;
 mod line;

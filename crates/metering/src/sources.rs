@@ -91,7 +91,7 @@ impl Text {
                 Ok(0) => break,
                 Ok(n) => {
                     filled += n;
-                    // Only a longer text may go on: asking for its end costs as much as a short one.
+                    // Only a longer text may go on, and asking for its end is not free.
                     if filled < PIECE {
                         break;
                     }
@@ -262,8 +262,8 @@ impl Sources {
         Ok(Sample { counters, memory })
     }
 
-    /// Reads what grows only while processes run: processor time and page faults. Of a group that has
-    /// not run for a while the total time says that the rest is as it was: it is not read then.
+    /// Reads what grows only while processes run: processor time and page faults. Of a group that
+    /// has not run for a while the total time says that the rest is as it was: it is not read then.
     fn read_work(&mut self, now: Duration, counters: &mut Usage) -> Result<(), SourceError> {
         let mut set = |counter, value: Option<u64>| {
             if let Some(value) = value {
