@@ -117,12 +117,15 @@ impl Board {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.leases().is_empty()
+    /// A lease has ended, and what is left of its machine is removed still.
+    pub(crate) fn removing(&self, key: &Hash) {
+        let mut leases = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lease) = leases.get_mut(key) {
+            (lease.phase, lease.frozen) = ("removing".into(), false);
+        }
     }
 
-    fn leases(&self) -> Vec<LeaseStatus> {
+    pub(crate) fn leases(&self) -> Vec<LeaseStatus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }

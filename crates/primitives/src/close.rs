@@ -93,4 +93,8 @@ pub enum CloseReason {
     #[codec(index = 17)]
     #[error("the provider left without the agreed notice")]
     NoticeBroken,
+    /// The volume of the contract cannot be had: another lease has it, or there is no room for it.
+    #[codec(index = 18)]
+    #[error("the volume is in use by another lease, larger than was asked for, or has no room")]
+    VolumeUnavailable,
 }
