@@ -35,6 +35,7 @@ mod redial;
 mod ssh;
 mod status;
 mod store;
+mod vain;
 mod volumes;
 mod wire;
 

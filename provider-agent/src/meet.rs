@@ -66,8 +66,20 @@ pub(crate) enum MeetError {
     Dial(#[from] DialError),
     #[error("the image's name is no text")]
     ImageName,
+    #[error("the image that the publisher names cannot be had: {0}")]
+    Image(EngineError),
     #[error("the daemon is ending")]
     Ending,
+}
+
+impl MeetError {
+    /// Whether that was the publisher's doing.
+    pub(crate) fn is_publishers(&self) -> bool {
+        match self {
+            MeetError::Dial(_) | MeetError::ImageName | MeetError::Image(_) => true,
+            MeetError::Engine(_) | MeetError::Ending => false,
+        }
+    }
 }
 
 impl Grounds {
@@ -89,7 +101,15 @@ impl Grounds {
         let image = std::str::from_utf8(&admitted.quote.image).map_err(|_| MeetError::ImageName)?;
         let mut endings = self.endings.clone();
         let prepared = async {
-            let digest = self.engine.image(image).await?;
+            let found = self.engine.image(image).await;
+            let digest = found.map_err(|error| match error {
+                EngineError::ImageMissing(_) | EngineError::Pull { .. }
+                    if !record.body.images.is_empty() =>
+                {
+                    MeetError::Image(error)
+                }
+                error => MeetError::Engine(error),
+            })?;
             let genesis = self.chain.genesis();
             let account = &self.policy.account;
             let mine = || async {
