@@ -2,6 +2,7 @@
 
 mod earlier;
 pub(crate) mod ends;
+mod greetings;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod sought;
