@@ -108,7 +108,12 @@ impl Spec {
         ContainerCreateBody {
             image: Some(self.image()),
             hostname: Some(self.hostname.clone()),
-            entrypoint: Some(vec![format!("{BUNDLE}/guest"), "run".into()]),
+            entrypoint: Some(vec![
+                format!("{BUNDLE}/guest"),
+                "run".into(),
+                "--alone-secs".into(),
+                engine.host.isolation.alone_secs.to_string(),
+            ]),
             cmd: Some(vec![]),
             user: Some("0:0".into()),
             working_dir: Some("/".into()),
