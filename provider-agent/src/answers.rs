@@ -13,19 +13,20 @@ use crate::{
     capacity::{Capacity, Reservation},
     config,
     desk::Desk,
-    driver::{Ended, Kept},
+    driver::Kept,
     ending::Endings,
     filter::Refusal,
     follow::Follower,
     history::screen::Screen,
     lease_name::LeaseName,
     market::{choose, profit::Outlook, Candidate, Word},
-    meet::{Answer, Grounds, MeetError, Old},
+    meet::{Answer, Grounds, Old},
     meetings::Meetings,
     mining,
     offers::Search,
-    orders::{is_in_vain, Orders, REMEMBERED},
+    orders::{Orders, REMEMBERED},
     store::{Store, StoreError},
+    vain::{Outcome, Vain},
 };
 
 /// How often it is chosen anew at one time, after publishers of chosen offers were turned away.
@@ -62,9 +63,6 @@ struct Seat {
     slot: Option<u32>,
 }
 
-/// What came of a lease.
-type Outcome = Result<Ended, MeetError>;
-
 /// Answers to the announcements of a chain.
 pub(crate) struct Answers {
     grounds: Arc<Grounds>,
@@ -77,8 +75,8 @@ pub(crate) struct Answers {
     follower: Follower,
     /// Publishers that were turned away: until when, and why.
     shunned: HashMap<AccountId, (Instant, String)>,
-    /// Answers to publishers that came to nothing since the last that did not.
-    vain: HashMap<AccountId, u32>,
+    /// Answers to publishers that came to nothing.
+    vain: Vain,
     /// When it is to be chosen at the latest.
     due: Option<Instant>,
 }
@@ -106,7 +104,7 @@ impl Answers {
             desk,
             follower,
             shunned: HashMap::new(),
-            vain: HashMap::new(),
+            vain: Vain::default(),
             due,
         })
     }
@@ -180,8 +178,7 @@ impl Answers {
             self.orders.keep(|id| book.stands(id));
             // Who left announcements behind is blamed for as long as they stand.
             if !self.vain.is_empty() {
-                let standing = book.publishers();
-                self.vain.retain(|publisher, _| standing.contains(publisher));
+                self.vain.keep(&book.publishers());
             }
         }
         self.due = None;
@@ -336,24 +333,10 @@ impl Answers {
             error!(announcement = short(&id), slot, "its contract is settled by the next start");
             return self.orders.use_up(id, slot, now);
         }
+        self.vain.count(seat.publisher, outcome.as_ref());
         let ended = outcome.and_then(Result::ok);
-        self.count_vain(seat.publisher, ended);
         if let Some(pause) = self.orders.end(id, slot, ended, now) {
             debug!(announcement = short(&id), ?pause, "it is answered again later");
-        }
-    }
-
-    /// Counts answers to a publisher that came to nothing, up to one that came to a contract.
-    fn count_vain(&mut self, publisher: AccountId, ended: Option<Ended>) {
-        match ended {
-            Some(Ended { contracted: true, .. }) => {
-                self.vain.remove(&publisher);
-            }
-            Some(Ended { reason, .. }) if !is_in_vain(reason) => (),
-            Some(_) | None => {
-                let times = self.vain.entry(publisher).or_default();
-                *times = times.saturating_add(1);
-            }
         }
     }
 

@@ -274,7 +274,6 @@ impl Driver {
     fn leave(self) -> Ended {
         info!(paid = self.provider.paid(), "machine left for the next start");
         let _ = self.machine(MachineCommand::Leave);
-        self.shared.board.remove(&self.name.key);
         Ended { reason: CloseReason::ConnectionLost, contracted: true }
     }
 
@@ -298,7 +297,8 @@ impl Driver {
                 self.store_failed = true;
                 // The step is not taken: no promise or payment counts that was not stored. From
                 // here on the lease only ends, and what it still gains is claimed from memory.
-                if !matches!(event, ProviderEvent::Received(_)) {
+                let is_contracted = self.provider.must_persist();
+                if is_contracted && !matches!(event, ProviderEvent::Received(_)) {
                     pending.push_back(event);
                 }
                 pending.push_back(ProviderEvent::Stop(CloseReason::ProviderLeaves));
@@ -368,6 +368,7 @@ impl Driver {
                 let signature = self.sign_auth(claim, &context);
                 self.send(&signature)
             }
+            ProviderAction::ReserveVolume(terms) => Box::pin(self.reserve_volume(&terms)).await,
             ProviderAction::Countersign(terms) => {
                 let signature = self.shared.key.sign_payload(terms, &()).signature;
                 self.send(&Frame::Countersign(signature))
@@ -414,6 +415,17 @@ impl Driver {
         Frame::Auth(self.shared.key.sign_payload(claim, context).signature)
     }
 
+    async fn reserve_volume(&self, terms: &Terms) -> Outcome {
+        let lease = self.name.short(&terms.provider);
+        Outcome::Follows(match self.shared.volumes.take(terms, &lease).await {
+            Ok(_) => ProviderEvent::VolumeReserved,
+            Err(error) => {
+                warn!(%error, "the contract is not signed, since its volume cannot be had");
+                ProviderEvent::VolumeRefused
+            }
+        })
+    }
+
     fn send(&mut self, frame: &Frame) -> Outcome {
         let Some(wire) = &self.ports.wire else { return Outcome::Done };
         if wire.try_send(frame.encode()).is_err() {
@@ -437,12 +449,19 @@ impl Driver {
     }
 
     fn chain(&self, command: ChainCommand) -> Outcome {
-        let settling = matches!(command, ChainCommand::Settle(..));
-        match self.ports.chain.try_send(command) {
-            Ok(()) => Outcome::Done,
-            Err(_) if settling => Outcome::Follows(ProviderEvent::SettleFailed),
-            Err(_) => {
-                warn!("the node hangs, a claim is left for later");
+        let failed = match &command {
+            ChainCommand::Watch { .. } => None,
+            ChainCommand::Claim(..) => Some(ProviderEvent::ClaimFailed),
+            ChainCommand::Settle(..) => Some(ProviderEvent::SettleFailed),
+        };
+        match (self.ports.chain.try_send(command), failed) {
+            (Ok(()), _) => Outcome::Done,
+            (Err(_), Some(event)) => {
+                warn!("the node hangs, it is tried again");
+                Outcome::Follows(event)
+            }
+            (Err(_), None) => {
+                warn!("the node hangs, the channel is not watched");
                 Outcome::Done
             }
         }
@@ -457,17 +476,17 @@ impl Driver {
     async fn finish(self, reason: CloseReason) -> Ended {
         let provider = &self.provider;
         info!(%reason, paid = provider.paid(), vouchers = provider.vouchers(), "lease ended");
-        self.shared.board.remove(&self.name.key);
+        self.shared.board.removing(&self.name.key);
         let ended = Ended { reason, contracted: provider.terms().is_some() };
         if self.stored.is_none() {
             return ended;
         }
-        if let Some(terms) = provider.terms() {
-            let lease = self.name.short(&terms.provider);
-            let kept_secs = provider.usage().map(|_| provider.kept_secs());
-            let volumes = &self.shared.volumes;
-            if let Err(error) = volumes.release(terms, &lease, kept_secs, unix_secs()).await {
-                error!(%error, "the volume was not given back; the next start does it");
+        // A machine that never ran leaves its volume as it was.
+        if let (Some(terms), Some(_)) = (provider.terms(), provider.usage()) {
+            let (volumes, lease) = (&self.shared.volumes, self.name.short(&terms.provider));
+            if let Err(error) = volumes.keep(terms, &lease, provider.kept_secs(), unix_secs()).await
+            {
+                error!(%error, "the volume is kept only as long as was promised in any case");
             }
         }
         let past = PastLease {

@@ -7,9 +7,9 @@ use std::{future::Future, sync::Arc};
 
 use tokio::{
     sync::{mpsc, watch, Notify},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
 };
-use tracing::{info, warn, Instrument, Span};
+use tracing::{debug, info, warn, Instrument, Span};
 use zennet_chain_client::{AccountKey, Chain, ChainError, Head};
 use zennet_lease::ProviderEvent;
 use zennet_primitives::{
@@ -138,9 +138,27 @@ pub(crate) async fn serve<L: Ledger>(
     events: mpsc::Sender<ProviderEvent>,
 ) {
     let mut watching = Watching(None);
+    // The last claim, which holds up no settlement.
+    let mut claims = JoinSet::new();
     // What a channel is known to have paid, for when it is gone before it can be asked.
     let mut known_paid = 0;
-    while let Some(command) = commands.recv().await {
+    loop {
+        let command = tokio::select! {
+            command = commands.recv() => match command {
+                Some(command) => command,
+                None => break,
+            },
+            Some(claimed) = claims.join_next() => {
+                let event = claimed.unwrap_or(ProviderEvent::ClaimFailed);
+                if let ProviderEvent::Claimed { paid } = event {
+                    known_paid = paid.max(known_paid);
+                }
+                if events.send(event).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
         match command {
             // A watch that goes on is not begun anew: however often that is asked for, it sees
             // every head.
@@ -160,14 +178,23 @@ pub(crate) async fn serve<L: Ledger>(
                 watching = Watching(Some((task, again)));
             }
             ChainCommand::Claim(context, voucher) => {
-                let amount = voucher.payload.cumulative;
-                let claimed = claim(&ledger, &heads, &context, voucher, &mut known_paid).await;
-                if let Err(error) = claimed {
-                    warn!(%error, amount, "claiming failed; it is claimed later");
-                }
+                // One that is not answered yet is given up.
+                claims.shutdown().await;
+                let (ledger, heads) = (ledger.clone(), heads.clone());
+                let claim = async move {
+                    let amount = voucher.payload.cumulative;
+                    claim(&ledger, &heads, &context, voucher, known_paid).await.unwrap_or_else(
+                        |error| {
+                            warn!(%error, amount, "claiming failed; it is tried again");
+                            ProviderEvent::ClaimFailed
+                        },
+                    )
+                };
+                claims.spawn(claim.instrument(Span::current()));
             }
             ChainCommand::Settle(context, voucher) => {
                 watching = Watching(None);
+                claims.shutdown().await;
                 let outcome =
                     settle(&ledger, &heads, policy, &context, voucher, &mut known_paid).await;
                 let event = outcome.unwrap_or_else(|error| {
@@ -211,22 +238,23 @@ async fn claim<L: Ledger>(
     heads: &Heads,
     context: &ChannelContext,
     voucher: Unverified<Voucher>,
-    known_paid: &mut Balance,
-) -> Result<(), ChainError> {
+    known_paid: Balance,
+) -> Result<ProviderEvent, ChainError> {
     let (amount, best) = (voucher.payload.cumulative, *heads.best.borrow());
-    if let Some(record) = ledger.channel(context.channel, best.hash).await? {
-        *known_paid = record.paid.max(*known_paid);
+    let record = ledger.channel(context.channel, best.hash).await?;
+    let paid = record.map_or(known_paid, |record| record.paid.max(known_paid));
+    let gain = amount.saturating_sub(paid);
+    if gain == 0 {
+        return Ok(ProviderEvent::Claimed { paid });
     }
-    let gain = amount.saturating_sub(*known_paid);
     let fee = ledger.claim_fee(context.channel, &voucher).await?;
     if gain <= fee {
-        info!(gain, fee, "a claim would cost more than it brings; it waits for a later one");
-        return Ok(());
+        debug!(gain, fee, "a claim would cost more than it brings; a later one brings more");
+        return Ok(ProviderEvent::ClaimFailed);
     }
     ledger.claim(context.channel, voucher).await?;
-    *known_paid = amount;
     info!(amount, "voucher claimed");
-    Ok(())
+    Ok(ProviderEvent::Claimed { paid: amount })
 }
 
 /// Closes a channel with the voucher, if that still gains anything. A channel that would cost too

@@ -14,7 +14,7 @@ use std::{
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, watch},
-    task::{JoinHandle, JoinSet},
+    task::JoinSet,
     time::{interval, sleep, timeout, MissedTickBehavior},
 };
 use tracing::{debug, error, info, warn, Instrument, Span};
@@ -32,7 +32,7 @@ use crate::{
     driver::{Books, MachineCommand},
     hostkey::{HostKey, LeaseFolder},
     ssh::{self, Door},
-    volumes::{Place, VolumeError, Volumes},
+    volumes::Place,
 };
 
 /// How long the guest may take to come up.
@@ -52,8 +52,6 @@ const RESTARTS: u32 = 16;
 enum MachineError {
     #[error(transparent)]
     Engine(#[from] EngineError),
-    #[error(transparent)]
-    Volume(#[from] VolumeError),
     #[error("the folder of the lease cannot be made: {0}")]
     Folder(io::Error),
     #[error("the guest did not come up within {} s", GUEST_START.as_secs())]
@@ -77,7 +75,6 @@ enum MachineError {
 /// What a machine is made with.
 pub(crate) struct Workshop {
     pub(crate) engine: Arc<Engine>,
-    pub(crate) volumes: Volumes,
     /// Folder of all leases' folders.
     pub(crate) folders: PathBuf,
     /// Short name of the lease, unique on this host.
@@ -120,14 +117,26 @@ struct Machine {
     /// Removed after the container.
     folder: Option<LeaseFolder>,
     volume: Option<Place>,
+    /// Removals that go on by themselves.
+    removals: JoinSet<()>,
 }
 
-/// Serves one lease's commands until its driver is gone, and leaves nothing behind unless it is to.
+/// What a machine's task leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Nothing.
+    None,
+    /// A frozen machine for the daemon's next start.
+    Machine,
+}
+
+/// Serves one lease's commands until its driver is gone and nothing is left of the machine, unless
+/// it is to stay.
 pub(crate) async fn serve(
     workshop: Workshop,
     mut commands: mpsc::Receiver<MachineCommand>,
     events: mpsc::Sender<ProviderEvent>,
-) {
+) -> Rest {
     let mut machine = Machine::default();
     let (died, mut deaths) = mpsc::channel(1);
     let mut sampling = interval(SAMPLING);
@@ -161,9 +170,13 @@ pub(crate) async fn serve(
             }
         }
     }
-    if !machine.left {
-        machine.stop(&workshop).await;
+    if machine.left {
+        return Rest::Machine;
     }
+    machine.stop(&workshop).await;
+    // However long that takes: nobody else may have the machine's place and its volume before.
+    machine.removals.join_all().await;
+    Rest::None
 }
 
 fn failed(what: &'static str, outcome: Result<(), MachineError>) -> Option<ProviderEvent> {
@@ -211,7 +224,7 @@ impl Machine {
 
     async fn prepare(&mut self, workshop: &Workshop, terms: &Terms) -> Result<(), MachineError> {
         let name = &workshop.name;
-        self.volume = workshop.volumes.take(terms, name).await?;
+        self.volume = Place::of(terms);
         if let Some(volume) = &self.volume {
             // Of a machine that came to nothing: it may have to grow.
             workshop.engine.close_volume(volume).await;
@@ -412,23 +425,20 @@ impl Machine {
             let (folder, volume) = (self.folder.take(), self.volume.take());
             let engine = workshop.engine.clone();
             let removal = async move {
-                match container.remove().await {
-                    Ok(()) => {
-                        info!("container removed");
-                        if let Some(volume) = volume {
-                            engine.close_volume(&volume).await;
-                        }
-                    }
-                    Err(error) => {
-                        error!(%error, "a container is left behind; the next start removes it");
-                    }
+                while let Err(error) = container.remove().await {
+                    error!(%error, "a container cannot be removed; it keeps its place until it is");
+                    sleep(REMOVAL_PAUSE).await;
+                }
+                info!("container removed");
+                if let Some(volume) = volume {
+                    engine.close_volume(&volume).await;
                 }
                 if let Some(folder) = folder {
                     folder.remove();
                 }
             };
-            let removal = tokio::spawn(removal.instrument(Span::current()));
-            self.removal(removal).await;
+            self.removals.spawn(removal.instrument(Span::current()));
+            self.removed().await;
         }
         self.door = None;
         if let Some(volume) = self.volume.take() {
@@ -441,15 +451,17 @@ impl Machine {
     }
 
     /// Waits a little for a removal, which goes on by itself.
-    async fn removal(&self, removal: JoinHandle<()>) {
-        if timeout(REMOVAL_WAIT, removal).await.is_err() {
-            warn!("removing the container takes long, the lease goes on without it");
+    async fn removed(&mut self) {
+        if timeout(REMOVAL_WAIT, self.removals.join_next()).await.is_err() {
+            warn!("removing the container takes long, the lease is settled meanwhile");
         }
     }
 }
 
 /// How long the end of a lease waits for its container's removal.
 const REMOVAL_WAIT: Duration = Duration::from_secs(15);
+/// Pause before a container is removed again that could not be with all patience.
+const REMOVAL_PAUSE: Duration = Duration::from_secs(10);
 
 fn books(books: &Books) -> MutexGuard<'_, Banked> {
     // It is replaced as a whole, so a panic elsewhere leaves it sound.

@@ -42,6 +42,7 @@ mod ssh;
 mod status;
 mod store;
 mod trial;
+mod vain;
 mod volumes;
 mod wire;
 

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use thiserror::Error;
 use tokio::sync::{mpsc, watch};
-use tracing::{info, Instrument, Span};
+use tracing::{error, info, Instrument, Span};
 use zennet_chain_client::{Chain, ChainError};
 use zennet_lease::{Provider, ProviderEvent, ProviderLimits, ProviderSetup};
 use zennet_metering::Banked;
@@ -22,7 +22,7 @@ use crate::{
     hostkey::HostKey,
     lease_name::LeaseName,
     ledger::{self, Account, Heads, WatchPolicy},
-    machine::{self, Workshop},
+    machine::{self, Rest, Workshop},
     mining,
     orders::Stamp,
     redial::Redial,
@@ -66,8 +66,20 @@ pub(crate) enum MeetError {
     Dial(#[from] DialError),
     #[error("the image's name is no text")]
     ImageName,
+    #[error("the image that the publisher names cannot be had: {0}")]
+    Image(EngineError),
     #[error("the daemon is ending")]
     Ending,
+}
+
+impl MeetError {
+    /// Whether that was the publisher's doing.
+    pub(crate) fn is_publishers(&self) -> bool {
+        match self {
+            MeetError::Dial(_) | MeetError::ImageName | MeetError::Image(_) => true,
+            MeetError::Engine(_) | MeetError::Ending => false,
+        }
+    }
 }
 
 impl Grounds {
@@ -89,7 +101,15 @@ impl Grounds {
         let image = std::str::from_utf8(&admitted.quote.image).map_err(|_| MeetError::ImageName)?;
         let mut endings = self.endings.clone();
         let prepared = async {
-            let digest = self.engine.image(image).await?;
+            let found = self.engine.image(image).await;
+            let digest = found.map_err(|error| match error {
+                EngineError::ImageMissing(_) | EngineError::Pull { .. }
+                    if !record.body.images.is_empty() =>
+                {
+                    MeetError::Image(error)
+                }
+                error => MeetError::Engine(error),
+            })?;
             let genesis = self.chain.genesis();
             let account = &self.policy.account;
             let mine = || async {
@@ -169,7 +189,6 @@ impl Grounds {
         tokio::spawn(dialling.serve(wanted).instrument(Span::current()));
         let workshop = Workshop {
             engine: self.engine.clone(),
-            volumes: self.shared.volumes.clone(),
             folders: self.folders.clone(),
             name: name.short(&self.policy.account),
             host_key,
@@ -190,10 +209,18 @@ impl Grounds {
             Inputs { wire: incoming, events: reports, links, endings: self.endings.clone() };
         let driver = Driver::new(self.shared.clone(), name, publisher, lease, ports, books);
         let ended = Box::pin(driver.run(first, inputs)).await;
-        // The capacity is free again when nothing of the machine is left.
-        if machine.await.is_err() {
-            tracing::error!("the machine's task failed; the next start removes what is left");
+        // The capacity and the volume are free again when nothing of the machine is left.
+        match machine.await {
+            Ok(Rest::None) => {
+                let lease = name.short(&self.policy.account);
+                if let Err(error) = self.shared.volumes.release(&lease).await {
+                    error!(%error, "the volume was not given back; the next start does it");
+                }
+            }
+            Ok(Rest::Machine) => (),
+            Err(_) => error!("the machine's task failed; the next start removes what is left"),
         }
+        self.shared.board.remove(&name.key);
         ended
     }
 

@@ -29,6 +29,7 @@ use crate::{
     meet::Answer,
     orders::{Orders, Progress},
     store::StoreError,
+    vain::Vain,
 };
 
 /// Offers that the operator may have spoken of at a time.
@@ -102,8 +103,8 @@ pub(crate) struct Search<'a> {
     pub(crate) orders: &'a Orders,
     /// Publishers that were turned away, and why.
     pub(crate) shunned: &'a HashMap<AccountId, (Instant, String)>,
-    /// Answers to publishers that came to nothing since the last that did not.
-    pub(crate) vain: &'a HashMap<AccountId, u32>,
+    /// Answers to publishers that came to nothing.
+    pub(crate) vain: &'a Vain,
     /// Only what was accepted by hand.
     pub(crate) manual: bool,
     /// Machines of one announcement.
@@ -230,7 +231,7 @@ impl Book {
             let word = self.words.get(id).copied().unwrap_or(Word::Unsaid);
             let most = offer.record.body.machines.min(search.per_order);
             let machines = search.orders.wanted(id, most, search.now);
-            let vain = search.vain.get(&offer.record.publisher).copied().unwrap_or(0);
+            let vain = search.vain.times(&offer.record.publisher);
             let profit = priced.worth.profit >> vain.min(100);
             offer.found = match barred(&offer.record, word, machines, progress, search) {
                 Some(found) => found,

@@ -52,9 +52,13 @@ pub(crate) struct Progress {
     pub(crate) done: bool,
 }
 
-/// Whether a meeting without a contract failed, rather than that a side did not want it.
-pub(crate) fn is_in_vain(reason: CloseReason) -> bool {
-    matches!(reason, CloseReason::TimedOut | CloseReason::ConnectionLost)
+/// Whether a meeting without a contract may come to one later: it failed, or another machine had
+/// the volume that was asked for.
+fn is_tried_again(reason: CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::TimedOut | CloseReason::ConnectionLost | CloseReason::VolumeUnavailable
+    )
 }
 
 /// All announcements that were answered.
@@ -142,7 +146,7 @@ impl Orders {
                 self.use_up(id, slot, now);
                 return None;
             }
-            Some(Ended { contracted: false, reason }) => is_in_vain(reason),
+            Some(Ended { contracted: false, reason }) => is_tried_again(reason),
             None => true,
         };
         let order = self.entry(id, now);
@@ -292,6 +296,14 @@ mod tests {
         slots(&mut orders, 2, now);
         assert_eq!(orders.end(ID, 1, parted(CloseReason::EnoughMachines), now), None);
         assert!(!orders.wants(&ID, 2, now + LAST_PAUSE));
+    }
+
+    #[test]
+    fn an_order_whose_volume_another_lease_has_is_answered_again() {
+        let (mut orders, now) = (Orders::default(), Instant::now());
+        slots(&mut orders, 1, now);
+        let pause = orders.end(ID, 0, parted(CloseReason::VolumeUnavailable), now).unwrap();
+        assert!(orders.wants(&ID, 1, now + pause));
     }
 
     #[test]

@@ -142,9 +142,11 @@ impl Board {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.leases().is_empty()
+    /// A lease has ended, and what is left of its machine is removed still.
+    pub(crate) fn removing(&self, key: &Hash) {
+        if let Some(lease) = self.lock().current.get_mut(key) {
+            (lease.phase, lease.frozen) = ("removing".into(), false);
+        }
     }
 
     /// All that stands there.
@@ -152,7 +154,7 @@ impl Board {
         self.lock().clone()
     }
 
-    fn leases(&self) -> Vec<LeaseStatus> {
+    pub(crate) fn leases(&self) -> Vec<LeaseStatus> {
         self.lock().current.values().cloned().collect()
     }
 

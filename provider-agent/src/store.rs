@@ -1,7 +1,7 @@
 //! The durable store: leases under way, past leases, benchmarks. One process at a time.
 //!
-//! All writing goes through one thread that commits together whatever waits, so that many leases
-//! share the cost of one sync. A write is durable when its call returns.
+//! All writing goes through one [`Writer`], so that many leases share the cost of one sync. A write
+//! is durable when its call returns.
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -12,19 +12,18 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    time::Duration,
 };
 
 use redb::{DatabaseError, ReadableTable, TableDefinition, WriteTransaction};
 use serde::{de::DeserializeOwned, Deserialize, Serialize};
 use thiserror::Error;
-use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
 use zennet_chain_client::{Chain, Deed, Record};
 use zennet_primitives::{
     amount::Balance, close::CloseReason, pow::Role, usage::Usage, AccountId, Hash,
 };
-use zennet_store::Durable;
+use zennet_store::{Durable, Writer};
 
 use crate::{
     history::{
@@ -38,8 +37,6 @@ use crate::{
 const FILE: &str = "leases.redb";
 /// Past leases that are kept; older ones make room.
 const MOST_PAST: u64 = 10_000;
-/// Writes that may wait.
-const QUEUE: usize = 256;
 
 const LEASES: TableDefinition<&[u8; 32], &[u8]> = TableDefinition::new("leases");
 const PAST: TableDefinition<u64, &[u8]> = TableDefinition::new("past");
@@ -108,14 +105,12 @@ enum Write {
     Volume(String, Option<Vec<u8>>),
 }
 
-type Request = (Write, oneshot::Sender<Result<(), StoreError>>);
-
 /// The opened store; clones share it.
 #[derive(Clone)]
 pub(crate) struct Store {
     path: PathBuf,
     database: Arc<Durable>,
-    writes: mpsc::Sender<Request>,
+    writer: Arc<Writer<Write>>,
     deeds: Deeds,
 }
 
@@ -158,13 +153,11 @@ impl Store {
         });
         made.map_err(|e| unusable(&e))?;
         let database = Arc::new(database);
-        let (writes, requests) = mpsc::channel(QUEUE);
-        let writer = database.clone();
-        thread::Builder::new()
-            .name("store".into())
-            .spawn(move || write_all(&writer, requests))
-            .map_err(|e| unusable(&e))?;
-        let store = Store { path, database, writes, deeds: Deeds::default() };
+        // Whoever is paid waits for each write, so none waits for others to come.
+        let writer =
+            Writer::start(database.clone(), Duration::ZERO, change).map_err(|e| unusable(&e))?;
+        let writer = Arc::new(writer);
+        let store = Store { path, database, writer, deeds: Deeds::default() };
         store.each_past(|past| note_deed(&store.deeds, &past))?;
         Ok(store)
     }
@@ -246,10 +239,7 @@ impl Store {
     }
 
     async fn write(&self, write: Write) -> Result<(), StoreError> {
-        let gone = || StoreError::Write("the store's thread ended".into());
-        let (reply, answer) = oneshot::channel();
-        self.writes.send((write, reply)).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        self.writer.write(write).await.map_err(|error| StoreError::Write(error.to_string()))
     }
 
     /// The leases that are under way, with their saved states.
@@ -335,21 +325,6 @@ impl Store {
 
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
     serde_json::from_slice(bytes).map_err(|e| StoreError::Corrupt(e.to_string()))
-}
-
-/// The writer's thread: takes all that waits, commits it as one, answers each.
-fn write_all(database: &Durable, mut requests: mpsc::Receiver<Request>) {
-    let mut batch = Vec::new();
-    while requests.blocking_recv_many(&mut batch, QUEUE) > 0 {
-        let (writes, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let outcome = database
-            .write(|write| change(write, &writes))
-            .map_err(|e| StoreError::Write(e.to_string()));
-        for reply in replies {
-            // Whoever no longer waits has no use for the answer.
-            let _ = reply.send(outcome.clone());
-        }
-    }
 }
 
 fn change(transaction: &WriteTransaction, writes: &[Write]) -> Result<(), redb::Error> {

@@ -1,9 +1,10 @@
 //! Volumes: what outlasts a machine. Which there are, who uses them, and until when they are kept.
 //!
-//! A volume belongs to a publisher and has a name. A lease takes it before its machine is made and
-//! gives it back with its end; then it is kept for as long as the last voucher paid for, and at least
-//! for what the contract promises in any case. The file systems themselves are the engine's matter
-//! (`containers/volume.rs`).
+//! A volume belongs to a publisher and has a name. A lease takes it before its contract is signed.
+//! With its end it is settled how long the volume is kept: for as long as the last voucher paid for,
+//! and at least for what the contract promises in any case. It is given back when nothing is left of
+//! the lease's machine, so that no two machines ever have it. The file systems themselves are the
+//! engine's matter (`containers/volume.rs`).
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -45,9 +46,16 @@ pub(crate) struct Volume {
     pub(crate) used_by: Option<String>,
     /// Unix time in seconds; while a lease has it, it is kept in any case.
     pub(crate) kept_until: u64,
-    /// Its size before the lease that has it: that lease may come to nothing.
+    /// Its size before the lease that has it, which may come to nothing.
     #[serde(default)]
     pub(crate) before_mib: Option<u32>,
+}
+
+impl Volume {
+    fn given_back(self) -> Volume {
+        let mib = self.before_mib.unwrap_or(self.mib);
+        Volume { mib, used_by: None, before_mib: None, ..self }
+    }
 }
 
 /// The volume of a lease: where it stands below the folder of volumes, and its size.
@@ -103,25 +111,27 @@ impl Volumes {
     ) -> Result<(), StoreError> {
         let _changing = self.changing.lock().await;
         let gone = |row: &Volume| row.used_by.as_ref().is_some_and(|lease| !live.contains(lease));
-        for (path, mut row) in self.rows_where(gone) {
-            row.used_by = None;
-            row.kept_until = row.kept_until.max(now + u64::from(self.keep_unpaid_secs));
-            self.put(path, Some(row)).await?;
+        for (path, row) in self.rows_where(gone) {
+            let kept_until = row.kept_until.max(now + u64::from(self.keep_unpaid_secs));
+            self.put(path, Some(Volume { kept_until, ..row.given_back() })).await?;
         }
         Ok(())
     }
 
-    /// Size of the largest volume that a publisher can have here.
+    /// Size of the largest volume that a publisher can have here: an idle one of its own may grow
+    /// by all that is free, but none takes the place of another.
     pub(crate) fn available(&self, publisher: &AccountId) -> u32 {
         let own = folder(publisher);
         let rows = self.rows();
-        let others = rows.iter().filter(|(path, row)| {
-            row.used_by.is_some() || path.split('/').next() != Some(own.as_str())
+        let idle = rows.iter().filter(|(path, row)| {
+            row.used_by.is_none() && path.split('/').next() == Some(own.as_str())
         });
-        self.most_mib.saturating_sub(sum(others.map(|(_, row)| row)))
+        let largest = idle.map(|(_, row)| row.mib).max().unwrap_or(0);
+        self.most_mib.saturating_sub(sum(rows.values())).saturating_add(largest)
     }
 
-    /// Gives a lease the volume of its terms, a new one where there is none of the name.
+    /// Gives a lease the volume of its terms, a new one where there is none of the name. One that
+    /// it has already stays as it is.
     pub(crate) async fn take(
         &self,
         terms: &Terms,
@@ -135,7 +145,8 @@ impl Volumes {
             (rows.get(&place.path).cloned(), sum(others.map(|(_, row)| row)))
         };
         match found.as_ref() {
-            Some(Volume { used_by: Some(other), .. }) if other != lease => {
+            Some(Volume { used_by: Some(user), .. }) if user == lease => return Ok(Some(place)),
+            Some(Volume { used_by: Some(other), .. }) => {
                 return Err(VolumeError::InUse(other.clone()));
             }
             Some(Volume { mib, .. }) if *mib > place.mib => {
@@ -159,29 +170,33 @@ impl Volumes {
         Ok(Some(place))
     }
 
-    /// Takes the volume of a lease back, to be kept for some time; none where its machine never
-    /// ran: then all is as before, and what was new is not kept.
-    pub(crate) async fn release(
+    /// Keeps the volume of a lease that has served for some time beyond it; the lease has it still.
+    pub(crate) async fn keep(
         &self,
         terms: &Terms,
         lease: &str,
-        kept_secs: Option<u32>,
+        kept_secs: u32,
         now: u64,
     ) -> Result<(), StoreError> {
         let Some(place) = Place::of(terms) else { return Ok(()) };
         let _changing = self.changing.lock().await;
         let found = self.rows().get(&place.path).cloned();
-        // One that another lease has was refused to this one.
-        let Some(mut row) = found.filter(|row| row.used_by.as_deref() == Some(lease)) else {
+        let Some(row) = found.filter(|row| row.used_by.as_deref() == Some(lease)) else {
             return Ok(());
         };
-        row.used_by = None;
-        match kept_secs {
-            Some(secs) => row.kept_until = row.kept_until.max(now + u64::from(secs)),
-            None => row.mib = row.before_mib.unwrap_or(row.mib),
+        let kept_until = row.kept_until.max(now + u64::from(kept_secs));
+        info!(volume = row.name, kept_until, "volume kept");
+        self.put(place.path, Some(Volume { kept_until, before_mib: None, ..row })).await
+    }
+
+    /// Takes back what a lease has, of whose machine nothing is left. Where that never ran, all is
+    /// as before, and what was new is not kept.
+    pub(crate) async fn release(&self, lease: &str) -> Result<(), StoreError> {
+        let _changing = self.changing.lock().await;
+        for (path, row) in self.rows_where(|row| row.used_by.as_deref() == Some(lease)) {
+            self.put(path, Some(row.given_back())).await?;
         }
-        info!(volume = row.name, kept_until = row.kept_until, "volume kept");
-        self.put(place.path, Some(row)).await
+        Ok(())
     }
 
     /// Volumes whose time is over.

@@ -6,13 +6,14 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::{Context, Result};
 use codec::{Decode, Encode};
-use redb::{ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
 use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
-use zennet_store::{Durable, RowTable, Rows};
+use zennet_store::{Durable, Writer};
 
 use crate::{
     history::journal::{Happening, Journal},
@@ -20,7 +21,7 @@ use crate::{
     ssh::readings::Totals,
 };
 
-const LEASES: RowTable = RowTable::new("leases/1");
+const LEASES: TableDefinition<u64, &[u8]> = TableDefinition::new("leases/1");
 /// The run that leases go on with; one row.
 const RUNS: TableDefinition<&str, &[u8]> = TableDefinition::new("runs/1");
 /// Volumes that are not wanted any more, and the lease up to which they are not.
@@ -34,6 +35,9 @@ const NEXT_LEASE: &str = "next-lease";
 
 /// Key of the last run.
 const LAST_RUN: &str = "last";
+
+/// Time from the beginning of one commit of leases to the next one's: many leases share one.
+const COMMIT_GAP: Duration = Duration::from_millis(25);
 
 /// Leases that are kept for `history`; ended ones make room.
 const KEPT: u64 = 10_000;
@@ -165,8 +169,16 @@ pub(crate) struct Figures {
 #[derive(Clone)]
 pub(crate) struct Store {
     /// Leases that are written together with others.
-    rows: Arc<Rows>,
+    rows: Arc<Writer<(u64, Vec<u8>)>>,
     database: Arc<Durable>,
+}
+
+fn put_rows(write: &WriteTransaction, rows: &[(u64, Vec<u8>)]) -> Result<(), redb::Error> {
+    let mut leases = write.open_table(LEASES)?;
+    for (id, row) in rows {
+        leases.insert(id, row.as_slice())?;
+    }
+    Ok(())
 }
 
 /// Makes the data folder, which nobody else may enter.
@@ -205,8 +217,8 @@ impl Store {
         });
         made.with_context(failed)?;
         let database = Arc::new(database);
-        let rows = Arc::new(Rows::start(database.clone(), LEASES).with_context(failed)?);
-        Ok(Store { rows, database })
+        let rows = Writer::start(database.clone(), COMMIT_GAP, put_rows).with_context(failed)?;
+        Ok(Store { rows: Arc::new(rows), database })
     }
 
     /// The number of a new lease; no number is ever given twice.
@@ -272,7 +284,7 @@ impl Store {
 
     /// Writes a lease durably, together with others that are written now.
     pub(crate) async fn keep(&self, lease: &StoredLease) -> Result<()> {
-        Ok(self.rows.put(lease.id, lease.to_row()).await?)
+        Ok(self.rows.write((lease.id, lease.to_row())).await?)
     }
 
     /// Writes a lease durably.

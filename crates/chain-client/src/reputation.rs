@@ -133,6 +133,7 @@ pub fn is_fault(whose: Role, ending: Ending) -> bool {
         | CloseReason::RequirementsNotMet
         | CloseReason::Incompatible
         | CloseReason::DepositSpent
+        | CloseReason::VolumeUnavailable
         | CloseReason::ChannelClosing => false,
     }
 }

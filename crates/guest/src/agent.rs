@@ -34,6 +34,8 @@ pub(crate) struct Waiting {
     connections: Vec<UnixStream>,
     retry_at: Option<Instant>,
     retry_after: Duration,
+    /// Since when no agent listens, as far as it was tried.
+    alone_since: Option<Instant>,
 }
 
 impl Waiting {
@@ -42,11 +44,23 @@ impl Waiting {
     }
 
     fn at(path: PathBuf) -> Self {
-        Self { path, connections: Vec::new(), retry_at: None, retry_after: RETRY_FIRST }
+        Self {
+            path,
+            connections: Vec::new(),
+            retry_at: None,
+            retry_after: RETRY_FIRST,
+            alone_since: None,
+        }
     }
 
     pub(crate) fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.connections.iter().map(|connection| connection.as_fd())
+    }
+
+    /// How long no agent has listened when one was dialled last. The time for which the machine is
+    /// frozen counts, but then there is one when it is dialled next.
+    pub(crate) fn alone(&self, now: Instant) -> Duration {
+        self.alone_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
     }
 
     /// When to call [`Self::fill`] again though nothing happened.
@@ -66,8 +80,14 @@ impl Waiting {
                 Ok(connection) => {
                     self.connections.push(connection);
                     self.retry_after = RETRY_FIRST;
+                    self.alone_since = None;
                 }
-                Err(_) => {
+                Err(error) => {
+                    match error {
+                        // An agent that is there has no room for more.
+                        Errno::EAGAIN => self.alone_since = None,
+                        _ => drop(self.alone_since.get_or_insert(now)),
+                    }
                     // Absent, starting again, or its backlog is full: none is an error of ours.
                     self.retry_at = Some(now + self.retry_after);
                     self.retry_after = (self.retry_after * 2).min(RETRY_LAST);
@@ -107,6 +127,7 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::socket::{bind, listen, Backlog};
     use std::{io::Write, os::unix::net::UnixListener};
 
     #[test]
@@ -142,10 +163,25 @@ mod tests {
         }
         assert_eq!(pauses[0], RETRY_FIRST);
         assert_eq!(*pauses.last().unwrap(), RETRY_LAST);
+        assert_eq!(waiting.alone(now), pauses.iter().sum::<Duration>());
         let _listener = UnixListener::bind(dir.path().join("agent.sock")).unwrap();
         waiting.fill(3, now);
         assert_eq!(waiting.fds().count(), 3);
         assert_eq!(waiting.retry_at(), None);
+        assert_eq!(waiting.alone(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn an_agent_without_room_for_more_is_still_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.sock");
+        let fd = socket(AddressFamily::Unix, SockType::Stream, SockFlag::empty(), None).unwrap();
+        bind(fd.as_raw_fd(), &UnixAddr::new(&path).unwrap()).unwrap();
+        listen(&fd, Backlog::new(1).unwrap()).unwrap();
+        let (mut waiting, now) = (Waiting::at(path), Instant::now());
+        waiting.fill(WAITING, now);
+        assert!(waiting.fds().count() < WAITING && waiting.retry_at().is_some());
+        assert_eq!(waiting.alone(now + RETRY_LAST), Duration::ZERO);
     }
 
     #[test]

@@ -33,16 +33,53 @@ use std::{
 };
 
 /// Connections served at once unless the host says otherwise.
-pub(crate) const DEFAULT_CONNECTIONS: usize = 64;
+const DEFAULT_CONNECTIONS: usize = 64;
 /// Connections served at once at most.
-pub(crate) const MAX_CONNECTIONS: usize = 200;
+const MAX_CONNECTIONS: usize = 200;
+/// How long the machine runs without an agent unless the host says otherwise: an agent that starts
+/// again takes seconds.
+const DEFAULT_ALONE: Duration = Duration::from_secs(3600);
 /// How long processes have to end after SIGTERM.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a new session may take to read its environment.
 const REGISTRY_WAIT: Duration = Duration::from_secs(1);
 
-/// Runs the machine until SIGTERM.
-pub(crate) fn run(max_connections: usize) -> Result<(), String> {
+/// What the host may set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Options {
+    /// Connections served at once.
+    connections: usize,
+    /// How long the machine runs without an agent.
+    alone: Duration,
+}
+
+impl Options {
+    pub(crate) fn parse(words: &[&str]) -> Result<Options, String> {
+        let mut options = Options { connections: DEFAULT_CONNECTIONS, alone: DEFAULT_ALONE };
+        for pair in words.chunks(2) {
+            match pair {
+                ["--connections", number] => match number.parse() {
+                    Ok(number) if (1..=MAX_CONNECTIONS).contains(&number) => {
+                        options.connections = number;
+                    }
+                    _ => {
+                        let most = MAX_CONNECTIONS;
+                        return Err(format!("--connections takes 1 to {most}, not {number}"));
+                    }
+                },
+                ["--alone-secs", number] => match number.parse::<u32>() {
+                    Ok(secs) if secs > 0 => options.alone = Duration::from_secs(secs.into()),
+                    _ => return Err(format!("--alone-secs takes 1 to {}, not {number}", u32::MAX)),
+                },
+                _ => return Err(crate::HELP.to_owned()),
+            }
+        }
+        Ok(options)
+    }
+}
+
+/// Runs the machine until SIGTERM, or until there has been no agent for long.
+pub(crate) fn run(options: &Options) -> Result<(), String> {
     if std::process::id() != 1 {
         return Err("`run` is for process 1 of a container; found another id".to_owned());
     }
@@ -68,7 +105,7 @@ pub(crate) fn run(max_connections: usize) -> Result<(), String> {
         environment: environment(),
     };
     loop {
-        match init.turn(max_connections)? {
+        match init.turn(options)? {
             Turn::Again => {}
             Turn::End => return farewell(),
         }
@@ -90,10 +127,14 @@ struct Init {
 }
 
 impl Init {
-    fn turn(&mut self, max_connections: usize) -> Result<Turn, String> {
+    fn turn(&mut self, options: &Options) -> Result<Turn, String> {
         let now = Instant::now();
         self.sessions.sweep(now);
-        self.waiting.fill(max_connections.saturating_sub(self.sessions.live()), now);
+        self.waiting.fill(options.connections.saturating_sub(self.sessions.live()), now);
+        if self.waiting.alone(now) >= options.alone {
+            eprintln!("zennet-guest: no agent for {} s, the machine ends", options.alone.as_secs());
+            return Ok(Turn::End);
+        }
         let until = [self.sessions.due(), self.waiting.retry_at()].into_iter().flatten().min();
         let ready = self.wait(until.map(|at| at.saturating_duration_since(now)))?;
         let (signalled, registering, connections) = match ready.as_slice() {
@@ -220,4 +261,22 @@ fn farewell() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_read_in_any_order_and_bounded() {
+        let parse = |text: &str| Options::parse(&text.split_whitespace().collect::<Vec<_>>());
+        let usual = Options { connections: DEFAULT_CONNECTIONS, alone: DEFAULT_ALONE };
+        assert_eq!(parse(""), Ok(usual));
+        let set = Options { connections: 2, alone: Duration::from_secs(9) };
+        assert_eq!(parse("--alone-secs 9 --connections 2"), Ok(set));
+        for wrong in ["--connections 0", "--connections 201", "--alone-secs 0", "--alone-secs", "x"]
+        {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
 }

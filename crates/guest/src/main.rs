@@ -35,6 +35,10 @@
 //! not says that the machine is at its cap of connections. After a restart the agent binds the
 //! path anew (remove the old file, in the same folder) and the guest dials again within a second.
 //!
+//! Without an agent nobody is paid for the machine. When none could be dialled for a while, the
+//! machine ends by itself; an agent that comes back finds a stopped container and starts it again,
+//! with all that is on its disk.
+//!
 //! # Sessions
 //!
 //! sshd's forced command is this program (`guest session`), which tells process 1 over an abstract
@@ -68,7 +72,7 @@ const LEASE: &str = "/run/zennet";
 /// Abstract name on which process 1 hears of new sessions.
 const REGISTRY: &str = "zennet-guest";
 
-const HELP: &str = "usage: guest run [--connections N]   be process 1 of a machine
+const HELP: &str = "usage: guest run [--connections N] [--alone-secs N]   be process 1 of a machine
        guest usage [--follow] [--every-ms N]   print the machine's own counters
        guest trial                      do known work for the agent, to try the host's counters
        guest suite ...                  run the embedded benchmarks
@@ -79,11 +83,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
-        ["run"] => init::run(init::DEFAULT_CONNECTIONS),
-        ["run", "--connections", number] => match number.parse() {
-            Ok(number) if (1..=init::MAX_CONNECTIONS).contains(&number) => init::run(number),
-            _ => Err(format!("--connections takes 1 to {}, not {number}", init::MAX_CONNECTIONS)),
-        },
+        ["run", options @ ..] => {
+            init::Options::parse(options).and_then(|options| init::run(&options))
+        }
         ["usage", options @ ..] => {
             usage::Options::parse(options).and_then(|options| usage::run(&options))
         }

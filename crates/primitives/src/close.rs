@@ -97,4 +97,8 @@ pub enum CloseReason {
     #[codec(index = 18)]
     #[error("the rates are not those of the benchmark report")]
     ReportFalse,
+    /// The volume of the contract cannot be had: another lease has it, or there is no room for it.
+    #[codec(index = 19)]
+    #[error("the volume is in use by another lease, larger than was asked for, or has no room")]
+    VolumeUnavailable,
 }

@@ -4,13 +4,13 @@
 //! that, so that a daemon goes on as soon as there is room again. What a failed write was to change
 //! is not changed, and whoever asked for it is told.
 //!
-//! A commit waits for the disk. [`Rows`] puts what many have to write into one.
+//! A commit waits for the disk. [`Writer`] puts what many have to write into one.
 
-mod rows;
 #[cfg(test)]
 mod tests;
+mod writer;
 
-pub use rows::{PutError, RowTable, Rows};
+pub use writer::{WriteError, Writer};
 
 use std::{
     path::Path,

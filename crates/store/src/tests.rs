@@ -6,6 +6,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         Arc, Mutex,
     },
+    time::Duration,
 };
 
 use redb::{backends::FileBackend, Builder, ReadableTable, StorageBackend, TableDefinition};
@@ -108,7 +109,19 @@ fn one_at_a_time_has_it_open() {
     assert!(matches!(Durable::open(&path), Err(DatabaseError::DatabaseAlreadyOpen)));
 }
 
-const ROWS: RowTable = RowTable::new("rows");
+const ROWS: TableDefinition<u64, &[u8]> = TableDefinition::new("rows");
+
+/// Puts rows into one table.
+fn rows_in(database: Durable) -> Writer<(u64, Vec<u8>)> {
+    let make = |write: &WriteTransaction, rows: &[(u64, Vec<u8>)]| {
+        let mut table = write.open_table(ROWS)?;
+        for (key, row) in rows {
+            table.insert(key, row.as_slice())?;
+        }
+        Ok(())
+    };
+    Writer::start(Arc::new(database), Duration::from_millis(25), make).unwrap()
+}
 
 /// What a file held at a moment in which the power fails: what was synced, and whatever the disk
 /// had already taken of the rest.
@@ -199,7 +212,7 @@ async fn what_was_answered_is_there_whenever_the_power_fails() {
     const WRITERS: u64 = 16;
     const ROUNDS: u8 = 20;
     let disk = Volatile::default();
-    let rows = Arc::new(Rows::start(Arc::new(on(disk.clone())), ROWS).unwrap());
+    let rows = Arc::new(rows_in(on(disk.clone())));
     // The last round of each writer that was answered.
     let answered = Arc::new(Mutex::new(BTreeMap::new()));
     let mut writers = tokio::task::JoinSet::new();
@@ -207,7 +220,7 @@ async fn what_was_answered_is_there_whenever_the_power_fails() {
         let (rows, answered) = (rows.clone(), answered.clone());
         writers.spawn(async move {
             for round in 1..=ROUNDS {
-                rows.put(key, vec![round; 2000]).await.unwrap();
+                rows.write((key, vec![round; 2000])).await.unwrap();
                 answered.lock().unwrap().insert(key, round);
             }
         });
@@ -239,25 +252,25 @@ async fn what_was_answered_is_there_whenever_the_power_fails() {
 #[tokio::test]
 async fn every_row_of_a_group_that_failed_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let database = Arc::new(Durable::open(&dir.path().join("store")).unwrap());
+    let database = Durable::open(&dir.path().join("store")).unwrap();
     const OTHER: TableDefinition<u64, u64> = TableDefinition::new("rows");
     let made = database.write(|write| {
         write.open_table(OTHER)?;
         Ok(())
     });
     made.unwrap();
-    let rows = Rows::start(database, ROWS).unwrap();
-    let (first, second) = tokio::join!(rows.put(1, vec![1]), rows.put(2, vec![2]));
-    assert!(matches!(first, Err(PutError::Failed(_))));
-    assert!(matches!(second, Err(PutError::Failed(_))));
+    let rows = rows_in(database);
+    let (first, second) = tokio::join!(rows.write((1, vec![1])), rows.write((2, vec![2])));
+    assert!(matches!(first, Err(WriteError::Failed(_))));
+    assert!(matches!(second, Err(WriteError::Failed(_))));
 }
 
 #[tokio::test]
-async fn the_database_is_free_as_soon_as_its_rows_are_dropped() {
+async fn the_database_is_free_as_soon_as_its_writer_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("store");
-    let rows = Rows::start(Arc::new(Durable::open(&path).unwrap()), ROWS).unwrap();
-    rows.put(1, vec![1]).await.unwrap();
+    let rows = rows_in(Durable::open(&path).unwrap());
+    rows.write((1, vec![1])).await.unwrap();
     drop(rows);
     assert!(Durable::open(&path).is_ok());
 }

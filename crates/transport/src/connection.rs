@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{
         atomic::{AtomicBool, Ordering},
         Arc,
@@ -23,6 +24,7 @@ use tokio::{
 use crate::{
     behaviour::{Ends, Side},
     config::Limits,
+    door::ip,
     frame::{FrameReceiver, FrameSender},
     handler::{InboundSsh, OpenRequest, StreamRefused, SSH},
     ssh::{raw, IncomingSsh, SshStream, READY},
@@ -134,6 +136,11 @@ impl Connection {
     /// The address that the peer was reached at or came from.
     pub fn remote_address(&self) -> &Multiaddr {
         &self.shared.address
+    }
+
+    /// The IP address that the peer came from; none where it came through a relay.
+    pub fn remote_ip(&self) -> Option<IpAddr> {
+        ip(&self.shared.address)
     }
 
     /// Closes the connection with all its streams.

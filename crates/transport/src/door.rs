@@ -61,7 +61,8 @@ impl Door {
     }
 }
 
-fn ip(address: &Multiaddr) -> Option<IpAddr> {
+/// The IP address of a peer; one that came in through a relay has none.
+pub(crate) fn ip(address: &Multiaddr) -> Option<IpAddr> {
     address.iter().find_map(|part| match part {
         Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
         Protocol::Ip6(ip) => Some(IpAddr::V6(ip).to_canonical()),

@@ -26,6 +26,9 @@ pub(crate) struct Isolation {
     pub(crate) nice: u32,
     /// Rate of one machine's network, each way; absent means none.
     pub(crate) bandwidth_kbit_per_sec: Option<u32>,
+    /// How long a machine runs while no agent does, seconds. Then it ends, and an agent that comes
+    /// back starts it again.
+    pub(crate) alone_secs: u32,
     /// Whether a machine's disk is a file system of its own, of the agreed size.
     pub(crate) disk_quota: bool,
     /// Folder of those file systems; resolved when the file is loaded.
@@ -45,6 +48,7 @@ impl Default for Isolation {
             spread_cpus: true,
             nice: 0,
             bandwidth_kbit_per_sec: None,
+            alone_secs: 3600,
             disk_quota: true,
             disk_dir: None,
         }

@@ -35,6 +35,8 @@ pub(crate) const FILE_NAME: &str = "provider.toml";
 const MOST_LEASES: u32 = 1000;
 /// Longest notice before the provider goes out of service, seconds.
 const MOST_NOTICE: u32 = 7 * 24 * 3600;
+/// An agent that starts again takes seconds.
+const LEAST_ALONE: u32 = 60;
 
 /// Why a configuration cannot be used.
 #[derive(Debug, Error)]
@@ -324,6 +326,8 @@ impl Config {
         ensure(notice <= MOST_NOTICE, "lease.notice_secs", &notice, "at most 604800")?;
         let i = &self.isolation;
         ensure(i.nice <= 19, "isolation.nice", &i.nice, "from 0 to 19")?;
+        let alone = i.alone_secs;
+        ensure(alone >= LEAST_ALONE, "isolation.alone_secs", &alone, "at least 60")?;
         let rate = i.bandwidth_kbit_per_sec;
         let found = rate.unwrap_or_default();
         let fast = rate.is_none_or(|rate| rate >= 64);

@@ -130,6 +130,7 @@ fn a_price_stands_in_for_the_table_of_rates() {
 #[test]
 fn isolation_out_of_range_is_named() {
     assert!(changed("nice = 0", "nice = 20").contains("isolation.nice"));
+    assert!(changed("alone_secs = 3600", "alone_secs = 59").contains("isolation.alone_secs"));
     assert!(changed("# pin_cpus = \"1-3\"", "pin_cpus = \"3-1\"").contains("isolation.pin_cpus"));
     assert!(changed("\"9.9.9.9\"", "\"127.0.0.1\"").contains("isolation.resolvers"));
     assert!(

@@ -97,16 +97,21 @@ pub(crate) enum Task {
 }
 
 impl Task {
-    fn words(self) -> &'static [&'static str] {
+    /// Words for the guest; a machine ends by itself when it has had no agent for `alone_secs`.
+    fn words(self, alone_secs: u32) -> Vec<String> {
         match self {
-            Task::Machine => &["run"],
-            Task::Trial => &["trial"],
-            Task::Suite => &["suite", "serve"],
+            Task::Machine => vec!["run".into(), "--alone-secs".into(), alone_secs.to_string()],
+            Task::Trial => vec!["trial".into()],
+            Task::Suite => vec!["suite".into(), "serve".into()],
         }
     }
 }
 
 impl Spec {
+    fn entrypoint(&self, alone_secs: u32) -> Vec<String> {
+        [vec![format!("{BUNDLE}/guest")], self.task.words(alone_secs)].concat()
+    }
+
     pub(super) fn image(&self) -> String {
         format!("sha256:{}", hex::encode(self.image_digest))
     }
@@ -130,12 +135,7 @@ impl Spec {
         ContainerCreateBody {
             image: Some(self.image()),
             hostname: Some(self.hostname.clone()),
-            entrypoint: Some(
-                [format!("{BUNDLE}/guest")]
-                    .into_iter()
-                    .chain(self.task.words().iter().map(ToString::to_string))
-                    .collect(),
-            ),
+            entrypoint: Some(self.entrypoint(engine.host.isolation.alone_secs)),
             cmd: Some(vec![]),
             user: Some("0:0".into()),
             working_dir: Some("/".into()),

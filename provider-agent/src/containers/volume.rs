@@ -7,8 +7,8 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, DirBuilder, OpenOptions},
-    os::unix::fs::{chown, DirBuilderExt},
+    fs::{self, DirBuilder, File, OpenOptions},
+    os::unix::fs::{chown, DirBuilderExt, FileExt},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -53,7 +53,9 @@ impl Disks {
         } else {
             self.ensure_idle(&image).await?;
         }
-        if is_larger(place, &image)? {
+        // Told by the file system, not by the file: the growth of an earlier run may have been cut
+        // off between the two.
+        if !is_new && u64::from(place.mib) << 20 > file_system_bytes(&image)? {
             self.grow(&image, &mount, place.mib).await?;
         }
         self.mount(&image, &mount).await?;
@@ -145,10 +147,22 @@ impl Disks {
     }
 }
 
-/// Whether more was agreed on than the file has.
-fn is_larger(place: &Place, image: &Path) -> Result<bool, DiskError> {
-    let found = fs::metadata(image).map_err(failed("cannot inspect", image))?.len();
-    Ok(u64::from(place.mib) << 20 > found)
+/// Size of the ext4 file system in an image, bytes, by the fields of its superblock
+/// (<https://docs.kernel.org/filesystems/ext4/super.html>).
+fn file_system_bytes(image: &Path) -> Result<u64, DiskError> {
+    const INCOMPAT_64BIT: u32 = 0x80;
+    let mut superblock = [0; 1024];
+    File::open(image)
+        .and_then(|file| file.read_exact_at(&mut superblock, 1024))
+        .map_err(failed("cannot read", image))?;
+    let word = |at: usize| {
+        let bytes = superblock[at..at + 4].try_into().expect("four bytes are four; qed");
+        u32::from_le_bytes(bytes)
+    };
+    let (blocks, log_block_kib, incompat) = (word(0x4), word(0x18), word(0x60));
+    let more = if incompat & INCOMPAT_64BIT == 0 { 0 } else { word(0x150) };
+    let blocks = u64::from(more) << 32 | u64::from(blocks);
+    Ok(blocks.saturating_mul(1024 << log_block_kib.min(6)))
 }
 
 fn names_in(folder: &Path) -> Vec<String> {
@@ -187,6 +201,16 @@ mod tests {
         disks.open_volume(&place(48)).await.unwrap();
         assert!(mib_of(&mount) > before + 20, "{before} {}", mib_of(&mount));
         assert_eq!(fs::read_to_string(mount.join("kept")).unwrap(), "x");
+
+        // As when all ends between the file's growth and that of the file system.
+        disks.close_volume("aa/data").await;
+        let before = mib_of(&disks.open_volume(&place(48)).await.unwrap());
+        disks.close_volume("aa/data").await;
+        let file = OpenOptions::new().write(true).open(mount.with_file_name("image")).unwrap();
+        reserve(&file, 80 << 20).unwrap();
+        drop(file);
+        disks.open_volume(&place(80)).await.unwrap();
+        assert!(mib_of(&mount) > before + 20, "{before} {}", mib_of(&mount));
 
         disks.clear_volumes(&HashSet::from(["aa/data".to_owned()])).await;
         assert!(mount.join("kept").exists());

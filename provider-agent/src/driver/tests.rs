@@ -60,7 +60,8 @@ async fn a_paid_lease_runs_ends_and_is_filed_with_what_was_paid() {
     use Happening::{Closing, Ended as Over, Final, Negotiated, Ready, Settling};
     assert_eq!(happenings(&past[0]), [Negotiated, Final, Ready, Closing, Settling, Over]);
     assert!(past[0].events.iter().all(|entry| entry.at_ms >= 1_600_000_000_000));
-    assert!(board.is_empty());
+    let shown: Vec<_> = board.leases().into_iter().map(|lease| lease.phase).collect();
+    assert_eq!(shown, ["removing"], "until nothing is left of its machine");
 }
 
 fn happenings(past: &PastLease) -> Vec<Happening> {
@@ -92,6 +93,32 @@ async fn a_contract_is_stored_before_it_is_countersigned() {
     assert_eq!(stored.len(), 1);
     let old = Old::read(stored[0].0, &stored[0].1).unwrap();
     assert_eq!(old.publisher, scene.key.account());
+}
+
+#[tokio::test]
+async fn a_contract_is_countersigned_when_its_volume_is_taken() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin_with_volume(store.clone());
+    scene.contract().await;
+    let taken = scene.shared.volumes.list().remove(0);
+    let lease = LeaseName::new(ID, 0).short(&scene.shared.key.account());
+    assert_eq!((taken.used_by, taken.mib), (Some(lease), 10));
+}
+
+#[tokio::test]
+async fn a_volume_that_another_lease_has_ends_the_meeting_with_that_reason() {
+    let (_dir, store) = store();
+    let mut scene = Scene::begin_with_volume(store.clone());
+    scene.meet().await;
+    let terms = scene.make_terms();
+    scene.shared.volumes.take(&terms, "other").await.unwrap();
+    scene.say(Frame::Contract(scene.key.sign_payload(terms, &()))).await;
+    let reason = CloseReason::VolumeUnavailable;
+    assert_eq!(scene.frame().await, Frame::Close(reason));
+    let volumes = scene.shared.volumes.clone();
+    assert_eq!(scene.ended().await, Ended { reason, contracted: false });
+    assert_eq!(volumes.list()[0].used_by.as_deref(), Some("other"));
+    assert!(store.leases().unwrap().is_empty());
 }
 
 #[tokio::test]

@@ -29,6 +29,10 @@ struct FakeState {
     closings: VecDeque<Closing>,
     closed_with: Vec<Option<Balance>>,
     claimed: Vec<Balance>,
+    /// Claims that fail before one succeeds.
+    claims_fail: u32,
+    /// Whether a claim is never answered.
+    claims_hang: bool,
     /// What each transaction costs.
     fee: Balance,
 }
@@ -62,7 +66,15 @@ impl Ledger for Fake {
     }
 
     async fn claim(&self, _id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
-        self.0.lock().unwrap().claimed.push(voucher.payload.cumulative);
+        if self.0.lock().unwrap().claims_hang {
+            std::future::pending::<()>().await;
+        }
+        let mut state = self.0.lock().unwrap();
+        if state.claims_fail > 0 {
+            state.claims_fail -= 1;
+            return Err(failed());
+        }
+        state.claimed.push(voucher.payload.cumulative);
         Ok(())
     }
 
@@ -262,6 +274,7 @@ async fn without_coin_only_what_gains_nothing_is_given_up() {
 async fn a_claim_goes_to_the_chain_while_the_lease_goes_on() {
     let mut scene = scene(None);
     scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 200 });
     scene.settle(None, Ok(None)).await;
     // The channel is gone; what was claimed is known.
     assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 200 });
@@ -269,12 +282,38 @@ async fn a_claim_goes_to_the_chain_while_the_lease_goes_on() {
 }
 
 #[tokio::test]
+async fn a_claim_that_fails_is_reported_and_may_be_made_again() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().claims_fail = 1;
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::ClaimFailed);
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(250))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 250 });
+    assert_eq!(scene.fake.0.lock().unwrap().claimed, [250]);
+}
+
+#[tokio::test]
+async fn a_claim_that_hangs_holds_up_no_settlement() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().claims_hang = true;
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    scene.settle(Some(voucher(300)), Ok(Some(300))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });
+}
+
+#[tokio::test]
 async fn a_claim_that_costs_what_it_brings_is_not_made() {
     let mut scene = scene(Some(0));
     scene.fake.0.lock().unwrap().fee = 100;
     // The record has paid 100 already.
-    for amount in [150, 200, 201] {
+    for (amount, answer) in [
+        (100, ProviderEvent::Claimed { paid: 100 }),
+        (150, ProviderEvent::ClaimFailed),
+        (200, ProviderEvent::ClaimFailed),
+        (201, ProviderEvent::Claimed { paid: 201 }),
+    ] {
         scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(amount))).await.unwrap();
+        assert_eq!(scene.event().await, answer);
     }
     scene.settle(Some(voucher(300)), Ok(Some(300))).await;
     assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });

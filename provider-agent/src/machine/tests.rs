@@ -1,6 +1,6 @@
 //! A whole machine on the real engine, reached over a real connection.
 
-use tokio::io::AsyncReadExt;
+use tokio::{io::AsyncReadExt, task::JoinHandle};
 use zennet_primitives::{
     announcement::ImageRef,
     contract::{Quote, Resources},
@@ -10,11 +10,7 @@ use zennet_primitives::{
 use zennet_transport::{Endpoint, Limits, Link};
 
 use super::*;
-use crate::{
-    config,
-    containers::tests::{TestEngine, IMAGE},
-    store::Store,
-};
+use crate::containers::tests::{TestEngine, IMAGE};
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -66,7 +62,7 @@ struct Scene {
     name: String,
     commands: mpsc::Sender<MachineCommand>,
     events: mpsc::Receiver<ProviderEvent>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Rest>,
     publisher: Link,
     _endpoints: (Endpoint, Endpoint),
     folders: tempfile::TempDir,
@@ -93,13 +89,8 @@ impl Scene {
         let (commands, received) = mpsc::channel(16);
         let (report, events) = mpsc::channel(16);
         let (connections, connected) = watch::channel(Some(provider.connection.clone()));
-        let volumes = config::Volumes { max_mib: 64, ..Default::default() };
-        // The store of a daemon that was killed may be open for a moment still.
-        let store = folders.path().join(format!("store-{:08x}", rand::random::<u32>()));
-        let store = Store::open(&store).unwrap();
         let workshop = Workshop {
             engine: engine.engine.clone(),
-            volumes: Volumes::open(&store, &volumes).unwrap(),
             folders: folders.path().join("machines"),
             name: name.clone(),
             host_key,
@@ -108,7 +99,7 @@ impl Scene {
         };
         let task = tokio::spawn(async move {
             let _control = (provider.sender, provider.receiver, connections);
-            serve(workshop, received, report).await;
+            serve(workshop, received, report).await
         });
         let _endpoints = (listening, dialing);
         Scene { name, commands, events, task, publisher, _endpoints, folders }
@@ -124,7 +115,7 @@ impl Scene {
 
     async fn end(self) {
         drop(self.commands);
-        timeout(WAIT, self.task).await.unwrap().unwrap();
+        assert_eq!(timeout(WAIT, self.task).await.unwrap().unwrap(), Rest::None);
         let left = std::fs::read_dir(self.folders.path().join("machines"));
         assert_eq!(left.map_or(0, Iterator::count), 0, "the folder of the lease is left");
     }
@@ -236,7 +227,7 @@ async fn a_machine_that_is_left_stays_frozen_for_the_next_start() {
     scene.ask(MachineCommand::Leave).await;
     let (closed, _) = mpsc::channel(1);
     scene.commands = closed;
-    timeout(WAIT, &mut scene.task).await.unwrap().unwrap();
+    assert_eq!(timeout(WAIT, &mut scene.task).await.unwrap().unwrap(), Rest::Machine);
     assert_eq!(engine.states(), ["paused"]);
     let mut scene = scene.another(&engine).await;
     scene.ask(MachineCommand::Resume(terms)).await;
@@ -289,7 +280,7 @@ async fn an_image_that_is_gone_fails_the_machine_and_stopping_is_still_answered(
 
 /// Passes connections on to the real engine until it is dropped, as an engine that stops.
 struct Relay {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     host: String,
     task: JoinHandle<()>,
 }
@@ -298,8 +289,20 @@ impl Relay {
     fn start() -> Relay {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("docker.sock");
-        let listener = tokio::net::UnixListener::bind(&path).unwrap();
-        let task = tokio::spawn(async move {
+        let host = format!("unix://{}", path.display());
+        Relay { task: Relay::relay(&path), folder, host }
+    }
+
+    /// As an engine that is there again.
+    fn again(&mut self) {
+        let path = self.folder.path().join("docker.sock");
+        std::fs::remove_file(&path).unwrap();
+        self.task = Relay::relay(&path);
+    }
+
+    fn relay(path: &Path) -> JoinHandle<()> {
+        let listener = tokio::net::UnixListener::bind(path).unwrap();
+        tokio::spawn(async move {
             let mut relayed = tokio::task::JoinSet::new();
             while let Ok((mut near, _)) = listener.accept().await {
                 relayed.spawn(async move {
@@ -307,14 +310,13 @@ impl Relay {
                     tokio::io::copy_bidirectional(&mut near, &mut far).await
                 });
             }
-        });
-        Relay { _folder: folder, host: format!("unix://{}", path.display()), task }
+        })
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_stops_costs_neither_the_machine_nor_its_counters() {
-    let relay = Relay::start();
+    let mut relay = Relay::start();
     let engine = Arc::new(TestEngine::connect_to(relay.host.clone()).await);
     let digest = engine.engine.image(IMAGE).await.unwrap();
     let mut scene = Scene::begin(&engine).await;
@@ -332,6 +334,10 @@ async fn an_engine_that_stops_costs_neither_the_machine_nor_its_counters() {
         panic!("the last counters are there")
     };
     assert_eq!(last.first_fallen(&baseline), None);
+    // The lease goes on to its end; but for as long as the container is there, so is its task.
     drop(scene.commands);
-    timeout(WAIT, scene.task).await.unwrap().unwrap();
+    assert!(!scene.task.is_finished() && !engine.states().is_empty());
+    relay.again();
+    assert_eq!(timeout(WAIT, scene.task).await.unwrap().unwrap(), Rest::None);
+    assert_eq!(engine.states(), Vec::<String>::new());
 }

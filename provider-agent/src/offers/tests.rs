@@ -2,11 +2,12 @@ use std::time::Duration;
 
 use zennet_primitives::{
     announcement::{Announcement, LeaseRange, Needs},
+    close::CloseReason,
     contract::{Quote, Resources},
 };
 
 use super::{list::OfferState, *};
-use crate::market::profit::Profit;
+use crate::{driver::Ended, market::profit::Profit};
 
 const PART: Resources = Resources { cpu_millis: 100, memory_mib: 64, disk_mib: 0, volume_mib: 0 };
 
@@ -73,7 +74,7 @@ struct Ground {
     book: Book,
     orders: Orders,
     shunned: HashMap<AccountId, (Instant, String)>,
-    vain: HashMap<AccountId, u32>,
+    vain: Vain,
     now: Instant,
 }
 
@@ -81,7 +82,7 @@ impl Ground {
     fn new(offers: &[(Hash, Profit)]) -> Self {
         let mut book = Book::new(100);
         fill(&mut book, offers);
-        let (shunned, vain) = (HashMap::new(), HashMap::new());
+        let (shunned, vain) = (HashMap::new(), Vain::default());
         Ground { book, orders: Orders::default(), shunned, vain, now: Instant::now() }
     }
 
@@ -232,14 +233,17 @@ fn what_bars_an_offer_is_told() {
 #[test]
 fn each_answer_in_vain_halves_what_is_expected_of_a_publishers_offers() {
     let mut ground = Ground::new(&[(id(1), 100), (id(2), 60), (id(3), -8)]);
-    let mut profits = |times| {
-        ground.vain.insert(AccountId::new([2; 32]), times);
+    let silent = Ok(Ended { reason: CloseReason::TimedOut, contracted: false });
+    let mut profits = |more| {
+        for _ in 0..more {
+            ground.vain.count(AccountId::new([2; 32]), Some(&silent));
+        }
         let found = ground.candidates(false, 1);
         found.iter().map(|candidate| candidate.profit).collect::<Vec<_>>()
     };
     assert_eq!(profits(0), [100, 60]);
     assert_eq!(profits(2), [25, 15]);
-    assert_eq!(profits(u32::MAX), [0, 0]);
+    assert_eq!(profits(200), [0, 0]);
 }
 
 #[test]

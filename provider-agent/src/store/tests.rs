@@ -44,7 +44,7 @@ pub(crate) fn reopen(dir: &Path) -> Store {
             Ok(store) => return store,
             Err(error) => assert!(std::time::Instant::now() < until, "{error}"),
         }
-        thread::yield_now();
+        std::thread::yield_now();
     }
 }
 
@@ -178,6 +178,7 @@ async fn a_full_disk_is_an_error_and_never_a_success() {
 /// A store whose every write fails, as on a full disk.
 pub(crate) fn broken(dir: &Path) -> Store {
     let store = Store::open(dir).unwrap();
-    let (writes, _) = mpsc::channel(1);
-    Store { writes, ..store }
+    let fail = |_: &WriteTransaction, _: &[Write]| Err(redb::Error::DatabaseClosed);
+    let writer = Writer::start(store.database.clone(), Duration::ZERO, fail).unwrap();
+    Store { writer: Arc::new(writer), ..store }
 }

@@ -4,6 +4,7 @@ pub(crate) mod best;
 pub(crate) mod compare;
 mod earlier;
 pub(crate) mod ends;
+mod greetings;
 pub(crate) mod recheck;
 pub(crate) mod report;
 pub(crate) mod run;

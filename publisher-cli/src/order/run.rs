@@ -25,6 +25,7 @@ use super::{
     best::{Choosing, Selection},
     compare::{Comparing, Job, Ran},
     ends::Ends,
+    greetings::Greetings,
     recheck::Rechecking,
     report::Report,
     stages::Stage,
@@ -163,7 +164,7 @@ pub(crate) async fn run(
         told_complete: false,
         listening: true,
         leases: JoinSet::new(),
-        greetings: JoinSet::new(),
+        greetings: Greetings::new(),
         clearing: JoinSet::new(),
         unclear: 0,
         announcing: JoinSet::new(),
@@ -224,7 +225,7 @@ pub(super) struct Running {
     listening: bool,
     pub(super) leases: JoinSet<Ended>,
     /// Connections whose first frame is awaited.
-    greetings: JoinSet<Option<LinkWire>>,
+    greetings: Greetings<Option<LinkWire>>,
     /// Searches for channels that an earlier run may have opened, and whether each is a late one.
     pub(super) clearing: JoinSet<(bool, Result<Cleared>)>,
     /// Leases of an earlier run whose channel is expected to be found.
@@ -271,8 +272,8 @@ impl Running {
                 },
                 _ = self.heard.recv_many(&mut heard, NEWS) => self.hear(&mut heard, report),
                 _ = beat.tick(), if self.stage == Stage::Gathering => self.order.seats.grow(),
-                Some(greeted) = self.greetings.join_next(), if !self.greetings.is_empty() => {
-                    if let Ok(Some(wire)) = greeted {
+                greeted = self.greetings.next(), if !self.greetings.is_empty() => {
+                    if let Some(Some(wire)) = greeted {
                         self.meet(wire, report);
                     }
                 }
@@ -310,12 +311,14 @@ impl Running {
 
     /// Finds out whom a connection belongs to.
     fn greet(&mut self, link: Link) {
-        if self.greetings.len() >= most_meetings(self.live.max(self.order.machines)) {
+        let from = link.connection.remote_ip();
+        let most = most_meetings(self.live.max(self.order.machines));
+        if !self.greetings.has_place(from, most) {
             link.connection.close();
             return;
         }
         let (registry, key) = (self.order.registry.clone(), self.order.key.clone());
-        self.greetings.spawn(greet(link, registry, key));
+        self.greetings.begin(from, greet(link, registry, key));
     }
 
     fn meet(&mut self, mut wire: LinkWire, report: &mut Report) {

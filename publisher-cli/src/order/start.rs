@@ -100,10 +100,10 @@ pub(crate) async fn listen(
             .with_context(|| format!("`listen` or `relay`: {text:?} is no multiaddr"))?;
         addresses.push(address);
     }
-    open_files::make_room(machines as u64)?;
     let usual = Limits::default();
+    let connections = usual.connections.max(4 * machines);
     let limits = Limits {
-        connections: usual.connections.max(4 * machines),
+        connections: open_files::make_room(machines, connections)?,
         // Providers may share one address: a lab, a demonstration, a translated network.
         connections_per_ip: usual.connections_per_ip.max(run::most_meetings(machines)),
         allow_private: config.allow_private_endpoint,

@@ -162,6 +162,7 @@ impl Driver {
                 self.provider.grounds.channels.watch(context.channel, reports).await;
                 None
             }
+            ProviderAction::ReserveVolume(_) => Some(ProviderEvent::VolumeRefused),
             // There is nothing to fetch.
             ProviderAction::PrepareMachine(_) => None,
             ProviderAction::StartMachine => self.lease.terms().cloned().map(|t| self.start(&t)),
@@ -219,10 +220,17 @@ impl Driver {
     fn claim(&mut self, voucher: Unverified<Voucher>) {
         let Some(context) = self.lease.channel() else { return };
         let (chain, key) = (self.provider.grounds.chain.clone(), self.provider.key.clone());
+        let reports = self.reports.0.clone();
         self.tasks.spawn(async move {
-            if let Err(error) = chain.claim(&key, context.channel, voucher).await {
-                tracing::warn!(%error, "claiming failed");
-            }
+            let paid = voucher.payload.cumulative;
+            let event = match chain.claim(&key, context.channel, voucher).await {
+                Ok(_) => ProviderEvent::Claimed { paid },
+                Err(error) => {
+                    tracing::warn!(%error, "claiming failed; it is tried again");
+                    ProviderEvent::ClaimFailed
+                }
+            };
+            let _ = reports.send(event).await;
         });
     }
 

@@ -77,6 +77,21 @@ fn an_agent_that_comes_back_is_dialled_again() {
 }
 
 #[test]
+fn a_machine_without_an_agent_ends_by_itself_and_keeps_what_is_on_its_disk() {
+    let mut machine = Machine::start("zennet-busybox", &["--alone-secs", "2"], &[]);
+    assert_eq!(machine.says("echo kept >/root/file && echo one"), "one");
+    machine.leave();
+    let state = |machine: &Machine| {
+        let said = docker(&["inspect", "-f", "{{.State.Status}}", &machine.name]).stdout;
+        String::from_utf8_lossy(&said).trim().to_owned()
+    };
+    wait_until("the machine has ended", || state(&machine) == "exited");
+    machine.serve();
+    assert!(docker(&["start", &machine.name]).status.success());
+    assert_eq!(machine.says("cat /root/file"), "kept");
+}
+
+#[test]
 fn a_stopped_machine_ends_at_once_with_all_that_runs_in_it() {
     let machine = Machine::start("zennet-os", &[], &[]);
     let mut client = machine.ssh("sleep 1000").spawn().expect("ssh");

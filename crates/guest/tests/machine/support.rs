@@ -99,6 +99,11 @@ impl Machine {
         });
     }
 
+    /// Ends the agent.
+    pub(crate) fn leave(&mut self) {
+        self.agent = None;
+    }
+
     fn write_config(&self, port: u16) {
         let dir = self.dir.path();
         let key = fs::read_to_string(self.lease().join("host_key.pub")).expect("the host key");

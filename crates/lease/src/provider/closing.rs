@@ -7,7 +7,7 @@ use zennet_primitives::{
 
 use super::{
     ledger::Ledger,
-    state::{stop_deadline, Fate, Link, State},
+    state::{stop_deadline, Farewell, Fate, Link, State},
     Outcome, ProviderAction as Action, ProviderEvent as Event, ProviderSetup,
 };
 use crate::{meeting::merged, Millis};
@@ -68,7 +68,13 @@ fn stop(ledger: Ledger, served: bool, reason: CloseReason, tell: Tell, now: Mill
     let mut actions = tell.actions(reason);
     actions.push(Action::StopMachine);
     let (link, until) = (tell.link(), stop_deadline(now));
-    Outcome::Next(State::Stopping { ledger, served, reason, link, until }, actions)
+    // A publisher that did not come back in all of its time is waited for no longer.
+    let farewell = match link {
+        Link::Up if served => Farewell::Wanted,
+        Link::Down if served && reason != CloseReason::ConnectionLost => Farewell::Wanted,
+        Link::Up | Link::Down => Farewell::None,
+    };
+    Outcome::Next(State::Stopping { ledger, farewell, reason, link, until }, actions)
 }
 
 /// Settles at once, with what has been paid so far, while the machine stops.
@@ -141,11 +147,11 @@ fn settled(
     Outcome::Next(State::Ended { ledger: Some(ledger), reason }, actions)
 }
 
-/// The machine is gone: the last usage asks for the last voucher.
+/// The machine is gone: the last usage asks for the last voucher, now or on the next connection.
 fn stopped(
     setup: &ProviderSetup,
     mut ledger: Ledger,
-    served: bool,
+    farewell: Farewell,
     reason: CloseReason,
     link: Link,
     usage: Option<Usage>,
@@ -154,14 +160,37 @@ fn stopped(
     if ledger.baseline.is_some() {
         ledger.read(&usage.unwrap_or_default(), now);
     }
-    let (true, Some(tick), Link::Up) = (served, ledger.tick.checked_add(1), link) else {
-        return settle(ledger, reason, link, None, now);
+    let rejoined = match farewell {
+        Farewell::None => return settle(ledger, reason, link, None, now),
+        Farewell::Wanted => false,
+        Farewell::Rejoined => true,
+    };
+    ledger.keep_volume();
+    let until = now.saturating_add(setup.limits.final_voucher_ms.into());
+    match link {
+        Link::Up => ask(ledger, rejoined, reason, until, now),
+        Link::Down => {
+            let next = State::Collecting { ledger, rejoined, reason, link, until };
+            Outcome::Next(next, Vec::new())
+        }
+    }
+}
+
+/// Shows the last usage, under a number of its own each time.
+fn ask(
+    mut ledger: Ledger,
+    rejoined: bool,
+    reason: CloseReason,
+    until: Millis,
+    now: Millis,
+) -> Outcome {
+    let Some(tick) = ledger.tick.checked_add(1) else {
+        return settle(ledger, reason, Link::Up, None, now);
     };
     ledger.tick = tick;
-    ledger.keep_volume();
     let last = Action::Send(Frame::Usage { tick, usage: ledger.latest, last: true });
-    let until = now.saturating_add(setup.limits.final_voucher_ms.into());
-    Outcome::Next(State::Collecting { ledger, reason, until }, vec![last])
+    let link = Link::Up;
+    Outcome::Next(State::Collecting { ledger, rejoined, reason, link, until }, vec![last])
 }
 
 /// An event while the machine stops.
@@ -169,26 +198,40 @@ fn stopped(
 pub(super) fn stopping(
     setup: &ProviderSetup,
     mut ledger: Ledger,
-    served: bool,
+    farewell: Farewell,
     reason: CloseReason,
     link: Link,
     until: Millis,
     event: Event,
     now: Millis,
 ) -> Outcome {
-    let stay = |ledger, reason, link| {
-        Outcome::Next(State::Stopping { ledger, served, reason, link, until }, Vec::new())
+    let with = |ledger, farewell, reason, link| {
+        Outcome::Next(State::Stopping { ledger, farewell, reason, link, until }, Vec::new())
     };
+    let stay = |ledger, reason| with(ledger, farewell, reason, link);
+    // Nothing more is exchanged with whoever broke the protocol.
+    let hang_up =
+        |ledger| with(ledger, Farewell::None, reason, Link::Down).after(vec![Action::Disconnect]);
     match event {
-        Event::MachineStopped { usage } => stopped(setup, ledger, served, reason, link, usage, now),
-        Event::Timer if now >= until => stopped(setup, ledger, served, reason, link, None, now),
+        Event::MachineStopped { usage } => {
+            stopped(setup, ledger, farewell, reason, link, usage, now)
+        }
+        Event::Timer if now >= until => stopped(setup, ledger, farewell, reason, link, None, now),
         Event::Timer => Outcome::Same,
         Event::Received(frame) => match overheard(&mut ledger, reason, frame) {
-            Ok(reason) => stay(ledger, reason, link),
-            Err(Hangup) => stay(ledger, reason, Link::Down).after(vec![Action::Disconnect]),
+            Ok(reason) => stay(ledger, reason),
+            Err(Hangup) => hang_up(ledger),
         },
-        Event::Malformed => stay(ledger, reason, Link::Down).after(vec![Action::Disconnect]),
-        Event::Disconnected => stay(ledger, reason, Link::Down),
+        Event::Malformed => hang_up(ledger),
+        Event::Disconnected => {
+            let farewell = match farewell {
+                Farewell::Wanted => Farewell::Wanted,
+                Farewell::Rejoined | Farewell::None => Farewell::None,
+            };
+            with(ledger, farewell, reason, Link::Down)
+        }
+        Event::Reconnected => with(ledger, Farewell::Rejoined, reason, Link::Up)
+            .after(vec![Action::Send(Frame::Close(reason))]),
         Event::ChannelClosing => settle(ledger, reason, link, Some(until), now),
         Event::ChannelFinal(record) if record.closing_at.is_some() => {
             settle(ledger, reason, link, Some(until), now)
@@ -203,7 +246,10 @@ pub(super) fn stopping(
         }
         Event::Restarted => cut_short(ledger, reason, Tell::Lost, now),
         Event::Connected { .. }
-        | Event::Reconnected
+        | Event::VolumeReserved
+        | Event::VolumeRefused
+        | Event::Claimed { .. }
+        | Event::ClaimFailed
         | Event::ChannelMissing
         | Event::MachineReady { .. }
         | Event::MachineResumed
@@ -218,32 +264,45 @@ pub(super) fn stopping(
 /// An event while the last voucher is awaited.
 pub(super) fn collecting(
     mut ledger: Ledger,
+    rejoined: bool,
     reason: CloseReason,
+    link: Link,
     until: Millis,
     event: Event,
     now: Millis,
 ) -> Outcome {
     let go = |ledger, reason, link| settle(ledger, reason, link, None, now);
+    let stay = |ledger, reason, link| {
+        Outcome::Next(State::Collecting { ledger, rejoined, reason, link, until }, Vec::new())
+    };
     match event {
         Event::Received(frame) => match overheard(&mut ledger, reason, frame) {
-            Ok(reason) if ledger.paid_tick == Some(ledger.tick) => go(ledger, reason, Link::Up),
-            Ok(reason) => Outcome::Next(State::Collecting { ledger, reason, until }, Vec::new()),
+            Ok(reason) if ledger.paid_tick == Some(ledger.tick) => go(ledger, reason, link),
+            Ok(reason) => stay(ledger, reason, link),
             Err(Hangup) => go(ledger, reason, Link::Down).after(vec![Action::Disconnect]),
         },
         Event::Malformed => go(ledger, reason, Link::Down).after(vec![Action::Disconnect]),
-        Event::Timer if now >= until => go(ledger, reason, Link::Up),
+        Event::Timer if now >= until => go(ledger, reason, link),
         Event::Timer => Outcome::Same,
+        // The publisher may be back for its last voucher in the time that it has.
+        Event::Disconnected if !rejoined => stay(ledger, reason, Link::Down),
+        Event::Reconnected => {
+            ask(ledger, true, reason, until, now).after(vec![Action::Send(Frame::Close(reason))])
+        }
         Event::Disconnected | Event::Restarted => go(ledger, reason, Link::Down),
-        Event::ChannelClosing => go(ledger, reason, Link::Up),
-        Event::ChannelFinal(record) if record.closing_at.is_some() => go(ledger, reason, Link::Up),
+        Event::ChannelClosing => go(ledger, reason, link),
+        Event::ChannelFinal(record) if record.closing_at.is_some() => go(ledger, reason, link),
         Event::ChannelFinal(_) | Event::ChannelChanged { .. } => Outcome::Same,
-        Event::ChannelMissing => settled(ledger, reason, Link::Up, Fate::Gone, None),
+        Event::ChannelMissing => settled(ledger, reason, link, Fate::Gone, None),
         Event::Settled { paid } => {
             ledger.settled = Some(paid);
-            settled(ledger, reason, Link::Up, Fate::Gone, None)
+            settled(ledger, reason, link, Fate::Gone, None)
         }
         Event::Connected { .. }
-        | Event::Reconnected
+        | Event::VolumeReserved
+        | Event::VolumeRefused
+        | Event::Claimed { .. }
+        | Event::ClaimFailed
         | Event::MachineReady { .. }
         | Event::MachineResumed
         | Event::MachineFailed
@@ -317,6 +376,10 @@ pub(super) fn settling(
         Event::Disconnected => settled(ledger, reason, Link::Down, fate, stop_until),
         Event::Connected { .. }
         | Event::Reconnected
+        | Event::VolumeReserved
+        | Event::VolumeRefused
+        | Event::Claimed { .. }
+        | Event::ClaimFailed
         | Event::MachineReady { .. }
         | Event::MachineResumed
         | Event::MachineFailed
@@ -345,6 +408,8 @@ fn overheard(
             ledger.channel = Some(ledger.terms.channel(nonce));
             Ok(reason)
         }
+        // Said once more on a new connection.
+        Frame::Opened { nonce } if ledger.is_channel(nonce) => Ok(reason),
         Frame::Hello(_)
         | Frame::Auth(_)
         | Frame::Offer(_)

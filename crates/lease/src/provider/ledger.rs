@@ -11,6 +11,7 @@ use zennet_primitives::{
     usage::{Counter, Usage},
 };
 
+use super::state::Claim;
 use crate::{
     terms::{kept_secs, retention, volume_use},
     Millis,
@@ -39,7 +40,10 @@ pub(super) struct Ledger {
     pub(super) best: Option<Unverified<Voucher>>,
     pub(super) paid_tick: Option<u32>,
     pub(super) paid: Balance,
-    pub(super) claimed: Balance,
+    /// What the channel is known to have paid on chain while the lease runs.
+    claimed: Balance,
+    /// The last claim, until it has succeeded.
+    claim: Option<Claim>,
     pub(super) vouchers: u32,
     /// What the channel paid on chain.
     pub(super) settled: Option<Balance>,
@@ -65,6 +69,7 @@ impl Ledger {
             paid_tick: None,
             paid: 0,
             claimed: 0,
+            claim: None,
             vouchers: 0,
             settled: None,
             volume_ms: 0,
@@ -191,6 +196,36 @@ impl Ledger {
         self.paid_tick = Some(tick);
         self.vouchers = self.vouchers.saturating_add(1);
         Ok(())
+    }
+
+    /// When the best voucher is to be claimed: as soon as so much of it is unclaimed, or when a
+    /// claim that failed is made again. A threshold of zero claims only at the end.
+    pub(super) fn claim_at(&self, threshold: Balance) -> Option<Millis> {
+        let unclaimed = self.paid.saturating_sub(self.claimed);
+        let is_due = threshold > 0 && unclaimed >= threshold;
+        is_due.then(|| self.claim.map_or(0, |claim| claim.retry_at))
+    }
+
+    /// The voucher to claim now, where one is to be.
+    pub(super) fn claim(&mut self, threshold: Balance, now: Millis) -> Option<Unverified<Voucher>> {
+        self.claim_at(threshold).filter(|at| *at <= now)?;
+        self.claim = Some(Claim::sent(now, self.claim.map_or(0, |claim| claim.attempts)));
+        self.final_voucher()
+    }
+
+    /// The channel has paid this much.
+    pub(super) fn claimed(&mut self, paid: Balance) {
+        self.claimed = self.claimed.max(paid);
+        self.claim = None;
+    }
+
+    pub(super) fn claim_failed(&mut self, now: Millis) {
+        self.claim = Some(Claim::failed(now, self.claim.map_or(0, |claim| claim.attempts)));
+    }
+
+    /// Of a claim that was under way when the program ended nothing is heard any more.
+    pub(super) fn forget_claim(&mut self) {
+        self.claim = None;
     }
 
     /// What a settlement submits: a voucher over nothing is none.

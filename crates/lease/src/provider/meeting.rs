@@ -55,6 +55,13 @@ pub(super) fn meet(
         Event::Timer => Outcome::Same,
         Event::Stop(reason) => refuse(reason),
         Event::Leave => refuse(CloseReason::ProviderLeaves),
+        Event::VolumeReserved => match stage {
+            Stage::Reserving { terms } => sign(setup, terms, now),
+            Stage::Greeting { .. } | Stage::Proving { .. } | Stage::Quoting { .. } => {
+                Outcome::Denied
+            }
+        },
+        Event::VolumeRefused => refuse(CloseReason::VolumeUnavailable),
         Event::Connected { .. }
         | Event::Reconnected
         | Event::ChannelFinal(_)
@@ -66,6 +73,8 @@ pub(super) fn meet(
         | Event::MachineFailed
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
+        | Event::Claimed { .. }
+        | Event::ClaimFailed
         | Event::Settled { .. }
         | Event::SettleFailed => Outcome::Denied,
     }
@@ -126,13 +135,17 @@ fn receive(
             if !is_acceptable {
                 return Err(CloseReason::NoAgreement);
             }
-            let until = now.saturating_add(setup.limits.open_ms.into());
-            let next = State::Opening { ledger: Ledger::new(terms.clone()), link: Link::Up, until };
-            let actions = vec![Action::Countersign(terms.clone()), Action::PrepareMachine(terms)];
-            Ok(Outcome::Next(next, actions))
+            if terms.volume.is_none() {
+                return Ok(sign(setup, &terms, now));
+            }
+            let next = quoting(setup, Stage::Reserving { terms: terms.clone() }, now);
+            Ok(Outcome::Next(next, vec![Action::ReserveVolume(terms)]))
         }
         (
-            Stage::Greeting { .. } | Stage::Proving { .. } | Stage::Quoting { .. },
+            Stage::Greeting { .. }
+            | Stage::Proving { .. }
+            | Stage::Quoting { .. }
+            | Stage::Reserving { .. },
             Frame::Hello(_)
             | Frame::Auth(_)
             | Frame::Offer(_)
@@ -171,6 +184,15 @@ fn greet(
     let until = now.saturating_add(setup.limits.hello_ms.into());
     let stage = Stage::Proving { meeting: meeting.clone(), theirs };
     Ok(Outcome::Next(State::Meeting { stage, until }, vec![Action::SendAuth { claim, context }]))
+}
+
+/// Signs as well. From here on money depends on what follows.
+fn sign(setup: &ProviderSetup, terms: &Terms, now: Millis) -> Outcome {
+    let until = now.saturating_add(setup.limits.open_ms.into());
+    let next = State::Opening { ledger: Ledger::new(terms.clone()), link: Link::Up, until };
+    let (sign, prepare) =
+        (Action::Countersign(terms.clone()), Action::PrepareMachine(terms.clone()));
+    Outcome::Next(next, vec![sign, prepare])
 }
 
 fn quoting(setup: &ProviderSetup, stage: Stage, now: Millis) -> State {

@@ -3,8 +3,8 @@
 //! ```text
 //!  New ─Connected─► Meeting: Greeting ─Hello─► Proving ─Auth─► Quoting ◄─┐ Counter, at most
 //!                      │                                        │  └─────┘ `max_rounds` quotes
-//!                      │ refusal, silence                       │ Contract
-//!                      ▼                                        ▼
+//!                      │ refusal, silence,                      │ Contract, its volume
+//!                      ▼ no volume                              ▼ reserved
 //!                    Ended                                   Opening   image and machine prepared
 //!                                                               │ ChannelFinal
 //!                                                               ▼
@@ -22,8 +22,9 @@
 //! a machine that never served skips Collecting.
 //!
 //! A connection that breaks from Opening to Serving is built again and changes no state: the
-//! machine is frozen meanwhile. A value that is loaded from the store while it served passes
-//! through Resuming, where its machine is found again.
+//! machine is frozen meanwhile. One that breaks in Stopping or Collecting is built again once, and
+//! the last voucher is waited for no longer than it is anyway. A value that is loaded from the store
+//! while it served passes through Resuming, where its machine is found again.
 //!
 //! While the machine serves, the publisher may propose more deposit or more time. This side signs
 //! what its limits allow, and counts it when the channel is seen to have it for good.
@@ -48,7 +49,7 @@ use zennet_primitives::{
 
 use self::{
     ledger::Ledger,
-    state::{Link, State},
+    state::{Farewell, Link, State},
 };
 use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
 
@@ -120,18 +121,18 @@ impl Provider {
             State::Serving { ledger, serving } => {
                 serving::serve(setup, ledger.clone(), serving.clone(), event, now)
             }
-            State::Stopping { ledger, served, reason, link, until } => closing::stopping(
+            State::Stopping { ledger, farewell, reason, link, until } => closing::stopping(
                 setup,
                 ledger.clone(),
-                *served,
+                *farewell,
                 *reason,
                 *link,
                 *until,
                 event,
                 now,
             ),
-            State::Collecting { ledger, reason, until } => {
-                closing::collecting(ledger.clone(), *reason, *until, event, now)
+            State::Collecting { ledger, rejoined, reason, link, until } => {
+                closing::collecting(ledger.clone(), *rejoined, *reason, *link, *until, event, now)
             }
             State::Settling { ledger, reason, link, fate, stop_until } => {
                 closing::settling(ledger.clone(), *reason, *link, *fate, *stop_until, event, now)
@@ -164,13 +165,16 @@ impl Provider {
     /// Whether the publisher is to be dialled again, until [`ProviderEvent::Reconnected`].
     pub fn wants_connection(&self) -> bool {
         match &self.state {
-            State::Opening { link, .. } | State::Starting { link, .. } => *link == Link::Down,
+            State::Opening { link, .. }
+            | State::Starting { link, .. }
+            | State::Stopping { link, farewell: Farewell::Wanted, .. }
+            | State::Collecting { link, rejoined: false, .. } => *link == Link::Down,
             State::Serving { serving, .. } => serving.lost.is_some(),
             State::New
             | State::Meeting { .. }
             | State::Resuming { .. }
-            | State::Stopping { .. }
-            | State::Collecting { .. }
+            | State::Stopping { farewell: Farewell::None | Farewell::Rejoined, .. }
+            | State::Collecting { rejoined: true, .. }
             | State::Settling { .. }
             | State::Ended { .. } => false,
         }
@@ -274,6 +278,10 @@ fn begin(setup: &ProviderSetup, event: ProviderEvent, now: Millis) -> Outcome {
         | ProviderEvent::MachineFailed
         | ProviderEvent::Metered { .. }
         | ProviderEvent::MachineStopped { .. }
+        | ProviderEvent::VolumeReserved
+        | ProviderEvent::VolumeRefused
+        | ProviderEvent::Claimed { .. }
+        | ProviderEvent::ClaimFailed
         | ProviderEvent::Settled { .. }
         | ProviderEvent::SettleFailed => Outcome::Denied,
     }

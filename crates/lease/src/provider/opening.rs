@@ -109,6 +109,10 @@ fn unready(ledger: Ledger, link: Link, event: Event, now: Millis) -> Outcome {
         | Event::MachineReady { .. }
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
+        | Event::VolumeReserved
+        | Event::VolumeRefused
+        | Event::Claimed { .. }
+        | Event::ClaimFailed
         | Event::SettleFailed => Outcome::Denied,
     }
 }

@@ -25,6 +25,7 @@ pub(super) fn begin(
     serving.next_tick = now.saturating_add(tick_ms);
     serving.reading = None;
     ledger.volume_until = now;
+    ledger.forget_claim();
     serving.lost = Some(now);
     serving.frozen = serving.frozen.map(|_| now);
     // Nobody could pay while nobody asked.
@@ -89,6 +90,10 @@ pub(super) fn resume(
         | Event::MachineReady { .. }
         | Event::Metered { .. }
         | Event::MachineStopped { .. }
+        | Event::VolumeReserved
+        | Event::VolumeRefused
+        | Event::Claimed { .. }
+        | Event::ClaimFailed
         | Event::SettleFailed => Outcome::Denied,
     }
 }

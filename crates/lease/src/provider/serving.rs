@@ -22,7 +22,7 @@ use crate::Millis;
 /// An event while the machine runs.
 pub(super) fn serve(
     setup: &ProviderSetup,
-    ledger: Ledger,
+    mut ledger: Ledger,
     mut serving: Serving,
     event: Event,
     now: Millis,
@@ -80,7 +80,19 @@ pub(super) fn serve(
         }
         Event::Leave => leave(ledger, serving, now),
         Event::Restarted => resuming::begin(setup, ledger, serving, now),
+        Event::Claimed { paid } => {
+            ledger.claimed(paid);
+            // More may have been paid meanwhile.
+            let claim = ledger.claim(setup.limits.claim_threshold, now).map(Action::Claim);
+            Outcome::Next(State::Serving { ledger, serving }, claim.into_iter().collect())
+        }
+        Event::ClaimFailed => {
+            ledger.claim_failed(now);
+            Outcome::Next(State::Serving { ledger, serving }, Vec::new())
+        }
         Event::Connected { .. }
+        | Event::VolumeReserved
+        | Event::VolumeRefused
         | Event::MachineReady { .. }
         | Event::MachineResumed
         | Event::MachineStopped { .. }
@@ -181,11 +193,7 @@ fn receive(
     serving.unpaid.retain(|unpaid| unpaid.due > ledger.paid);
     let mut actions = Vec::new();
     serving.settle_state(&ledger, now, &mut actions);
-    let unclaimed = ledger.paid.saturating_sub(ledger.claimed);
-    if setup.limits.claim_threshold > 0 && unclaimed >= setup.limits.claim_threshold {
-        ledger.claimed = ledger.paid;
-        actions.extend(ledger.final_voucher().map(Action::Claim));
-    }
+    actions.extend(ledger.claim(setup.limits.claim_threshold, now).map(Action::Claim));
     Outcome::Next(State::Serving { ledger, serving }, actions)
 }
 
@@ -224,7 +232,7 @@ fn metered(
     Outcome::Next(State::Serving { ledger, serving }, actions)
 }
 
-fn timer(setup: &ProviderSetup, ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
+fn timer(setup: &ProviderSetup, mut ledger: Ledger, mut serving: Serving, now: Millis) -> Outcome {
     let tell = serving.link().tell();
     let end = |ledger, reason| wind_up_served(ledger, reason, tell, now);
     if serving.lease_ends(ledger.scope.lease_secs) <= now {
@@ -244,6 +252,7 @@ fn timer(setup: &ProviderSetup, ledger: Ledger, mut serving: Serving, now: Milli
     }
     let mut actions = Vec::new();
     serving.settle_state(&ledger, now, &mut actions);
+    actions.extend(ledger.claim(setup.limits.claim_threshold, now).map(Action::Claim));
     match serving.reading {
         Some(reading) if reading.until <= now => return end(ledger, CloseReason::MachineFailed),
         Some(_) => {}

@@ -128,6 +128,10 @@ pub enum ProviderEvent {
     },
     /// Answer to [`ProviderAction::ResumeMachine`]: it can be read, frozen and stopped again.
     MachineResumed,
+    /// Answer to [`ProviderAction::ReserveVolume`]: the volume is this lease's.
+    VolumeReserved,
+    /// Answer to [`ProviderAction::ReserveVolume`]: it cannot be had.
+    VolumeRefused,
     /// The machine could not be prepared, started or found again, or died.
     MachineFailed,
     /// Answer to [`ProviderAction::ReadUsage`].
@@ -148,6 +152,13 @@ pub enum ProviderEvent {
     Leave,
     /// This value was loaded from the store: only a machine that served may still be there.
     Restarted,
+    /// Answer to [`ProviderAction::Claim`]: the channel has paid this much in all.
+    Claimed {
+        /// Amount, in the smallest coin unit.
+        paid: Balance,
+    },
+    /// A claim did not get into a block, or costs more than it brings.
+    ClaimFailed,
     /// The channel was settled and deleted on chain.
     Settled {
         /// What it paid in all.
@@ -173,12 +184,16 @@ impl ProviderEvent {
             Self::ChannelClosing => "channel closing",
             Self::MachineReady { .. } => "machine ready",
             Self::MachineResumed => "machine resumed",
+            Self::VolumeReserved => "volume reserved",
+            Self::VolumeRefused => "volume refused",
             Self::MachineFailed => "machine failed",
             Self::Metered { .. } => "metered",
             Self::MachineStopped { .. } => "machine stopped",
             Self::Stop(_) => "stop",
             Self::Leave => "leave",
             Self::Restarted => "restarted",
+            Self::Claimed { .. } => "claimed",
+            Self::ClaimFailed => "claim failed",
             Self::Settled { .. } => "settled",
             Self::SettleFailed => "settle failed",
         }
@@ -199,6 +214,9 @@ pub enum ProviderAction {
         /// The meeting as this side sees it.
         context: AuthContext,
     },
+    /// Keep the volume of the terms for this lease, or report that it cannot be had. Where no
+    /// contract comes of the meeting, it is given back.
+    ReserveVolume(Terms),
     /// Sign the terms with the account key and send the signature as [`Frame::Countersign`].
     Countersign(Terms),
     /// Sign the amendment with the account key and send the signature as [`Frame::Granted`].
@@ -227,7 +245,7 @@ pub enum ProviderAction {
     /// Stop and remove whatever there is of the machine, then report
     /// [`ProviderEvent::MachineStopped`].
     StopMachine,
-    /// Claim a voucher on chain; the lease goes on.
+    /// Claim a voucher on chain and report the outcome; the lease goes on.
     Claim(Unverified<Voucher>),
     /// Close the channel on chain with the best voucher and report the outcome.
     Settle(Option<Unverified<Voucher>>),

@@ -5,7 +5,7 @@ use zennet_primitives::{
     amount::Balance,
     auth::Challenge,
     close::CloseReason,
-    contract::Quote,
+    contract::{Quote, Terms},
     frame::{Frame, Notice},
 };
 
@@ -31,6 +31,17 @@ pub(super) enum Link {
     Down,
 }
 
+/// Whether the last usage of a lease that ends is shown to the publisher, which pays it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) enum Farewell {
+    /// No: the machine never ran, or the publisher broke the protocol or stayed away.
+    None,
+    /// Yes, also on a new connection should this one break.
+    Wanted,
+    /// Yes, on the connection that was built anew; there is no other one after it.
+    Rejoined,
+}
+
 /// A meeting before the contract.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 #[allow(clippy::large_enum_variant, reason = "one value a meeting, and short-lived")]
@@ -41,6 +52,8 @@ pub(super) enum Stage {
     Proving { meeting: Meeting, theirs: Challenge },
     /// A quote is sent, the `rounds`-th one.
     Quoting { quote: Quote, rounds: u8 },
+    /// The publisher has signed; the volume of these terms is being reserved.
+    Reserving { terms: Terms },
 }
 
 /// A tick whose voucher is awaited.
@@ -145,9 +158,35 @@ impl Fate {
         if !pays && attempts >= UNPAID_ATTEMPTS {
             return Fate::Gone;
         }
-        let (first, longest) = BACK_OFF_MS;
-        let pause = first.saturating_mul(1 << attempts.min(16)).min(longest);
-        Fate::Open { retry_at: now.saturating_add(pause), attempts }
+        Fate::Open { retry_at: now.saturating_add(back_off(attempts)), attempts }
+    }
+}
+
+/// The pause after so many attempts to get a transaction into a block.
+fn back_off(attempts: u32) -> Millis {
+    let (first, longest) = BACK_OFF_MS;
+    first.saturating_mul(1 << attempts.min(16)).min(longest)
+}
+
+/// A claim while the lease runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub(super) struct Claim {
+    /// It is under way until this time, or has failed and is made again at this time.
+    pub(super) retry_at: Millis,
+    /// How many have failed in a row.
+    pub(super) attempts: u32,
+}
+
+impl Claim {
+    /// A claim is about to be sent.
+    pub(super) fn sent(now: Millis, attempts: u32) -> Self {
+        Claim { retry_at: now.saturating_add(SETTLE_MS), attempts }
+    }
+
+    /// It failed.
+    pub(super) fn failed(now: Millis, attempts: u32) -> Self {
+        let attempts = attempts.saturating_add(1);
+        Claim { retry_at: now.saturating_add(back_off(attempts)), attempts }
     }
 }
 
@@ -182,15 +221,16 @@ pub(super) enum State {
     },
     Stopping {
         ledger: Ledger,
-        /// Whether the machine ever ran, so that a last usage is owed.
-        served: bool,
+        farewell: Farewell,
         reason: CloseReason,
         link: Link,
         until: Millis,
     },
     Collecting {
         ledger: Ledger,
+        rejoined: bool,
         reason: CloseReason,
+        link: Link,
         until: Millis,
     },
     Settling {
@@ -265,7 +305,9 @@ impl State {
         match self {
             State::New | State::Meeting { stage: Stage::Greeting { .. }, .. } => Phase::Greeting,
             State::Meeting { stage: Stage::Proving { .. }, .. } => Phase::Authenticating,
-            State::Meeting { stage: Stage::Quoting { .. }, .. } => Phase::Negotiating,
+            State::Meeting { stage: Stage::Quoting { .. } | Stage::Reserving { .. }, .. } => {
+                Phase::Negotiating
+            }
             State::Opening { .. } => Phase::Opening,
             State::Starting { .. } | State::Resuming { .. } => Phase::Starting,
             State::Serving { serving, .. } => Phase::Serving { frozen: serving.frozen.is_some() },
@@ -293,6 +335,7 @@ impl State {
                 };
                 let end = serving.lease_ends(ledger.scope.lease_secs).min(metering);
                 let end = serving.leaves_at.map_or(end, |leaves_at| leaves_at.min(end));
+                let end = ledger.claim_at(limits.claim_threshold).map_or(end, |at| at.min(end));
                 Some(unpaid.map_or(end, |unpaid| unpaid.min(end)))
             }
             State::Settling { fate, stop_until, .. } => {

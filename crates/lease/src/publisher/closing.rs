@@ -235,7 +235,7 @@ pub(super) fn closing(
 /// An event while the provider settles.
 pub(super) fn settling(
     setup: &PublisherSetup,
-    ledger: Ledger,
+    mut ledger: Ledger,
     reason: CloseReason,
     link: Link,
     until: Millis,
@@ -257,9 +257,21 @@ pub(super) fn settling(
             Outcome::Next(State::Settling { ledger, reason, link, until }, Vec::new())
         }
         Event::Reconnected => {
+            ledger.reunite();
             let again = vec![Action::Send(Frame::Close(reason))];
             let link = Link::Up;
             Outcome::Next(State::Settling { ledger, reason, link, until }, again)
+        }
+        // The last voucher may be lost with the connection that it was sent on.
+        Event::Received(Frame::Usage { tick, usage, last: true }) => {
+            let report = Report { tick, usage, last: true };
+            let (Ok(voucher), Some(context)) =
+                (ledger.pay(&report, earns_retention(reason), now), ledger.channel)
+            else {
+                return Outcome::Same;
+            };
+            let pay = vec![Action::SendVoucher { tick, voucher, context }];
+            Outcome::Next(State::Settling { ledger, reason, link, until }, pay)
         }
         // Only the chain's word counts now.
         Event::Received(_)

@@ -329,6 +329,48 @@ fn a_claim_is_made_when_enough_is_unclaimed() {
 }
 
 #[test]
+fn a_claim_that_failed_is_made_again_with_growing_pauses_and_the_newest_voucher() {
+    let mut theirs = provider_setup(false);
+    let resources = theirs.quote.resources;
+    theirs.limits.claim_threshold = price_of_full_use(&rates(), &resources, 10_000).unwrap();
+    let failing = Faults { claim_failures: 3, ..Faults::default() };
+    let mut pair = Pair::with(failing, theirs, publisher_setup(false));
+    assert!(pair.run());
+    let claims: Vec<_> = pair
+        .provider_did
+        .iter()
+        .filter_map(|(at, action)| match action {
+            ProviderAction::Claim(voucher) => Some((*at, voucher.payload.cumulative)),
+            _ => None,
+        })
+        .collect();
+    // It takes a block each time to fail.
+    let pauses: Vec<_> = claims.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    assert_eq!(pauses[..3], [4_000, 6_000, 10_000]);
+    assert!(claims.windows(2).all(|two| two[0].1 < two[1].1), "{claims:?}");
+    assert_eq!(pair.provider.settled(), Some(pair.publisher.paid()));
+}
+
+#[test]
+fn a_claim_that_was_under_way_when_the_provider_ended_is_made_again() {
+    let mut theirs = provider_setup(false);
+    let resources = theirs.quote.resources;
+    theirs.limits.claim_threshold = price_of_full_use(&rates(), &resources, 10_000).unwrap();
+    let mut pair = Pair::with(Faults::default(), theirs, publisher_setup(false));
+    let claims = |pair: &Pair| {
+        let is_claim = |a: &ProviderAction| matches!(a, ProviderAction::Claim(_));
+        pair.provider_did.iter().filter(|(_, action)| is_claim(action)).count()
+    };
+    assert!(pair.run_until(60_000, |pair| claims(pair) == 1));
+    let now = pair.now;
+    let step = pair.provider.step(ProviderEvent::Restarted, now).unwrap();
+    let resumed = step.next.step(ProviderEvent::MachineResumed, now).unwrap().next;
+    let due = resumed.deadline().unwrap();
+    let step = resumed.step(ProviderEvent::Timer, due.max(now)).unwrap();
+    assert!(step.actions.iter().any(|action| matches!(action, ProviderAction::Claim(_))));
+}
+
+#[test]
 fn a_stopped_publisher_whose_channel_opens_later_gets_its_deposit_back() {
     let mut pair = Pair::new(Faults::default());
     pair.run_to(Phase::Opening);

@@ -42,6 +42,7 @@ pub(super) struct Faults {
     pub(super) load_percent: u64,
     pub(super) own_readings: bool,
     pub(super) settle_failures: u32,
+    pub(super) claim_failures: u32,
     /// Transactions that add to the deposit and fail.
     pub(super) fund_failures: u32,
     /// Time that a block takes to be final, for what is added.
@@ -50,6 +51,8 @@ pub(super) struct Faults {
     /// Whether the first deposit is to be topped up.
     pub(super) low_deposit: bool,
     pub(super) prepaid: bool,
+    /// Whether the volume is another lease's.
+    pub(super) volume_is_taken: bool,
 }
 
 impl Default for Faults {
@@ -70,11 +73,13 @@ impl Default for Faults {
             load_percent: 80,
             own_readings: true,
             settle_failures: 0,
+            claim_failures: 0,
             fund_failures: 0,
             finality_ms: 2 * BLOCK_MS,
             extend_at: None,
             low_deposit: false,
             prepaid: false,
+            volume_is_taken: false,
         }
     }
 }
@@ -99,6 +104,7 @@ enum Due {
     Mended,
     OpenLands(Terms),
     SettleLands(Option<Unverified<Voucher>>),
+    ClaimLands(Unverified<Voucher>),
     CloseLands,
     Finalized,
     /// The transaction that adds to the deposit.
@@ -299,6 +305,7 @@ impl Pair {
                 self.tell_publisher(PublisherEvent::ChannelOpened { nonce: 0 });
             }
             Due::SettleLands(voucher) => self.settle(voucher),
+            Due::ClaimLands(voucher) => self.claim(&voucher),
             Due::CloseLands => {
                 if let Some(record) = self.chain.as_mut().filter(|r| r.closing_at.is_none()) {
                     record.closing_at = Some(1_000);
@@ -398,6 +405,19 @@ impl Pair {
         self.tell_provider(ProviderEvent::Reconnected);
     }
 
+    fn claim(&mut self, voucher: &Unverified<Voucher>) {
+        let failing = self.faults.claim_failures;
+        self.faults.claim_failures = failing.saturating_sub(1);
+        let event = match self.chain.as_mut().filter(|_| failing == 0) {
+            Some(record) => {
+                record.paid = record.paid.max(voucher.payload.cumulative);
+                ProviderEvent::Claimed { paid: record.paid }
+            }
+            None => ProviderEvent::ClaimFailed,
+        };
+        self.tell_provider(event);
+    }
+
     fn settle(&mut self, voucher: Option<Unverified<Voucher>>) {
         if self.faults.settle_failures > 0 {
             self.faults.settle_failures -= 1;
@@ -444,6 +464,13 @@ impl Pair {
                 let signature = sign(PROVIDER, amendment, &()).signature;
                 let frame = Frame::Granted { number, signature };
                 self.transmit(0, Due::ToPublisher(frame, self.link));
+            }
+            ProviderAction::ReserveVolume(_) => {
+                let event = match self.faults.volume_is_taken {
+                    true => ProviderEvent::VolumeRefused,
+                    false => ProviderEvent::VolumeReserved,
+                };
+                self.after(5, Due::Provider(event));
             }
             ProviderAction::PrepareMachine(_) => {}
             ProviderAction::WatchChannel(_) => {
@@ -492,11 +519,7 @@ impl Pair {
                 let usage = Some(self.reading(self.faults.lie_percent));
                 self.after(400, Due::Provider(ProviderEvent::MachineStopped { usage }));
             }
-            ProviderAction::Claim(voucher) => {
-                if let Some(record) = &mut self.chain {
-                    record.paid = record.paid.max(voucher.payload.cumulative);
-                }
-            }
+            ProviderAction::Claim(voucher) => self.after(BLOCK_MS, Due::ClaimLands(voucher)),
             ProviderAction::Settle(voucher) => self.after(BLOCK_MS, Due::SettleLands(voucher)),
             ProviderAction::Disconnect => self.after(500, Due::Cut(Some(self.link))),
             ProviderAction::Finished(_) => {}

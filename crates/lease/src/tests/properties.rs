@@ -33,7 +33,7 @@ fn faults() -> impl Strategy<Value = Faults> {
         prop::bool::weighted(0.8),
         0u32..4,
         any::<bool>(),
-        (0u32..3, 500u64..20_000, sometimes(5_000u64..50_000), any::<bool>()),
+        (0u32..3, 500u64..20_000, sometimes(5_000u64..50_000), any::<bool>(), 0u32..4),
     );
     (times, rest).prop_map(|(times, rest)| Faults {
         delays: rest.0,
@@ -56,13 +56,18 @@ fn faults() -> impl Strategy<Value = Faults> {
         finality_ms: rest.6 .1,
         extend_at: rest.6 .2,
         low_deposit: rest.6 .3,
+        claim_failures: rest.6 .4,
+        volume_is_taken: false,
     })
 }
 
 fn check(faults: &Faults) -> Result<(), TestCaseError> {
     let mut own = publisher_setup(faults.prepaid);
     own.policy.deposit_secs = faults.low_deposit.then_some(20);
-    let mut pair = Pair::with(faults.clone(), provider_setup(faults.prepaid), own);
+    let mut theirs = provider_setup(faults.prepaid);
+    let resources = theirs.quote.resources;
+    theirs.limits.claim_threshold = price_of_full_use(&rates(), &resources, 5_000).unwrap();
+    let mut pair = Pair::with(faults.clone(), theirs, own);
     let ended = pair.run();
     prop_assert!(ended, "provider {}, publisher {}", pair.provider.phase(), pair.publisher.phase());
 

@@ -65,6 +65,61 @@ fn the_last_voucher_pays_for_the_volume_and_for_keeping_it() {
 }
 
 #[test]
+fn a_contract_is_countersigned_only_when_its_volume_is_reserved() {
+    let (theirs, own) = setups(0);
+    let mut pair = Pair::with(Faults::default(), theirs, own);
+    assert!(pair.run_until(60_000, |pair| pair.provider.phase() == Phase::Opening));
+    let at = |wanted: fn(&ProviderAction) -> bool| {
+        pair.provider_did.iter().position(|(_, action)| wanted(action)).unwrap()
+    };
+    let reserved = at(|action| matches!(action, ProviderAction::ReserveVolume(_)));
+    assert!(reserved < at(|action| matches!(action, ProviderAction::Countersign(_))));
+}
+
+#[test]
+fn a_volume_that_cannot_be_had_ends_the_meeting_before_anything_is_signed() {
+    let taken = Faults { volume_is_taken: true, ..Faults::default() };
+    let pair = run(taken, setups(0));
+    for reason in [pair.provider.close_reason(), pair.publisher.close_reason()] {
+        assert_eq!(reason, Some(CloseReason::VolumeUnavailable));
+    }
+    assert!(pair.provider.terms().is_none() && pair.settlements().is_empty());
+    let signs = |action: &ProviderAction| matches!(action, ProviderAction::Countersign(_));
+    assert!(!pair.provider_did.iter().any(|(_, action)| signs(action)));
+}
+
+#[test]
+fn whoever_loses_its_connection_while_the_lease_ends_still_pays_for_keeping_the_volume() {
+    for cut_at in (30_000..31_500).step_by(50) {
+        let faults = Faults {
+            publisher_stops_at: Some(30_000),
+            cut_at: Some(cut_at),
+            mended_after: Some(300),
+            ..Faults::default()
+        };
+        let pair = run(faults, setups(0));
+        assert_eq!(pair.publisher.close_reason(), Some(CloseReason::Finished), "{cut_at}");
+        assert_eq!(kept(&pair), (KEEP_SECS, KEEP_SECS), "cut at {cut_at}");
+        assert_eq!(pair.provider.settled(), Some(pair.publisher.paid()), "cut at {cut_at}");
+    }
+}
+
+#[test]
+fn a_publisher_that_does_not_come_back_while_the_lease_ends_is_not_waited_for_long() {
+    let (stops, cut) = (Some(30_000), Some(30_100));
+    let faults = Faults { publisher_stops_at: stops, cut_at: cut, ..Faults::default() };
+    let pair = run(faults, setups(0));
+    let settled = pair
+        .provider_did
+        .iter()
+        .find_map(|(at, action)| matches!(action, ProviderAction::Settle(_)).then_some(*at));
+    let stopped = pair.when_provider(&ProviderAction::StopMachine).unwrap();
+    let waits = u64::from(ProviderLimits::default().final_voucher_ms);
+    assert!(settled.unwrap() <= stopped + 400 + waits, "{settled:?} {stopped}");
+    assert_eq!(kept(&pair), (60, 60));
+}
+
+#[test]
 fn a_lease_that_lasts_its_time_has_deposited_for_keeping_the_volume() {
     let busy = Faults { load_percent: 90, ..Faults::default() };
     let pair = run(busy, setups(0));

@@ -7,7 +7,7 @@ use zennet_primitives::{
     amount::{Balance, Rates, RATE_SCALE},
     announcement::ImageRef,
     auth::PeerIdBytes,
-    contract::{Capabilities, Offer, Quote, Resources},
+    contract::{Capabilities, Offer, Quote, Resources, Volume},
     frame::{Hello, PROTOCOL_VERSION},
     pow::Role,
     record::ChannelRecord,
@@ -17,7 +17,10 @@ use zennet_primitives::{
 };
 
 use super::super::*;
-use crate::ending::{endings, Teller};
+use crate::{
+    config,
+    ending::{endings, Teller},
+};
 
 pub(super) const GENESIS: Hash = Hash::repeat_byte(1);
 pub(super) const ID: Hash = Hash::repeat_byte(2);
@@ -100,9 +103,21 @@ pub(super) fn provider() -> Provider {
 
 impl Scene {
     pub(super) fn begin(store: Store) -> Scene {
+        Scene::begin_with(store, quote())
+    }
+
+    /// The same with a quote of a volume, which the terms name then.
+    pub(super) fn begin_with_volume(store: Store) -> Scene {
+        let resources = Resources { volume_mib: 10, ..quote().resources };
+        let (max_keep_secs, keep_unpaid_secs) = (1000, 60);
+        Scene::begin_with(store, Quote { resources, max_keep_secs, keep_unpaid_secs, ..quote() })
+    }
+
+    fn begin_with(store: Store, quote: Quote) -> Scene {
         let (provider_key, key) = (AccountKey::generate(), AccountKey::generate());
-        let setup = setup(key.account(), provider_key.account());
-        let volumes = Volumes::open(&store, &Default::default()).unwrap();
+        let setup = ProviderSetup { quote, ..setup(key.account(), provider_key.account()) };
+        let config = config::Volumes { max_mib: 10, ..Default::default() };
+        let volumes = Volumes::open(&store, &config).unwrap();
         let (board, clock) = (Board::default(), Clock::start());
         let shared = Shared { store, board, key: provider_key, clock, volumes };
         let (to_wire, from_driver) = mpsc::channel(32);
@@ -206,6 +221,9 @@ impl Scene {
     }
 
     pub(super) fn make_terms(&self) -> Terms {
+        let name = b"data".to_vec().try_into().unwrap();
+        let volume = Volume { name, keep_secs: 100 };
+        let has_volume = self.quote.as_ref().unwrap().resources.volume_mib > 0;
         Terms {
             genesis: GENESIS,
             announcement: ID,
@@ -217,7 +235,7 @@ impl Scene {
             deposit: 1_000_000_000,
             challenge_blocks: 20,
             app: None,
-            volume: None,
+            volume: has_volume.then_some(volume),
             read_only: false,
         }
     }

@@ -397,7 +397,8 @@ pub(super) async fn provide(
                 ProviderAction::Disconnect => wire.close(),
                 ProviderAction::Finished(reason) => return Ok((reason, machine.paid())),
                 ProviderAction::ResumeMachine(_) => bail!("it was not loaded from a store"),
-                ProviderAction::PrepareMachine(_)
+                ProviderAction::ReserveVolume(_)
+                | ProviderAction::PrepareMachine(_)
                 | ProviderAction::WatchOpenChannel(_)
                 | ProviderAction::Freeze
                 | ProviderAction::Thaw

@@ -276,6 +276,7 @@ impl Side for Provider {
                 ProviderAction::Finished(_) => Act::Finished,
                 ProviderAction::CountersignAmendment(amendment) => Act::Send(mail.grant(amendment)),
                 ProviderAction::SendAuth { .. }
+                | ProviderAction::ReserveVolume(_)
                 | ProviderAction::Countersign(_)
                 | ProviderAction::PrepareMachine(_)
                 | ProviderAction::Claim(_) => Act::Nothing,
