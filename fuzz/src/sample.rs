@@ -105,7 +105,8 @@ pub fn capabilities() -> Capabilities {
 pub fn listing() -> Listing {
     Listing {
         rates: rates(),
-basis: None,        grace_ms: 2000,
+        basis: None,
+        grace_ms: 2000,
         available: Resources { cpu_millis: 2000, memory_mib: 4096, disk_mib: 4096, volume_mib: 0 },
         default: Resources { cpu_millis: 1000, memory_mib: 512, disk_mib: 1024, volume_mib: 0 },
         max_lease_secs: 3600,
@@ -128,8 +129,12 @@ pub fn provider_setup(prepaid: bool) -> ProviderSetup {
         announcement,
         publisher: account(PUBLISHER),
         account: account(PROVIDER),
-        offer: Offer { capabilities: capabilities(), stamp: mine(|nonce| stamp_work(message, nonce), body.asks, 0, 1 << 16)
-            .expect("a few hashes are enough"), report: None },
+        offer: Offer {
+            capabilities: capabilities(),
+            stamp: mine(|nonce| stamp_work(message, nonce), body.asks, 0, 1 << 16)
+                .expect("a few hashes are enough"),
+            report: None,
+        },
         quote: quote_for(&body, &listing()).expect("the listing answers the announcement"),
         floor: rates(),
         limits: ProviderLimits { claim_threshold: 10_000_000, ..Default::default() },

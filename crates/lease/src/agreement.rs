@@ -171,16 +171,18 @@ struct Look {
 
 impl Look {
     fn read(&mut self, line: Line, now: Millis) {
-        let offset = now as i64 - line.at as i64;
+        // The machine's clock is whatever its provider lets it be.
+        let signed = |millis: Millis| i64::try_from(millis).unwrap_or(i64::MAX);
+        let offset = signed(now).saturating_sub(signed(line.at));
         if self.last.is_some_and(|last| line.at < last.at) {
             // Its host was booted anew.
             let start = self.start;
             *self = Look { start, ..Look::default() };
         }
-        let passed = self.last.map_or(0, |last| line.at - last.at);
-        let drifted = self.offset.map(|known| known.saturating_add((passed / DRIFT + 1) as i64));
+        let passed = self.last.map_or(0, |last| line.at.saturating_sub(last.at));
+        let drifted = self.offset.map(|known| known.saturating_add(signed(passed / DRIFT + 1)));
         self.offset = Some(drifted.map_or(offset, |known| known.min(offset)));
-        let is_old = |known: Line| line.at - known.at >= DELAY_MS;
+        let is_old = |known: Line| line.at.saturating_sub(known.at) >= DELAY_MS;
         if self.aging.is_none_or(is_old) {
             self.aged = self.aging.replace(line);
         }
@@ -634,6 +636,18 @@ mod tests {
             let _ = agreement.compare(&traffic(100, claimed), &rates, &RESOURCES, now + 1_900);
         }
         assert!(claimed > 70_000 && agreement.disagreements() >= 5, "{agreement:?}");
+    }
+
+    #[test]
+    fn a_machine_whose_clock_says_anything_does_no_harm() {
+        let times = [0, 1, u64::MAX, 1 << 63, 5, i64::MAX as u64, 0, u64::MAX];
+        for (tick, (at, now)) in times.into_iter().zip(times.into_iter().rev()).enumerate() {
+            let mut agreement = paired();
+            for (k, at) in [at, now, at].into_iter().enumerate() {
+                agreement.read(cpu(700 + (tick + k) as u64), at, now);
+                let _ = agreement.compare(&cpu(1_000), &rates(), &RESOURCES, now);
+            }
+        }
     }
 
     #[test]

@@ -170,6 +170,7 @@ impl Rehearsal {
                 let signature = sign(PROVIDER, amendment, &()).signature;
                 return self.pass_to_publisher(Frame::Granted { number, signature });
             }
+            ProviderAction::ReserveVolume(_) => ProviderEvent::VolumeReserved,
             ProviderAction::WatchChannel(_) => {
                 let terms = self.provider.terms().expect("a channel has terms");
                 ProviderEvent::ChannelFinal(record(terms))
@@ -239,7 +240,9 @@ impl Rehearsal {
             }
             PublisherAction::CheckIdentity(_) => PublisherEvent::IdentityChecked { mined: true },
             PublisherAction::OpenChannel(_) => PublisherEvent::ChannelOpened { nonce: 0 },
-            PublisherAction::MachineReady => PublisherEvent::OwnUsage { usage: reading(0), at_ms: 0 },
+            PublisherAction::MachineReady => {
+                PublisherEvent::OwnUsage { usage: reading(0), at_ms: 0 }
+            }
             PublisherAction::MachineStateChanged(_)
             | PublisherAction::LeaseAmended(_)
             | PublisherAction::NotAmended(_)

@@ -130,7 +130,7 @@ impl Host {
     }
 
     fn host_event(&mut self, input: &mut Input) -> ProviderEvent {
-        match input.u8() % 9 {
+        match input.u8() % 11 {
             0 => ProviderEvent::Disconnected,
             1 => ProviderEvent::Reconnected,
             2 => ProviderEvent::MachineReady { baseline: counters(input, &mut self.told) },
@@ -139,6 +139,8 @@ impl Host {
             5 => ProviderEvent::MachineStopped { usage: None },
             6 => ProviderEvent::MachineStopped { usage: Some(counters(input, &mut self.told)) },
             7 => ProviderEvent::Stop(reason(input)),
+            8 => ProviderEvent::VolumeReserved,
+            9 => ProviderEvent::VolumeRefused,
             _ => ProviderEvent::Connected {
                 own_peer: peer(2),
                 other_peer: peer(1),
@@ -148,11 +150,13 @@ impl Host {
     }
 
     fn chain_event(&mut self, input: &mut Input) -> ProviderEvent {
-        match input.u8() % 6 {
+        match input.u8() % 8 {
             0 => ProviderEvent::ChannelMissing,
             1 => ProviderEvent::ChannelClosing,
             2 => ProviderEvent::Settled { paid: input.u128() },
             3 => ProviderEvent::SettleFailed,
+            4 => ProviderEvent::ClaimFailed,
+            5 => ProviderEvent::Claimed { paid: self.provider.paid() },
             _ => {
                 let mut record = record(self.provider.terms().unwrap_or(&self.course.terms));
                 match input.u8() % 6 {
@@ -205,6 +209,7 @@ impl Host {
                 ProviderAction::Settle(Some(voucher)) => self.check_voucher(voucher),
                 ProviderAction::Settle(None) => assert_eq!(self.provider.paid(), 0),
                 ProviderAction::SendAuth { .. }
+                | ProviderAction::ReserveVolume(_)
                 | ProviderAction::Countersign(_)
                 | ProviderAction::CountersignAmendment(_)
                 | ProviderAction::PrepareMachine(_)

@@ -103,7 +103,10 @@ impl Client {
             1 => PublisherEvent::Reconnected,
             2 => PublisherEvent::Stop(reason(input)),
             3 => PublisherEvent::GiveUp,
-            4 => PublisherEvent::OwnUsage { usage: counters(input, &mut self.told), at_ms: input.u32().into() },
+            4 => PublisherEvent::OwnUsage {
+                usage: counters(input, &mut self.told),
+                at_ms: input.u32().into(),
+            },
             _ => PublisherEvent::Connected {
                 own_peer: peer(1),
                 other_peer: peer(2),

@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
         _ => {
             if let Some(mut agreement) = load::<Agreement>(data) {
                 let (usage, quote) = (reading(now), &course(false).terms.quote);
-                agreement.read(usage, now);
+                agreement.read(usage, now / 2, now);
                 agreement.compare(&usage, &quote.rates, &quote.resources, now);
                 let _ = (agreement.own_usage(), agreement.agreed(), agreement.disagreements());
             }
@@ -76,7 +76,7 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let quote = &course(false).terms.quote;
     let mut seeds = vec![of(2, 0, Banked::default().encode()), of(3, 2_000, agreement.encode())];
     for worked in [1_000, 3_000] {
-        agreement.read(reading(worked), worked);
+        agreement.read(reading(worked), worked, worked);
         agreement.compare(&reading(worked), &quote.rates, &quote.resources, worked);
         seeds.push(of(3, worked, agreement.encode()));
     }
