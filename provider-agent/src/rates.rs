@@ -125,7 +125,13 @@ mod tests {
                 (Counter::CpuMicros, 200_000 * part),
                 (Counter::PageFaults, 10_000 * (10 - part)),
             ]);
-            let run = Run { usage, millis: 1000, units: BTreeMap::new(), worked_millis: 1000 };
+            let run = Run {
+                usage,
+                millis: 1000,
+                units: BTreeMap::new(),
+                worked_millis: 1000,
+                beside_micros: 0,
+            };
             let name = format!("mix-{part}");
             report.benchmarks.push(Benchmark { name, mix: None, runs: vec![run.clone(), run] });
         }

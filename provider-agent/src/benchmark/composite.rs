@@ -98,6 +98,7 @@ pub(crate) fn read(xml: &str, usage: &str) -> Result<Vec<Benchmark>, CompositeEr
             millis: record.millis,
             units: BTreeMap::new(),
             worked_millis: record.millis,
+            beside_micros: 0,
         }],
     };
     Ok(names.into_iter().zip(records).map(benchmark).collect())

@@ -125,6 +125,7 @@ mod tests {
             kind: Kind::Quick,
             seed: 0,
             host: host(),
+            processors_beside: 0.0,
             full_load_hour: XEN,
             rates: BTreeMap::new(),
             without: vec![],

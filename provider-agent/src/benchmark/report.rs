@@ -82,6 +82,9 @@ pub(crate) struct Run {
     /// Longer than it was metered.
     #[serde(default)]
     pub(crate) worked_millis: u64,
+    /// Processor time that the rest of the host took while it was metered.
+    #[serde(default)]
+    pub(crate) beside_micros: u64,
 }
 
 /// One benchmark, run once or more.
@@ -127,6 +130,15 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(made_at: u64, kind: Kind, seed: u64, host: HostDetails) -> Report {
         Report { version: VERSION, made_at, kind, seed, host, benchmarks: vec![] }
+    }
+
+    /// Processors that the rest of the host kept busy meanwhile, on average. Some of it is the kernel's
+    /// work for the machine's disk and network.
+    pub(crate) fn processors_beside(&self) -> f64 {
+        let runs = || self.benchmarks.iter().flat_map(|benchmark| &benchmark.runs);
+        let micros: f64 = runs().map(|run| run.beside_micros as f64).sum();
+        let millis: f64 = runs().map(|run| run.millis as f64).sum();
+        micros / 1e3 / millis.max(1.0)
     }
 
     /// Where the report of a data folder is.
@@ -202,7 +214,13 @@ pub(crate) mod tests {
     fn run(cpu: u64, faults: Option<u64>) -> Run {
         let mut usage = Figures::from([(Counter::CpuMicros, cpu)]);
         faults.map(|faults| usage.insert(Counter::PageFaults, faults));
-        Run { usage, millis: 1000, units: BTreeMap::new(), worked_millis: 1200 }
+        Run {
+            usage,
+            millis: 1000,
+            units: BTreeMap::new(),
+            worked_millis: 1200,
+            beside_micros: 250_000,
+        }
     }
 
     #[test]
@@ -215,6 +233,7 @@ pub(crate) mod tests {
         report.benchmarks.push(Benchmark { name: "sha256".into(), mix: None, runs });
         report.store(dir.path()).unwrap();
         assert_eq!(Report::load(dir.path()).unwrap(), report);
+        assert_eq!(report.processors_beside(), 0.25);
         report.version = 2;
         report.store(dir.path()).unwrap();
         let error = Report::load(dir.path()).unwrap_err().to_string();

@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     future::{pending, ready},
     io,
     net::{IpAddr, SocketAddr},
@@ -17,7 +18,10 @@ use tokio::{
 };
 use tracing::warn;
 use zennet_metering::{boottime, CgroupPaths, Meter, MeterError, PathsError};
-use zennet_primitives::{contract::Resources, usage::Usage};
+use zennet_primitives::{
+    contract::Resources,
+    usage::{Counter, Usage},
+};
 use zennet_suite::{
     wire::{Answer, Request, MOST_LINE},
     Mix, Sink,
@@ -190,7 +194,7 @@ impl Rig {
         let began = boottime();
         self.say(&Request::Go).await?;
         sleep(SETTLE).await;
-        let start = boottime();
+        let (start, busy) = (boottime(), busy_micros());
         let baseline = self.meter.read(start)?;
         loop {
             let left = span.saturating_sub(boottime().saturating_sub(start));
@@ -202,13 +206,16 @@ impl Rig {
         }
         let end = boottime();
         let last = self.meter.read(end)?;
+        let all = busy_micros().saturating_sub(busy);
         let counts = match self.ask(&Request::Stop, "end a mix", END).await? {
             Answer::Done(counts) => counts,
             other => return Err(unexpected(other)),
         };
         let worked = boottime().saturating_sub(began);
+        let usage = last.since(&baseline).unwrap_or_default();
         Ok(Run {
-            usage: figures(&last.since(&baseline).unwrap_or_default()),
+            beside_micros: all.saturating_sub(usage.get(Counter::CpuMicros).unwrap_or_default()),
+            usage: figures(&usage),
             millis: millis(end.saturating_sub(start)),
             units: counts.iter().map(|(task, units)| (task.name().into(), units)).collect(),
             worked_millis: millis(worked),
@@ -302,6 +309,20 @@ async fn read_some(from: &mut Option<UnixStream>, piece: &mut [u8]) -> io::Resul
         Some(stream) => stream.read(piece).await,
         None => pending().await,
     }
+}
+
+/// Processor time of this host since its boot, microseconds; zero where the kernel does not say.
+fn busy_micros() -> u64 {
+    fs::read_to_string("/proc/stat").ok().and_then(|text| busy(&text)).unwrap_or_default()
+}
+
+/// All time of `/proc/stat` but for that without work, from hundredths of a second.
+pub(super) fn busy(text: &str) -> Option<u64> {
+    let figures = text.lines().next()?.strip_prefix("cpu ")?.split_ascii_whitespace();
+    let ticks: Vec<u64> = figures.map(|word| word.parse().ok()).collect::<Option<_>>()?;
+    // user, nice, system, idle, iowait, irq, softirq, steal; guests are in user and nice.
+    let busy = [0, 1, 2, 5, 6, 7].into_iter().filter_map(|place| ticks.get(place));
+    busy.sum::<u64>().checked_mul(10_000)
 }
 
 fn understood(line: &str) -> Result<Answer, RigError> {

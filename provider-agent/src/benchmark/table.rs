@@ -15,6 +15,10 @@ use crate::rates::{readable, Fitted};
 /// Milliseconds of the hour that prices are shown for.
 const HOUR: u128 = 3_600_000;
 
+/// Part of all processors that may be busy beside a benchmark: the kernel's work for its disk and
+/// network is among it.
+const BUSY: f64 = 0.25;
+
 /// One benchmark at these rates. Prices are for an hour, in the smallest coin unit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct Line {
@@ -39,6 +43,8 @@ pub(crate) struct Findings {
     pub(crate) kind: Kind,
     pub(crate) seed: u64,
     pub(crate) host: HostDetails,
+    /// Processors that the rest of the host kept busy meanwhile.
+    pub(crate) processors_beside: f64,
     /// Of an hour of full load, in the smallest coin unit.
     pub(crate) full_load_hour: Balance,
     /// XEN for each unit that people use.
@@ -79,6 +85,7 @@ impl Findings {
             kind: report.kind,
             seed: report.seed,
             host: report.host.clone(),
+            processors_beside: report.processors_beside(),
             full_load_hour: *hour,
             rates: readable(&fit.rates).collect(),
             without: without.iter().map(|counter| counter.name()).collect(),
@@ -133,6 +140,14 @@ pub(crate) fn show_rates(findings: &Findings, out: &mut impl Write) -> io::Resul
     if !findings.without.is_empty() {
         writeln!(out, "  free, since no benchmark used it: {}", findings.without.join(", "))?;
     }
+    if findings.processors_beside > BUSY * f64::from(findings.host.threads) {
+        writeln!(
+            out,
+            "other programs kept {:.1} of {} processors busy meanwhile: these rates are too high; run \
+             the benchmark again without them",
+            findings.processors_beside, findings.host.threads
+        )?;
+    }
     writeln!(
         out,
         "a program's price is within {:.1} % of its time's, with 95 % confidence; condition {:.1}",
@@ -149,6 +164,30 @@ fn short(amount: Balance) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_that_was_busy_with_other_things_is_said_to_be() {
+        let findings = |processors_beside| Findings {
+            made_at: 0,
+            kind: Kind::Quick,
+            seed: 0,
+            host: super::super::report::tests::host(),
+            processors_beside,
+            full_load_hour: 1,
+            rates: BTreeMap::new(),
+            without: vec![],
+            half_width: 0.1,
+            condition: 1.0,
+            rows: vec![],
+        };
+        let text = |processors| {
+            let mut out = Vec::new();
+            show_rates(&findings(processors), &mut out).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        assert!(text(0.6).contains("0.6 of 2 processors"), "{}", text(0.6));
+        assert!(!text(0.4).contains("other programs"), "{}", text(0.4));
+    }
 
     #[test]
     fn prices_are_shown_for_an_hour() {

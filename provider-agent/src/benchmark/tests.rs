@@ -19,6 +19,13 @@ fn what_is_too_small_for_a_benchmark_says_what_it_needs() {
     assert!(error.contains("is 128") && error.contains("needs 480"), "{error}");
 }
 
+#[test]
+fn a_hosts_work_is_all_of_its_time_but_that_without_any() {
+    let stat = "cpu  10 1 5 1000 200 2 3 4 7 0\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
+    assert_eq!(rig::busy(stat), Some(25 * 10_000));
+    assert_eq!((rig::busy("intr 5\n"), rig::busy("cpu  x\n")), (None, None));
+}
+
 /// Against the real engine of this machine.
 #[tokio::test]
 async fn a_machine_of_the_providers_own_does_metered_work_and_leaves_nothing() {

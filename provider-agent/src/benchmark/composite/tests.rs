@@ -59,6 +59,7 @@ fn what_we_write_has_the_suites_structure() {
         millis: 1000,
         units: BTreeMap::from([("direct-read".into(), units)]),
         worked_millis: 2000,
+        beside_micros: 0,
     };
     let pure = Mix::pure(2, Task::DirectRead).to_string();
     let benchmark = |name: &str, mix| Benchmark {
