@@ -131,7 +131,14 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         trial: tried.clone(),
     });
     let _socket = status::listen(&config.data_dir, source.clone()).map_err(RunError::Socket)?;
-    let _metrics = show_metrics(&config, source).await?;
+    let _metrics = match show_metrics(&config, source).await {
+        // An address that is not there yet does not keep paid machines from coming back.
+        Err(error) if !earlier(&store)?.is_empty() => {
+            warn!(%error, "no figures are shown until the next start");
+            None
+        }
+        shown => shown?,
+    };
     let watch = WatchPolicy {
         wait_for_finality: config.lease.wait_for_finality,
         expiry_margin: config.lease.min_challenge_blocks,
@@ -150,6 +157,10 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let ready = async {
         let engine = engine(&config, &account, &kept, endings.clone()).await?;
         let mut stopped = endings.clone();
+        // Leases that go on are not kept waiting, and no finding ends them: they have their rates.
+        if !old.is_empty() {
+            return Ok((engine, trial::known(&config, &store).unwrap_or_default()));
+        }
         let trial = tokio::select! {
             trial = trial::of_this_boot(&config, &store, &engine) => trial,
             // What it leaves is removed with everything else.

@@ -282,6 +282,7 @@ impl Machine {
         terms: &Terms,
         died: &mpsc::Sender<String>,
     ) -> Result<(), MachineError> {
+        self.volume = Place::of(terms);
         let found = workshop.engine.find(&workshop.container()).await?;
         let container = found.ok_or(MachineError::Vanished)?;
         self.container = Some(container.clone());
@@ -291,7 +292,6 @@ impl Machine {
         self.door = Some(Door::open(folder.path()).map_err(MachineError::Folder)?);
         self.folder = Some(folder);
         self.rates = terms.quote.rates;
-        self.volume = Place::of(terms);
         let pid = match container.running().await? {
             Some(pid) => pid,
             None => self.start_container(workshop, &container).await?,
@@ -419,6 +419,13 @@ impl Machine {
                 }
             }
             *books(&workshop.books) = meter.banked().clone();
+        }
+        if self.container.is_none() {
+            // One that was left, and not found again by an engine that had other things to do.
+            match workshop.engine.find(&workshop.container()).await {
+                Ok(found) => self.container = found,
+                Err(error) => warn!(%error, "the engine cannot say whether a container is left"),
+            }
         }
         if let Some(container) = self.container.take() {
             // In a task of its own, so that a hanging engine does not hold up the settlement.

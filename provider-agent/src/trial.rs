@@ -38,6 +38,8 @@ const FACT: &str = "trial";
 /// How long the guest may take to come up, and the whole work.
 const GUEST_START: Duration = Duration::from_secs(20);
 const WORK_WAIT: Duration = Duration::from_secs(60);
+/// Longest that a start waits for it all.
+const LONGEST: Duration = Duration::from_secs(120);
 /// Room for the work.
 const RESOURCES: Resources =
     Resources { cpu_millis: 1000, memory_mib: 128, disk_mib: 64, volume_mib: 0 };
@@ -214,31 +216,47 @@ fn hint(counter: Counter) -> &'static str {
 
 /// What this boot's trial found, or finds now.
 pub(crate) async fn of_this_boot(config: &Config, store: &Store, engine: &Engine) -> Trial {
-    let conditions = conditions(config);
-    let known: Option<(String, Trial)> = store.fact(FACT).ok().flatten();
-    if let Some((_, trial)) = known.filter(|(of, _)| Some(of) == conditions.as_ref()) {
+    if let Some(trial) = known(config, store) {
         return trial;
     }
-    let mut found = run(config, engine).await;
-    // A host that was busy with something else deserves another trial.
-    if found.as_ref().is_ok_and(Trial::has_wrong) {
-        found = run(config, engine).await;
-    }
-    let trial = match found {
-        Ok(trial) => trial,
-        Err(error) => {
+    let trial = match timeout(LONGEST, twice(config, engine)).await {
+        Ok(Ok(trial)) => trial,
+        Ok(Err(error)) => {
             warn!(%error, "this host's counters could not be tried; the next start tries again");
+            return Trial::default();
+        }
+        Err(_) => {
+            warn!(
+                "this host's counters could not be tried in {} s; the next start tries again",
+                LONGEST.as_secs()
+            );
             return Trial::default();
         }
     };
     trial.say();
     // What refuses a price is found anew by each start.
-    if let Some(conditions) = conditions.filter(|_| !trial.has_wrong()) {
+    if let Some(conditions) = conditions(config).filter(|_| !trial.has_wrong()) {
         if let Err(error) = store.put_fact(FACT, &(conditions, &trial)).await {
             warn!(%error, "what the trial found could not be stored");
         }
     }
     trial
+}
+
+/// What an earlier trial of this boot found.
+pub(crate) fn known(config: &Config, store: &Store) -> Option<Trial> {
+    let conditions = conditions(config)?;
+    let (of, trial): (String, Trial) = store.fact(FACT).ok()??;
+    (of == conditions).then_some(trial)
+}
+
+/// A host that was busy with something else deserves another trial.
+async fn twice(config: &Config, engine: &Engine) -> Result<Trial, TrialError> {
+    let first = run(config, engine).await?;
+    if first.has_wrong() {
+        return run(config, engine).await;
+    }
+    Ok(first)
 }
 
 /// What the findings hold for: this boot, this program, machines like these.

@@ -64,6 +64,8 @@ pub(crate) enum BenchmarkError {
     Rig(#[from] RigError),
     #[error("{0} leases have machines here: a benchmark takes all that they are paid for, and their work would spoil its figures; end them, or say --force")]
     Leases(usize),
+    #[error("the daemon runs and may take a lease at any moment, which would spoil the figures and be disturbed: stop it, or say --force")]
+    Daemon,
     #[error(
         "capacity.memory_mib is {found}, but a benchmark on {threads} processors needs {needed}"
     )]
@@ -104,16 +106,17 @@ type Claim = Option<Store>;
 
 /// Makes sure that no lease is disturbed.
 async fn claim(config: &Config, force: bool) -> Result<Claim, BenchmarkError> {
-    let (leases, claim) = match status::ask(&config.data_dir).await? {
-        Some(report) => (report.leases.len(), None),
-        None => {
-            let store = open_store(&config.data_dir).await?;
-            (store.leases()?.len(), Some(store))
-        }
-    };
-    match leases {
-        0 => Ok(claim),
-        _ if force => Ok(claim),
+    if let Some(report) = status::ask(&config.data_dir).await? {
+        return match report.leases.len() {
+            _ if force => Ok(None),
+            0 => Err(BenchmarkError::Daemon),
+            leases => Err(BenchmarkError::Leases(leases)),
+        };
+    }
+    let store = open_store(&config.data_dir).await?;
+    match store.leases()?.len() {
+        0 => Ok(Some(store)),
+        _ if force => Ok(Some(store)),
         leases => Err(BenchmarkError::Leases(leases)),
     }
 }
