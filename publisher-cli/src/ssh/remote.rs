@@ -69,11 +69,12 @@ pub(crate) struct Remote {
 pub(crate) struct Session(client::Handle<Pinned>);
 
 impl Remote {
-    /// Logs in; while its provider is away, waits for it some time.
+    /// Logs in; while its provider is away, waits for it some time. That is not part of a turn: a
+    /// provider that stays away must not keep logins into other machines waiting.
     pub(crate) async fn login(&self, host_key: &SshKey) -> Result<Session, RunError> {
         let failed = |error: anyhow::Error| RunError::Login(format!("{error:#}"));
-        let _turn = self.logins.turn().await;
         let stream = ports::open(self.lines.clone()).await.map_err(failed)?;
+        let _turn = self.logins.turn().await;
         Ok(Session(login(stream, &self.key, host_key).await.map_err(failed)?))
     }
 

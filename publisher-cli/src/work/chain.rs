@@ -52,6 +52,13 @@ impl Chain {
     }
 }
 
+impl Claim {
+    /// Units of its task.
+    pub(super) fn units(&self) -> u64 {
+        self.chain.units
+    }
+}
+
 /// Checks answers, one at a time; clones share the turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Checker(Arc<Semaphore>);

@@ -7,6 +7,7 @@ use tokio::{
     sync::{mpsc, watch},
     time::sleep,
 };
+use zennet_lease::Phase;
 use zennet_primitives::{
     amount::Rates,
     usage::{Counter, Usage},
@@ -132,7 +133,12 @@ impl Subject {
         }
     }
 
+    /// A task during which the machine was neither lost nor frozen, as far as can be seen at both
+    /// ends: the time that it takes would not be its own.
     async fn try_task(&mut self, units: u64) -> Option<Outcome> {
+        if !self.serves() {
+            return None;
+        }
         let outcome = self.worker.task(units).await;
         outcome
             .inspect_err(|error| {
@@ -140,21 +146,37 @@ impl Subject {
                 tracing::debug!(lease, error, "a machine was not measured");
             })
             .ok()
+            .filter(|_| self.serves())
+    }
+
+    /// Whether the machine runs, and its provider is connected.
+    fn serves(&self) -> bool {
+        let status = self.status.borrow();
+        !status.lost && status.phase == Phase::Serving { frozen: false }
     }
 
     async fn rests(&self) -> bool {
         sleep(OLDER).await;
-        let before = self.cpu_micros();
+        let before = self.own_usage();
         sleep(REST).await;
-        let most = REST.as_micros() * RESTING_MILLIS / 1000;
-        let used = before.zip(self.cpu_micros()).map(|(from, to)| to.saturating_sub(from));
-        used.is_some_and(|used| u128::from(used) <= most)
+        before.zip(self.own_usage()).is_some_and(|(before, after)| rested(&before, &after))
     }
 
-    /// Processor time so far, as read inside the machine.
-    fn cpu_micros(&self) -> Option<u64> {
-        self.status.borrow().figures.own_usage?.get(Counter::CpuMicros)
+    /// What was used so far, as read inside the machine; the volume is not read there.
+    fn own_usage(&self) -> Option<Usage> {
+        let usage = self.status.borrow().figures.own_usage?;
+        Some(usage.with(Counter::VolumeByteSecs, 0))
     }
+}
+
+/// Whether a machine was at rest between two readings inside it. It must have been read again: that
+/// alone takes some processor time and, where memory is counted, the time that passed. A reading
+/// that is the same is the old one, and says nothing.
+fn rested(before: &Usage, after: &Usage) -> bool {
+    let most = REST.as_micros() * RESTING_MILLIS / 1000;
+    let cpu = |usage: &Usage| usage.get(Counter::CpuMicros);
+    let used = cpu(before).zip(cpu(after)).map(|(from, to)| to.saturating_sub(from));
+    before != after && used.is_some_and(|used| u128::from(used) <= most)
 }
 
 /// A unit's time and what it cost. Memory and volumes, which cost by time, and what the machine
@@ -194,6 +216,19 @@ mod tests {
         let outcome = Outcome { claim: Chain::fresh(10).claim(b""), took, used: Some(used) };
         let seen = figures(&outcome, 10, &rates);
         assert_eq!(seen, Some(Figures { secs: 0.5, cost: 100.0 }));
+    }
+
+    #[test]
+    fn a_machine_is_seen_to_rest_only_where_it_was_read_again() {
+        let read = |micros, memory| {
+            let usage = Usage::default().with(Counter::CpuMicros, micros);
+            usage.with(Counter::MemoryByteSecs, memory)
+        };
+        assert!(rested(&read(1000, 5), &read(1100, 8)));
+        assert!(rested(&read(1000, 5), &read(1000, 8)), "its clock of processor time is coarse");
+        assert!(!rested(&read(1000, 5), &read(1000, 5)), "no reading has come");
+        assert!(!rested(&read(1000, 5), &read(1_001_000, 8)), "it is at work");
+        assert!(!rested(&Usage::default(), &read(1000, 5)));
     }
 
     #[test]
