@@ -6,12 +6,14 @@ use std::{
     os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
 use codec::{Decode, Encode};
-use redb::{ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction};
+use redb::{
+    DatabaseError, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
+};
 use zennet_primitives::{amount::Balance, close::CloseReason, contract::Terms, usage::Usage};
 use zennet_store::{Durable, Writer};
 
@@ -38,6 +40,10 @@ const LAST_RUN: &str = "last";
 
 /// Time from the beginning of one commit of leases to the next one's: many leases share one.
 const COMMIT_GAP: Duration = Duration::from_millis(25);
+
+/// Longest that a command which only looks may have the store, and the pause between two tries.
+const LOOKED_AT: Duration = Duration::from_secs(3);
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Leases that are kept for `history`; ended ones make room.
 const KEPT: u64 = 10_000;
@@ -200,12 +206,25 @@ pub(crate) fn exists(dir: &Path) -> bool {
     path(dir).exists()
 }
 
+/// Opens the database, after a command that only looks at it where there is one.
+fn open_patiently(path: &Path) -> Result<Durable, DatabaseError> {
+    let began = Instant::now();
+    loop {
+        match Durable::open(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if began.elapsed() < LOOKED_AT => {
+                std::thread::sleep(LOOK_AGAIN);
+            }
+            opened => return opened,
+        }
+    }
+}
+
 impl Store {
     /// Opens the store of a data folder and makes it where there is none.
     pub(crate) fn open(dir: &Path) -> Result<Self> {
         let path = path(dir);
         let failed = || format!("cannot open the store {}", path.display());
-        let database = Durable::open(&path).with_context(failed)?;
+        let database = open_patiently(&path).with_context(failed)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).with_context(failed)?;
         let made = database.write(|write| {
             write.open_table(LEASES)?;
