@@ -495,7 +495,7 @@ impl Agreement {
             return (Comparison::Unchecked, bounds);
         };
         let lag = now.abs_diff(own.at).saturating_add(anchor.theirs.at.abs_diff(anchor.own.at));
-        let span = lag.min(MAX_LAG_MS) + QUANTUM_MS;
+        let span = (lag.min(MAX_LAG_MS) + QUANTUM_MS).saturating_add(self.restarts_ms);
         for (counter, _) in rates.priced() {
             let start = anchor.theirs.usage.get(counter);
             let (Some(start), Some(claimed), Some(read)) = (
@@ -506,7 +506,6 @@ impl Agreement {
                 // A counter that cannot be read inside the machine has only its physical limit.
                 continue;
             };
-            let span = span.saturating_add(self.restarts_ms);
             let tolerance = most(counter, resources, span) + slack(counter) + read / 100;
             bounds.take(counter, start, claimed, read, tolerance, Side::Both);
         }

@@ -5,7 +5,6 @@
 //!
 //! - [`amount`]: `parse_xen("1.5")` and back
 //! - [`answers`]: the same work done by several providers, compared
-//! - [`cost`]: what a profile of use costs, and how offers compare by it
 //! - [`decimal`]: exact decimals
 //! - [`mod@fit`]: rates from benchmarks, and the check of rates that another claims
 //! - [`report`]: what rates come from, between provider and publisher
@@ -16,7 +15,6 @@
 
 pub mod amount;
 pub mod answers;
-pub mod cost;
 pub mod decimal;
 pub mod fit;
 pub mod outliers;
