@@ -179,6 +179,9 @@ mod runtime {
     #[runtime::pallet_index(8)]
     pub type Grandpa = pallet_grandpa;
 
+    #[runtime::pallet_index(9)]
+    pub type Pace = pallet_pace;
+
     #[runtime::pallet_index(10)]
     pub type Utility = pallet_utility;
 

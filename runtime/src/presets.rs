@@ -3,6 +3,7 @@
 use alloc::{vec, vec::Vec};
 
 use frame_support::build_struct_json_patch;
+use pallet_pace::Pace;
 use serde_json::Value;
 use sp_consensus_aura::sr25519::AuthorityId as AuraId;
 use sp_consensus_grandpa::AuthorityId as GrandpaId;
@@ -10,8 +11,9 @@ use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRE
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{
-    AccountId, Balance, BalancesConfig, DposConfig, RuntimeGenesisConfig, SessionConfig,
-    SessionKeys, TOTAL_SUPPLY, XEN,
+    configs::pace::{MAIN, SHORT},
+    AccountId, Balance, BalancesConfig, BlockNumber, DposConfig, PaceConfig, RuntimeGenesisConfig,
+    SessionConfig, SessionKeys, TOTAL_SUPPLY, XEN,
 };
 
 /// What the first bookkeepers bond.
@@ -21,7 +23,7 @@ const BOND: Balance = 1_000_000 * XEN;
 const FAUCET: Sr25519Keyring = Sr25519Keyring::Ferdie;
 
 /// One bookkeeper, or four.
-fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)]) -> Value {
+fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)], lengths: Pace<BlockNumber>) -> Value {
     let keys = bookkeepers.iter().map(|(account, finality)| {
         let who: AccountId = account.to_account_id();
         let session = SessionKeys {
@@ -38,6 +40,7 @@ fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)]) -> Value {
             seats: keys.len() as u32,
         },
         session: SessionConfig { keys },
+        pace: PaceConfig { lengths },
     })
 }
 
@@ -59,13 +62,18 @@ pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
     use Ed25519Keyring as Finality;
     use Sr25519Keyring as Account;
     let genesis = match id.as_ref() {
-        DEV_RUNTIME_PRESET => genesis(&[(Account::Alice, Finality::Alice)]),
-        LOCAL_TESTNET_RUNTIME_PRESET => genesis(&[
-            (Account::Alice, Finality::Alice),
-            (Account::Bob, Finality::Bob),
-            (Account::Charlie, Finality::Charlie),
-            (Account::Dave, Finality::Dave),
-        ]),
+        DEV_RUNTIME_PRESET => {
+            genesis(&[(Account::Alice, Finality::Alice)], Pace { session: MAIN.session, ..SHORT })
+        }
+        LOCAL_TESTNET_RUNTIME_PRESET => genesis(
+            &[
+                (Account::Alice, Finality::Alice),
+                (Account::Bob, Finality::Bob),
+                (Account::Charlie, Finality::Charlie),
+                (Account::Dave, Finality::Dave),
+            ],
+            SHORT,
+        ),
         _ => return None,
     };
     Some(serde_json::to_vec(&genesis).expect("a genesis of plain values is JSON; qed"))
@@ -79,7 +87,7 @@ pub fn names() -> Vec<PresetId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{tests::state_of, Balances, Runtime, Session};
+    use crate::{tests::state_of, Balances, Runtime, Session, MINUTES};
 
     #[test]
     fn the_supply_is_whole_at_genesis_and_the_bookkeepers_sit() {
@@ -91,5 +99,13 @@ mod tests {
                 assert_eq!(pallet_dpos::Seats::<Runtime>::get(), count as u32);
             });
         }
+    }
+
+    #[test]
+    fn a_test_network_is_quick_and_the_development_chain_keeps_the_main_chains_sessions() {
+        let lengths = |id| state_of(id).execute_with(pallet_pace::Lengths::<Runtime>::get);
+        assert_eq!(lengths(LOCAL_TESTNET_RUNTIME_PRESET), SHORT);
+        assert_eq!(lengths(DEV_RUNTIME_PRESET), Pace { session: 10 * MINUTES, ..SHORT });
+        assert_eq!((SHORT.session, SHORT.jail), (30, 90));
     }
 }

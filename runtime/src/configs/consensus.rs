@@ -11,16 +11,17 @@ use sp_runtime::traits::{Convert, OpaqueKeys};
 
 use crate::{
     AccountId, Aura, Authorship, Balances, BlockNumber, Dpos, Runtime, RuntimeEvent,
-    RuntimeHoldReason, Session, SessionKeys, MINUTES, SLOT_MILLIS, XEN,
+    RuntimeHoldReason, Session, SessionKeys, SLOT_MILLIS, XEN,
 };
 
 /// Most bookkeepers that there can be.
 const MAX_SEATS: u32 = 21;
 
 parameter_types! {
-    pub const SessionLength: BlockNumber = 10 * MINUTES;
     pub const SessionOffset: BlockNumber = 0;
 }
+
+type SessionLength = pallet_pace::Session<Runtime>;
 
 impl pallet_aura::Config for Runtime {
     type AuthorityId = AuraId;

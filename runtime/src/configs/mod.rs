@@ -3,4 +3,5 @@
 mod accounts;
 mod consensus;
 mod market;
+pub(crate) mod pace;
 mod system;
