@@ -24,7 +24,7 @@ LISTS = {
 }
 WORDS = {"network_mode": "--network", "pid": "--pid", "cgroup": "--cgroupns", "stop_signal": "--stop-signal"}
 # What the caller sees to, or what only goes on after a restart.
-OTHERS = {"image", "command", "ports", "volumes", "restart", "stop_grace_period", "environment"}
+OTHERS = {"image", "command", "ports", "volumes", "restart", "stop_grace_period"}
 
 
 def expanded(text):
@@ -41,6 +41,8 @@ def arguments(service):
             found += [f"{LISTS[key]}={expanded(one)}" for one in value]
         elif key in WORDS:
             found.append(f"{WORDS[key]}={expanded(value)}")
+        elif key == "environment":
+            found += [f"--env={name}={expanded(one)}" for name, one in value.items()]
         elif key not in OTHERS:
             sys.exit(f"{FILE}: {key} is not known here")
     return [*found, service["image"], *shlex.split(expanded(service["command"]))]

@@ -13,7 +13,7 @@ const { ApiPromise, Keyring, WsProvider } = library('@polkadot/api');
 const { u8aToHex } = library('@polkadot/util');
 const [url, what, ...rest] = process.argv.slice(2);
 
-const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true });
+const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true, throwOnConnect: true });
 
 function at(place, path) {
   const [pallet, name] = path.split('.');

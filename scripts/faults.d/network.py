@@ -120,7 +120,7 @@ class Peer(Node):
         """A program in the node's namespace; gives what it prints."""
         done = subprocess.run(
             ["ip", "netns", "exec", self.namespace, *command],
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=180,
         )  # fmt: skip
         if done.returncode:
             raise Broken(f"{Path(command[0]).name} {command[1]}: {done.stderr.strip()[-500:]}")

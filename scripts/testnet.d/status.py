@@ -82,7 +82,7 @@ def follow(node, blocks):
 def look(layout, follow_blocks):
     nodes = [line[1:] for line in layout if line[0] == "node"]
     ask = next((node for node in (Node(n, int(p)) for n, p, _ in nodes) if node.answers()), None)
-    found = {"nodes": [], "agents": [agent_row(name, int(port)) for kind, name, port, *_ in layout if kind == "agent"]}
+    found = {}
     authorities, wrote = [], []
     if ask:
         seated = [name_of(account) for account in ask.seated()]
@@ -91,12 +91,13 @@ def look(layout, follow_blocks):
             found["followed"] = follow(ask, follow_blocks)
         wrote, times = ask.authors(WINDOW)
         steps = [(later - earlier) / 1000 for earlier, later in zip(times, times[1:])]
-        found["seated"] = seated
+        found["seated"], found["looked_at"] = seated, len(wrote)
         found["session"] = int.from_bytes(ask.storage(SESSION), "little")
         found["block_secs"] = (
             {"mean": round(statistics.mean(steps), 3), "longest": max(steps)} if steps else None
         )  # fmt: skip
     found["nodes"] = [row_of(name, int(rpc), prometheus, authorities, wrote) for name, rpc, prometheus in nodes]
+    found["agents"] = [agent_row(name, int(port)) for kind, name, port, *_ in layout if kind == "agent"]
     return found
 
 
@@ -107,7 +108,7 @@ def show(found):
             print(f"{row['name']:10} does not run")
             continue
         role = "bookkeeper" if row["seats"] else "full node"
-        seat, wrote = ",".join(row["seats"]) or "-", f"{row['wrote']}/{WINDOW}" if row["seats"] else "-"
+        seat, wrote = ",".join(row["seats"]) or "-", f"{row['wrote']}/{found['looked_at']}" if row["seats"] else "-"
         print(
             f"{row['name']:10} {role:11} {'#' + str(row['best']):>8} {'#' + str(row['final']):>8} {row['peers']:>5}"
             f"  {seat:8} {wrote:>7}  {row['rpc']}  {row['prometheus']}"
@@ -115,12 +116,15 @@ def show(found):
     for row in found["agents"]:
         said = "does not run"
         if row["runs"]:
-            said = f"provider    #{row['best']:<7} {row['leases']} leases, {row['ended']} ended, {row['paid_xen']:.6f} XEN  {row['prometheus']}"
+            said = (
+                f"{'provider':11} {'#' + str(row['best']):>8}  {row['leases']} leases, {row['ended']} ended, "
+                f"{row['paid_xen']:.6f} XEN earned  {row['prometheus']}"
+            )
         print(f"{row['name']:10} {said}")
     if found.get("block_secs"):
         times = found["block_secs"]
         print(f"session {found['session']}; seated: {', '.join(found['seated'])}")
-        print(f"blocks every {times['mean']:.2f} s, the longest wait {times['longest']:.2f} s, of the newest {WINDOW}")
+        print(f"blocks every {times['mean']:.2f} s, the longest wait {times['longest']:.2f} s, of the newest {found['looked_at']}")
     if found.get("followed"):
         told = found["followed"]
         blocks, secs = told["behind_blocks"], told["finality_secs"]
