@@ -2,7 +2,8 @@
 # Sourced after lib.sh: a chain, providers and a publisher on this machine, in a folder of their own.
 #
 #   network_begin            makes the folder, and has everything ended and removed at exit
-#   start_chain              a development chain with one bookkeeper, or the one of the file $CHAIN_SPEC
+#   start_chain              a development chain with one bookkeeper, or the one of the file $CHAIN_SPEC;
+#                            with ZENNET_NODE_URL set, the running one of that node on this machine
 #   start_providers COUNT    agents with funded accounts and mined identities
 #   start_publisher          a funded account with a mined identity
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
@@ -165,6 +166,7 @@ rpc() {
 chain_moves() { rpc chain_getHeader | jq -e '.result.number != "0x0"'; }
 
 start_chain() {
+	[ -z "${ZENNET_NODE_URL:-}" ] || { use_chain "$ZENNET_NODE_URL"; return; }
 	step "starting a chain"
 	RPC_PORT=$(free_port)
 	NODE_URL="ws://127.0.0.1:$RPC_PORT"
@@ -176,6 +178,17 @@ start_chain() {
 	start "$NET/node.log" "${NODE_COMMAND[@]}"
 	NODE_PID=$started
 	within 60 chain_moves || fail_with_log "the chain makes no blocks" "$NET/node.log"
+}
+
+# A chain that somebody else has started, and that stays.
+use_chain() {
+	[[ $1 =~ ^ws://127\.0\.0\.1:([0-9]{1,5})/?$ ]] ||
+		die "ZENNET_NODE_URL is $1; what is wanted is a node on this machine: ws://127.0.0.1:PORT"
+	step "using the chain at $1"
+	RPC_PORT=${BASH_REMATCH[1]}
+	NODE_URL=$1
+	export RPC_PORT NODE_URL
+	within 20 chain_moves || die "no chain with blocks answers at $1; scripts/testnet up starts one"
 }
 
 cli() { "$CLI_BIN" --dir "$NET/${WHO:-publisher}" "$@"; }

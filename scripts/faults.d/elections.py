@@ -1,0 +1,137 @@
+"""Who sits and who does not: votes, missed turns and keys that run twice, with real transactions."""
+
+import json
+import time
+
+from network import RPC_PORT, SCRIPTS, Broken, within
+
+from chain import SLOT_SECS, name_of  # isort: skip
+
+XEN = 10**12
+# A session of the chain `local` is 30 blocks; who is elected in one sits in the next.
+TWO_SESSIONS = 2 * 30 * SLOT_SECS + 30
+# As the chain `local` has it: ten turns of four, a day that lasts 90 blocks.
+TEN_TURNS = 10 * 4 * SLOT_SECS
+JAIL = 90 * SLOT_SECS
+
+
+class Wallet:
+    """The chain by the stock wallet library, through one node."""
+
+    def __init__(self, net, name="alice"):
+        self.peer = net[name]
+
+    def act(self, *arguments):
+        url = f"ws://127.0.0.1:{RPC_PORT}"
+        return json.loads(self.peer.inside("node", str(SCRIPTS / "faults.d/act.mjs"), url, *arguments))
+
+    def send(self, suri, call, *arguments):
+        return self.act("send", suri, call, json.dumps(arguments))
+
+    def address(self, suri):
+        return self.act("address", suri)
+
+    def seated(self):
+        block = self.peer.call("chain_getFinalizedHead")
+        return {name_of(account) for account in self.peer.seated(block)}
+
+    def waits_for(self, event, suri, since, secs):
+        """An event that names an account, in a final block from `since` on."""
+        deadline = time.monotonic() + secs
+        while time.monotonic() < deadline:
+            if found := self.act("events", suri, str(since), event):
+                return found[0]
+            time.sleep(2 * SLOT_SECS)
+        raise Broken(f"no {event} of {suri}: not within {secs} s")
+
+
+def writes(net, name, secs=60):
+    """The newest blocks have one of this account."""
+    watcher = net["alice"]
+    since = watcher.best()
+
+    def wrote():
+        news = watcher.best() - since
+        return news > 0 and name in watcher.authors(news)[0]
+
+    within(secs, f"{name} writes a block", wrote)
+
+
+def fifth_voted_in(net):
+    """A fifth stands with keys of its own and is voted in; the member with the fewest votes is out."""
+    wallet, eve = Wallet(net), net.peers.get("eve") or net.add("eve")
+    eve.start()
+    net.catches_up(eve)
+    began = time.monotonic()
+    keys = eve.call("author_rotateKeysWithOwner", wallet.address("//Eve")["public"])
+    wallet.send("//Eve", "session.setKeys", keys["keys"], keys["proof"])
+    wallet.send("//Eve", "dpos.stand", str(20_000 * XEN))
+    wallet.send("//Ferdie", "dpos.vote", [wallet.address("//Eve")["address"]], str(1_000_000 * XEN))
+    within(TWO_SESSIONS, "Eve sits", lambda: "Eve" in wallet.seated())
+    seated = wallet.seated()
+    if seated != {"Alice", "Bob", "Charlie", "Eve"}:
+        raise Broken(f"seated are {sorted(seated)}")
+    secs = round(time.monotonic() - began, 1)
+    writes(net, "Eve")
+    net.goes_on(net.living(), blocks=4)
+    return {"seated": sorted(seated), "secs_to_sit": secs}
+
+
+def fifth_leaves(net):
+    """It retires, and is out at the next election; its voter takes the vote back."""
+    wallet = Wallet(net)
+    wallet.send("//Eve", "dpos.retire")
+    wallet.send("//Ferdie", "dpos.unvote")
+    within(TWO_SESSIONS, "Eve is out", lambda: "Eve" not in wallet.seated())
+    net.goes_on(net.living(), blocks=4)
+    return {"seated": sorted(wallet.seated())}
+
+
+def ten_turns_missed(net):
+    """Ten turns missed in a row are jail; when its time is over, `unjail` lets it be elected again."""
+    wallet, bob = Wallet(net), net["bob"]
+    since = net["alice"].final()
+    began = time.monotonic()
+    bob.kill()
+    wallet.waits_for("dpos.Jailed", "//Bob", since, 3 * TEN_TURNS)
+    jailed = round(time.monotonic() - began, 1)
+    within(TWO_SESSIONS, "Bob is out", lambda: "Bob" not in wallet.seated())
+    bob.start()
+    net.catches_up(bob)
+    try:
+        wallet.send("//Bob", "dpos.unjail")
+        raise Broken("Bob left the jail at once")
+    except Broken as refusal:
+        if "dpos." not in str(refusal):
+            raise
+    within(2 * JAIL, "Bob leaves the jail", lambda: leaves_jail(wallet))
+    within(TWO_SESSIONS, "Bob sits", lambda: "Bob" in wallet.seated())
+    writes(net, "Bob")
+    return {"jailed_after_secs": jailed, "back_after_secs": round(time.monotonic() - began, 1)}
+
+
+def leaves_jail(wallet):
+    try:
+        return wallet.send("//Bob", "dpos.unjail")
+    except Broken:
+        time.sleep(SLOT_SECS)
+        return None
+
+
+def keys_run_twice(net):
+    """Two nodes with one bookkeeper's keys write two blocks for a turn: it is barred, and pays."""
+    wallet = Wallet(net)
+    since = net["alice"].final()
+    began = time.monotonic()
+    copy = net.add("copy", key="charlie")
+    copy.start()
+    offence = wallet.waits_for("dpos.Barred", "//Charlie", since, 120)
+    secs = round(time.monotonic() - began, 1)
+    copy.kill()
+    slashed = wallet.waits_for("dpos.Slashed", "//Charlie", since, 30)
+    within(TWO_SESSIONS, "Charlie is out", lambda: "Charlie" not in wallet.seated())
+    net.goes_on(net.living(), blocks=4)
+    return {"barred_after_secs": secs, "block": offence["block"], "slashed": slashed["data"]}
+
+
+ELECTIONS = [fifth_voted_in, ten_turns_missed, keys_run_twice, fifth_leaves]
