@@ -1,5 +1,8 @@
 //! What holds between the pallets as this runtime puts them together.
 
+#[cfg(feature = "try-runtime")]
+mod random;
+
 use alloc::{vec, vec::Vec};
 
 use codec::Encode;
@@ -11,7 +14,7 @@ use pallet_deposits::DepositLedger;
 use serde_json::Value;
 use sp_genesis_builder::DEV_RUNTIME_PRESET;
 use sp_keyring::Sr25519Keyring;
-use sp_runtime::{traits::Dispatchable, BuildStorage, DispatchError};
+use sp_runtime::{traits::Dispatchable, BuildStorage, DispatchError, Storage};
 use zennet_primitives::channel::ChannelId;
 
 use crate::{
@@ -24,11 +27,15 @@ const MACHINES: usize = 50;
 
 /// The first state of a preset's chain.
 pub(crate) fn state_of(preset: &str) -> sp_io::TestExternalities {
+    genesis_of(preset).into()
+}
+
+fn genesis_of(preset: &str) -> Storage {
     let json: Value = serde_json::from_slice(&presets::preset(&preset.into()).unwrap()).unwrap();
     let mut whole = serde_json::to_value(RuntimeGenesisConfig::default()).unwrap();
     merge(&mut whole, json);
     let config: RuntimeGenesisConfig = serde_json::from_value(whole).unwrap();
-    config.build_storage().unwrap().into()
+    config.build_storage().unwrap()
 }
 
 fn merge(into: &mut Value, patch: Value) {
@@ -148,6 +155,20 @@ fn a_batch_beyond_what_the_publisher_owns_opens_nothing() {
         let poor = pallet_deposits::Error::<Runtime>::NotEnoughFree.into();
         assert_storage_noop!(assert_eq!(by_the_publisher(batch(calls)), Err(poor)));
         assert_eq!(opened(), vec![]);
+    });
+}
+
+#[test]
+fn nobody_can_burn_coin_or_leave_the_chain_without_keys() {
+    in_the_first_block(|| {
+        let burn = pallet_balances::Call::burn { value: XEN, keep_alive: true };
+        let purge = pallet_session::Call::purge_keys {};
+        let filtered = frame_system::Error::<Runtime>::CallFiltered.into();
+        for call in [RuntimeCall::Balances(burn), RuntimeCall::Session(purge)] {
+            for call in [call.clone(), batch(vec![call])] {
+                assert_storage_noop!(assert_eq!(by_the_publisher(call), Err(filtered)));
+            }
+        }
     });
 }
 

@@ -3,6 +3,7 @@
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::{H256, U256};
+use sp_runtime::traits::Saturating;
 
 use crate::{hash_of, AccountId};
 
@@ -76,20 +77,74 @@ pub fn mine(
     (0..limit).map(|i| start.wrapping_add(i)).find(|nonce| meets(work(*nonce), difficulty))
 }
 
+/// Factor by which a difficulty changes at most, either way.
+pub const MAX_CHANGE: u32 = 4;
+
 /// The difficulty of the next epoch, from the number registered against the number wanted.
 ///
-/// As in Bitcoin: proportional, and clamped to a factor of four each way. Never below one.
+/// As in Bitcoin: proportional, and clamped to [`MAX_CHANGE`] each way. Never below one.
 pub fn retarget(difficulty: Difficulty, registered: u32, wanted: u32) -> Difficulty {
     let proportional = u128::from(difficulty) * u128::from(registered) / u128::from(wanted.max(1));
-    let least = u128::from(difficulty / 4).max(1);
-    let most = (u128::from(difficulty) * 4).min(u64::MAX.into());
+    let least = u128::from(difficulty / Difficulty::from(MAX_CHANGE)).max(1);
+    let most = (u128::from(difficulty) * u128::from(MAX_CHANGE)).min(u64::MAX.into());
     u64::try_from(proportional.clamp(least, most.max(least))).unwrap_or(u64::MAX)
+}
+
+/// What was registered in one role since its difficulty was last set.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Default,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+)]
+pub struct Epoch<BlockNumber> {
+    /// Block in which the difficulty was set.
+    pub began: BlockNumber,
+    /// Registrations since then.
+    pub registered: u32,
+}
+
+impl<BlockNumber: Copy + Ord + Saturating> Epoch<BlockNumber> {
+    /// The epoch after one more registration.
+    #[must_use]
+    pub fn with_one_more(self) -> Self {
+        Self { registered: self.registered.saturating_add(1), ..self }
+    }
+
+    /// Whether the difficulty is to be set anew in block `now`: after `length` blocks, or as soon
+    /// as the registrations are so many that it rises by all that it may.
+    ///
+    /// So a farm that comes at once cannot register for a whole epoch at the price of those before
+    /// it. In Bitcoin, too, an epoch ends after a number of solutions, however fast they come.
+    pub fn is_over(&self, now: BlockNumber, length: BlockNumber, wanted: u32) -> bool {
+        now.saturating_sub(self.began) >= length
+            || self.registered >= wanted.saturating_mul(MAX_CHANGE)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn an_epoch_ends_with_its_time_or_with_four_times_the_registrations_wanted() {
+        let epoch = |registered| Epoch { began: 100u32, registered };
+        assert!(!epoch(0).is_over(100, 20, 5));
+        assert!(!epoch(19).is_over(119, 20, 5));
+        assert!(epoch(0).is_over(120, 20, 5));
+        assert!(epoch(20).is_over(100, 20, 5));
+        assert_eq!(epoch(19).with_one_more(), epoch(20));
+        // Where it ends early, the difficulty rises by all that it may, never by less.
+        assert_eq!(retarget(1000, 20, 5), 4000);
+    }
 
     #[test]
     fn a_mined_stamp_meets_its_difficulty_and_a_changed_one_does_not() {

@@ -1,12 +1,12 @@
 //! Benchmarks of the calls and hooks, each with its outcome asserted.
 
 use frame_benchmarking::v2::*;
-use frame_support::traits::Authorize;
+use frame_support::traits::{Authorize, Hooks};
 use sp_runtime::traits::One;
 
 use super::*;
 
-/// A registration that is sound, last of the block, with the tallies in storage.
+/// A registration that is sound, last of the block and of its epoch.
 fn prepare<T: Config>() -> (Role, AccountId, BlockNumberFor<T>, PowNonce) {
     let role = Role::Provider;
     let account: AccountId = account("miner", 0, 0);
@@ -18,7 +18,8 @@ fn prepare<T: Config>() -> (Role, AccountId, BlockNumberFor<T>, PowNonce) {
     let difficulty = T::MinDifficulty::get();
     Difficulties::<T>::insert(role, difficulty);
     RegisteredInBlock::<T>::put(BlockTally { block: now, count: T::MaxPerBlock::get() - 1 });
-    RegisteredThisEpoch::<T>::insert(role, 1);
+    let registered = pow::MAX_CHANGE * T::WantedPerEpoch::get() - 1;
+    Epochs::<T>::insert(role, Epoch { began: now, registered });
     let nonce =
         pow::mine(|n| pow::identity_work(role, &account, anchor, n), difficulty, 0, u64::MAX)
             .expect("some nonce of 2^64 meets it; qed");
@@ -37,6 +38,8 @@ mod benchmarks {
         _(frame_system::RawOrigin::Authorized, role, account.clone(), anchor_number, nonce);
 
         assert!(<Pallet<T> as MinedIdentities>::is_mined(role, &account));
+        let raised = Difficulty::from(pow::MAX_CHANGE) * T::MinDifficulty::get();
+        assert_eq!(Difficulties::<T>::get(role), raised);
     }
 
     #[benchmark]
@@ -61,17 +64,18 @@ mod benchmarks {
     fn retarget() {
         for role in ROLES {
             Difficulties::<T>::insert(role, 1 << 40);
-            RegisteredThisEpoch::<T>::insert(role, u32::MAX);
+            Epochs::<T>::insert(role, Epoch { began: Zero::zero(), registered: u32::MAX });
         }
+        let end = T::EpochLength::get();
 
         #[block]
         {
-            Pallet::<T>::retarget_all();
+            Pallet::<T>::on_initialize(end);
         }
 
         for role in ROLES {
             assert_eq!(Difficulties::<T>::get(role), 1 << 42);
-            assert_eq!(RegisteredThisEpoch::<T>::get(role), 0);
+            assert_eq!(Epochs::<T>::get(role), Epoch { began: end, registered: 0 });
         }
     }
 

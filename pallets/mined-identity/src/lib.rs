@@ -4,7 +4,9 @@
 //!
 //! - **Role**: what an identity is for, publisher or provider. Each has a difficulty of its own.
 //! - **Anchor**: a recent block, whose hash goes into the work, so that nothing is mined ahead.
-//! - **Epoch**: a fixed number of blocks, after which each difficulty is retargeted.
+//! - **Epoch**: a number of blocks, after which the difficulty of a role is retargeted. It ends
+//!   early when [`pow::MAX_CHANGE`] times the registrations wanted are there, so that those who
+//!   come all at once do not pay the price of those before them.
 //!
 //! # Scenario
 //!
@@ -21,7 +23,7 @@
 //!
 //! # Data
 //!
-//! [`Identities`] by role and account; [`Difficulties`] and [`RegisteredThisEpoch`] by role;
+//! [`Identities`] by role and account; [`Difficulties`] and [`Epochs`] by role;
 //! [`RegisteredInBlock`], the tally of the last block that had a registration.
 //!
 //! # Calls
@@ -41,9 +43,9 @@ pub mod weights;
 
 use frame_support::pallet_prelude::*;
 use frame_system::{ensure_authorized, pallet_prelude::*};
-use sp_runtime::traits::Zero;
+use sp_runtime::traits::{Saturating, Zero};
 use zennet_primitives::{
-    pow::{self, Difficulty, PowNonce, Role},
+    pow::{self, Difficulty, Epoch, PowNonce, Role},
     record::IdentityRecord,
     AccountId, Hash,
 };
@@ -77,7 +79,7 @@ pub mod pallet {
         #[pallet::constant]
         type AnchorWindow: Get<BlockNumberFor<Self>>;
 
-        /// Blocks between two retargetings.
+        /// Blocks between two retargetings of a role, unless registrations are very many.
         #[pallet::constant]
         type EpochLength: Get<BlockNumberFor<Self>>;
 
@@ -115,9 +117,10 @@ pub mod pallet {
     pub type Difficulties<T: Config> =
         StorageMap<_, Twox64Concat, Role, Difficulty, ValueQuery, T::MinDifficulty>;
 
-    /// Registrations of each role since the last retargeting.
+    /// Registrations of each role since its last retargeting.
     #[pallet::storage]
-    pub type RegisteredThisEpoch<T: Config> = StorageMap<_, Twox64Concat, Role, u32, ValueQuery>;
+    pub type Epochs<T: Config> =
+        StorageMap<_, Twox64Concat, Role, Epoch<BlockNumberFor<T>>, ValueQuery>;
 
     /// Registrations in the last block that had one.
     #[pallet::storage]
@@ -169,7 +172,7 @@ pub mod pallet {
             /// Difficulty that was in force.
             difficulty: Difficulty,
         },
-        /// An epoch ended and a difficulty follows what was registered in it.
+        /// An epoch ended and the difficulty follows what was registered in it.
         Retargeted {
             /// Role whose difficulty it is.
             role: Role,
@@ -220,8 +223,10 @@ pub mod pallet {
                 IdentityRecord { registered_at: now, difficulty },
             );
             RegisteredInBlock::<T>::mutate(|tally| *tally = tally.with_one_more(now));
-            RegisteredThisEpoch::<T>::mutate(role, |n| *n = n.saturating_add(1));
+            let epoch = Epochs::<T>::get(role).with_one_more();
+            Epochs::<T>::insert(role, epoch);
             Self::deposit_event(Event::Registered { role, account, difficulty });
+            Self::retarget_if_over(role, epoch, now);
             Ok(())
         }
     }
@@ -229,11 +234,13 @@ pub mod pallet {
     #[pallet::hooks]
     impl<T: Config> Hooks<BlockNumberFor<T>> for Pallet<T> {
         fn on_initialize(now: BlockNumberFor<T>) -> Weight {
-            if !(now % T::EpochLength::get()).is_zero() {
-                return Weight::zero();
+            let mut weight = T::DbWeight::get().reads(ROLES.len() as u64);
+            for role in ROLES {
+                if Self::retarget_if_over(role, Epochs::<T>::get(role), now) {
+                    weight = T::WeightInfo::retarget();
+                }
             }
-            Self::retarget_all();
-            T::WeightInfo::retarget()
+            weight
         }
 
         fn integrity_test() {
@@ -314,38 +321,52 @@ impl<T: Config> Pallet<T> {
         Ok((validity, Weight::zero()))
     }
 
-    fn retarget_all() {
-        for role in ROLES {
+    /// Sets the difficulty of a role anew and begins its next epoch, if this one is over.
+    fn retarget_if_over(
+        role: Role,
+        epoch: Epoch<BlockNumberFor<T>>,
+        now: BlockNumberFor<T>,
+    ) -> bool {
+        let wanted = T::WantedPerEpoch::get();
+        let over = epoch.is_over(now, T::EpochLength::get(), wanted);
+        if over {
+            Epochs::<T>::insert(role, Epoch { began: now, registered: 0 });
             let old = Difficulties::<T>::get(role);
-            let registered = RegisteredThisEpoch::<T>::take(role);
-            let new = pow::retarget(old, registered, T::WantedPerEpoch::get())
-                .max(T::MinDifficulty::get());
+            let new = pow::retarget(old, epoch.registered, wanted).max(T::MinDifficulty::get());
             if new != old {
                 Difficulties::<T>::insert(role, new);
                 Self::deposit_event(Event::Retargeted { role, old, new });
             }
         }
+        over
     }
 
     /// Checks that difficulties are in range and that the tallies match the identities.
     #[cfg(any(feature = "try-runtime", test))]
     pub(crate) fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
         let now = frame_system::Pallet::<T>::block_number();
-        let epoch_start = now - now % T::EpochLength::get();
         let mut in_block = 0u32;
         for role in ROLES {
             ensure!(
                 Difficulties::<T>::get(role) >= T::MinDifficulty::get(),
                 "a difficulty is below the minimum"
             );
-            let mut in_epoch = 0u32;
+            let epoch = Epochs::<T>::get(role);
+            ensure!(epoch.began <= now, "an epoch began in the future");
+            ensure!(
+                now.saturating_sub(epoch.began) < T::EpochLength::get(),
+                "an epoch is longer than it may be"
+            );
+            // Where an epoch ended early, the block has identities of both.
+            let (mut since, mut after) = (0u32, 0u32);
             for (_, record) in Identities::<T>::iter_prefix(role) {
                 ensure!(record.registered_at <= now, "an identity was registered in the future");
-                in_epoch += u32::from(record.registered_at >= epoch_start);
+                since += u32::from(record.registered_at >= epoch.began);
+                after += u32::from(record.registered_at > epoch.began);
                 in_block += u32::from(record.registered_at == now);
             }
             ensure!(
-                RegisteredThisEpoch::<T>::get(role) == in_epoch,
+                (after..=since).contains(&epoch.registered),
                 "the tally of the epoch differs from its identities"
             );
         }

@@ -157,6 +157,23 @@ fn work_below_the_difficulty_is_refused() {
 }
 
 #[test]
+fn the_cheapest_rule_refuses_first() {
+    build_and_execute(|| {
+        run_to(AnchorWindow::get() + 2);
+        register_mined(Role::Publisher, &who(1), 5);
+        let refusal = |anchor| {
+            let nonce = fail_to_mine(Role::Publisher, &who(1), 5);
+            validate(extrinsic(Role::Publisher, &who(1), anchor, nonce))
+        };
+        // Without work and registered already: neither is looked at before the anchor, which needs
+        // no more than the number of the block; the hash comes last.
+        assert_eq!(refusal(u64::MAX), Err(invalid(InvalidTransaction::Future)));
+        assert_eq!(refusal(0), Err(invalid(InvalidTransaction::AncientBirthBlock)));
+        assert_eq!(refusal(5), Err(invalid(InvalidTransaction::Stale)));
+    });
+}
+
+#[test]
 fn work_for_another_account_or_role_or_anchor_is_refused() {
     build_and_execute(|| {
         run_to(2);
@@ -220,7 +237,10 @@ fn an_epoch_with_too_many_registrations_raises_its_role_alone() {
         run_to(EpochLength::get());
         assert_eq!(Difficulties::<Test>::get(Role::Publisher), 2 * PUBLISHER_START);
         assert_eq!(Difficulties::<Test>::get(Role::Provider), PROVIDER_START / 4);
-        assert_eq!(RegisteredThisEpoch::<Test>::iter().count(), 0);
+        for role in ROLES {
+            let begun = Epoch { began: EpochLength::get(), registered: 0 };
+            assert_eq!(Epochs::<Test>::get(role), begun);
+        }
         System::assert_has_event(
             Event::Retargeted {
                 role: Role::Publisher,
@@ -229,6 +249,31 @@ fn an_epoch_with_too_many_registrations_raises_its_role_alone() {
             }
             .into(),
         );
+    });
+}
+
+#[test]
+fn four_times_the_registrations_wanted_end_an_epoch_early() {
+    build_and_execute(|| {
+        let most = pow::MAX_CHANGE * WantedPerEpoch::get();
+        for n in 0..most {
+            run_to(1 + u64::from(n / MaxPerBlock::get()));
+            assert_eq!(Difficulties::<Test>::get(Role::Publisher), PUBLISHER_START);
+            register_mined(Role::Publisher, &who(n as u8), 0);
+        }
+        let early = System::block_number();
+        assert!(early < EpochLength::get());
+        assert_eq!(Difficulties::<Test>::get(Role::Publisher), 4 * PUBLISHER_START);
+        assert_eq!(Difficulties::<Test>::get(Role::Provider), PROVIDER_START);
+        assert_eq!(Epochs::<Test>::get(Role::Publisher), Epoch { began: early, registered: 0 });
+        // One more, in the same block, belongs to the next epoch.
+        register_mined(Role::Publisher, &who(200), 0);
+        MinedIdentity::do_try_state().unwrap();
+        // The new epoch has its whole time, whenever that of the other role ends.
+        run_to(early + EpochLength::get() - 1);
+        assert_eq!(Difficulties::<Test>::get(Role::Publisher), 4 * PUBLISHER_START);
+        run_to(early + EpochLength::get());
+        assert_eq!(Difficulties::<Test>::get(Role::Publisher), PUBLISHER_START);
     });
 }
 

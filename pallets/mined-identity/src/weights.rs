@@ -22,19 +22,19 @@ pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::Identities` (r:1 w:1)
 	/// Proof: `MinedIdentity::Identities` (`max_values`: None, `max_size`: Some(69), added: 2544, mode: `MaxEncodedLen`)
-	/// Storage: `MinedIdentity::Difficulties` (r:1 w:0)
+	/// Storage: `MinedIdentity::Difficulties` (r:1 w:1)
 	/// Proof: `MinedIdentity::Difficulties` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `MinedIdentity::RegisteredInBlock` (r:1 w:1)
 	/// Proof: `MinedIdentity::RegisteredInBlock` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
-	/// Storage: `MinedIdentity::RegisteredThisEpoch` (r:1 w:1)
-	/// Proof: `MinedIdentity::RegisteredThisEpoch` (`max_values`: None, `max_size`: Some(13), added: 2488, mode: `MaxEncodedLen`)
+	/// Storage: `MinedIdentity::Epochs` (r:1 w:1)
+	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn register() -> Weight {
 		// Minimum execution time: 83_985_000 picoseconds.
 		Weight::from_parts(85_637_000, 3534)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
-			.saturating_add(T::DbWeight::get().writes(3_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `MinedIdentity::Identities` (r:1 w:0)
 	/// Proof: `MinedIdentity::Identities` (`max_values`: None, `max_size`: Some(69), added: 2544, mode: `MaxEncodedLen`)
@@ -51,8 +51,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	}
 	/// Storage: `MinedIdentity::Difficulties` (r:2 w:2)
 	/// Proof: `MinedIdentity::Difficulties` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
-	/// Storage: `MinedIdentity::RegisteredThisEpoch` (r:2 w:2)
-	/// Proof: `MinedIdentity::RegisteredThisEpoch` (`max_values`: None, `max_size`: Some(13), added: 2488, mode: `MaxEncodedLen`)
+	/// Storage: `MinedIdentity::Epochs` (r:2 w:2)
+	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn retarget() -> Weight {
 		// Minimum execution time: 37_596_000 picoseconds.
 		Weight::from_parts(38_758_000, 5974)
@@ -65,19 +65,19 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 impl WeightInfo for () {
 	/// Storage: `MinedIdentity::Identities` (r:1 w:1)
 	/// Proof: `MinedIdentity::Identities` (`max_values`: None, `max_size`: Some(69), added: 2544, mode: `MaxEncodedLen`)
-	/// Storage: `MinedIdentity::Difficulties` (r:1 w:0)
+	/// Storage: `MinedIdentity::Difficulties` (r:1 w:1)
 	/// Proof: `MinedIdentity::Difficulties` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Proof: `System::BlockHash` (`max_values`: None, `max_size`: Some(44), added: 2519, mode: `MaxEncodedLen`)
 	/// Storage: `MinedIdentity::RegisteredInBlock` (r:1 w:1)
 	/// Proof: `MinedIdentity::RegisteredInBlock` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
-	/// Storage: `MinedIdentity::RegisteredThisEpoch` (r:1 w:1)
-	/// Proof: `MinedIdentity::RegisteredThisEpoch` (`max_values`: None, `max_size`: Some(13), added: 2488, mode: `MaxEncodedLen`)
+	/// Storage: `MinedIdentity::Epochs` (r:1 w:1)
+	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn register() -> Weight {
 		// Minimum execution time: 83_985_000 picoseconds.
 		Weight::from_parts(85_637_000, 3534)
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
-			.saturating_add(RocksDbWeight::get().writes(3_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	/// Storage: `MinedIdentity::Identities` (r:1 w:0)
 	/// Proof: `MinedIdentity::Identities` (`max_values`: None, `max_size`: Some(69), added: 2544, mode: `MaxEncodedLen`)
@@ -94,8 +94,8 @@ impl WeightInfo for () {
 	}
 	/// Storage: `MinedIdentity::Difficulties` (r:2 w:2)
 	/// Proof: `MinedIdentity::Difficulties` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
-	/// Storage: `MinedIdentity::RegisteredThisEpoch` (r:2 w:2)
-	/// Proof: `MinedIdentity::RegisteredThisEpoch` (`max_values`: None, `max_size`: Some(13), added: 2488, mode: `MaxEncodedLen`)
+	/// Storage: `MinedIdentity::Epochs` (r:2 w:2)
+	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn retarget() -> Weight {
 		// Minimum execution time: 37_596_000 picoseconds.
 		Weight::from_parts(38_758_000, 5974)

@@ -4,7 +4,7 @@ use frame_support::{
     derive_impl,
     dispatch::DispatchClass,
     parameter_types,
-    traits::{ConstU32, ConstU64},
+    traits::{ConstU32, ConstU64, Contains},
     weights::{
         constants::{ParityDbWeight, WEIGHT_REF_TIME_PER_SECOND},
         Weight,
@@ -39,6 +39,20 @@ parameter_types! {
         .build();
 }
 
+/// Calls that accounts may make: all but those that would change the supply, or take the session keys
+/// of bookkeepers away, without whom the chain would end. Keys can be replaced.
+pub struct Permitted;
+
+impl Contains<RuntimeCall> for Permitted {
+    fn contains(call: &RuntimeCall) -> bool {
+        !matches!(
+            call,
+            RuntimeCall::Balances(pallet_balances::Call::burn { .. })
+                | RuntimeCall::Session(pallet_session::Call::purge_keys { .. })
+        )
+    }
+}
+
 #[derive_impl(frame_system::config_preludes::SolochainDefaultConfig)]
 impl frame_system::Config for Runtime {
     type Block = Block;
@@ -54,6 +68,7 @@ impl frame_system::Config for Runtime {
     type AccountData = pallet_balances::AccountData<Balance>;
     type SS58Prefix = frame_support::traits::ConstU16<SS58_PREFIX>;
     type MaxConsumers = ConstU32<64>;
+    type BaseCallFilter = Permitted;
 }
 
 impl pallet_timestamp::Config for Runtime {

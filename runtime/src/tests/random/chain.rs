@@ -1,0 +1,72 @@
+//! Blocks as a node makes them.
+
+use codec::Encode;
+use frame_support::{
+    storage::{with_transaction_unchecked, TransactionOutcome},
+    traits::DisabledValidators,
+};
+use sp_consensus_aura::AURA_ENGINE_ID;
+use sp_runtime::{traits::Header as _, ApplyExtrinsicResult, Digest, DigestItem};
+
+use crate::{
+    BlockNumber, Executive, Hash, Header, Runtime, RuntimeCall, Session, UncheckedExtrinsic,
+    SLOT_MILLIS,
+};
+
+/// Slot of the genesis.
+const START: u64 = 900_000_000;
+
+pub(super) struct Chain {
+    parent: Hash,
+    number: BlockNumber,
+    slot: u64,
+}
+
+impl Chain {
+    pub(super) fn new() -> Self {
+        Self { parent: Hash::repeat_byte(7), number: 0, slot: START }
+    }
+
+    /// Number of the newest block.
+    pub(super) fn number(&self) -> BlockNumber {
+        self.number
+    }
+
+    /// Begins the next block and sets its time. As many slots as are `missed` have no block.
+    pub(super) fn begin(&mut self, missed: u64) {
+        self.number += 1;
+        self.slot = may_author_from(self.slot + 1 + missed);
+        let header = Header::new(
+            self.number,
+            Default::default(),
+            Default::default(),
+            self.parent,
+            Digest { logs: vec![DigestItem::PreRuntime(AURA_ENGINE_ID, self.slot.encode())] },
+        );
+        Executive::initialize_block(&header);
+        let now = self.slot * SLOT_MILLIS;
+        let time = RuntimeCall::Timestamp(pallet_timestamp::Call::set { now });
+        Executive::apply_extrinsic(UncheckedExtrinsic::new_bare(time))
+            .expect("time is an inherent; qed")
+            .expect("time goes on; qed");
+    }
+
+    /// Applies a transaction, or leaves the block as it is where that is not valid.
+    pub(super) fn apply(&mut self, transaction: UncheckedExtrinsic) -> ApplyExtrinsicResult {
+        with_transaction_unchecked(|| match Executive::apply_extrinsic(transaction) {
+            Ok(applied) => TransactionOutcome::Commit(Ok(applied)),
+            Err(invalid) => TransactionOutcome::Rollback(Err(invalid)),
+        })
+    }
+
+    pub(super) fn end(&mut self) {
+        self.parent = Executive::finalize_block().hash();
+    }
+}
+
+/// The first slot, from `slot` on, whose author is not disabled.
+fn may_author_from(slot: u64) -> u64 {
+    let authors = pallet_aura::Authorities::<Runtime>::get().len() as u64;
+    let enabled = |slot: &u64| !Session::is_disabled((slot % authors) as u32);
+    (slot..slot + authors).find(enabled).expect("somebody may author")
+}

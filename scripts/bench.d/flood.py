@@ -1,0 +1,226 @@
+"""Floods a development node with transactions that it must refuse, and says what each costs it.
+
+flood.py RPC_PORT NODE_PID [--secs N] [--json]
+
+Of each kind there are so many a second as the node takes, from four connections, none twice. Beside
+them, and alone for comparison, valid registrations are sent one after the other; each must get into a
+block. The node's processor time is that of /proc.
+"""
+
+import argparse
+import hashlib
+import http.client
+import json
+import os
+import struct
+import sys
+import threading
+import time
+
+CONNECTIONS = 4
+BATCH = 50
+# Of the runtime: pallet MinedIdentity, its call `register`, and the difficulty that it starts with.
+REGISTER = bytes([20, 0])
+DIFFICULTY = 1 << 16
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Rpc:
+    """One connection, which is kept."""
+
+    def __init__(self, port):
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def send(self, body):
+        headers = {"Content-Type": "application/json"}
+        self.connection.request("POST", "/", json.dumps(body), headers)
+        return json.loads(self.connection.getresponse().read())
+
+    def ask(self, method, *params):
+        answer = self.send({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['error']}")
+        return answer["result"]
+
+    def submit(self, transactions):
+        """How many of them were accepted."""
+        calls = [
+            {"jsonrpc": "2.0", "id": i, "method": "author_submitExtrinsic", "params": ["0x" + t.hex()]}
+            for i, t in enumerate(transactions)
+        ]
+        return sum("result" in answer for answer in self.send(calls))
+
+
+def compact(number):
+    """The SCALE encoding of a length below 2**14."""
+    return bytes([number << 2]) if number < 64 else struct.pack("<H", number << 2 | 1)
+
+
+def prefixed(body):
+    return compact(len(body)) + body
+
+
+def register(role, account, anchor, nonce):
+    """A general transaction of version 5: no signature, no fee."""
+    # Version of the extensions, immortal, nonce 0, no tip, no metadata hash.
+    extensions = bytes([0x45, 0, 0, 0, 0, 0])
+    call = REGISTER + bytes([role]) + account + struct.pack("<IQ", anchor, nonce)
+    return prefixed(extensions + call)
+
+
+def mine(role, account, anchor_hash):
+    head = b"zennet/identity/v1" + bytes([role]) + account + anchor_hash
+    target = (2**256 - 1) // DIFFICULTY
+    nonce = 0
+    while True:
+        work = hashlib.blake2b(head + struct.pack("<Q", nonce), digest_size=32).digest()
+        if int.from_bytes(work, "big") <= target:
+            return nonce
+        nonce += 1
+
+
+class Chain:
+    def __init__(self, port):
+        self.rpc = Rpc(port)
+
+    def number(self):
+        return int(self.rpc.ask("chain_getHeader")["number"], 16)
+
+    def anchor(self):
+        """A block that is recent, and will not be undone."""
+        number = max(self.number() - 2, 0)
+        return number, bytes.fromhex(self.rpc.ask("chain_getBlockHash", number)[2:])
+
+
+def kinds(chain):
+    """What the node must refuse, by what is wrong with it; the number makes each another one."""
+    number, _ = chain.anchor()
+    account = os.urandom(28)
+
+    def no_work(i):
+        return register(1, account + struct.pack("<I", i), number, i)
+
+    def old_anchor(i):
+        # Refused before any hash is computed.
+        return register(1, account + struct.pack("<I", i), 2**32 - 1, i)
+
+    def bad_signature(i):
+        # A transfer as wallets send it, version 4, whose sr25519 signature is random.
+        signer = bytes([0]) + account + struct.pack("<I", i)
+        signature = bytes([1]) + os.urandom(64)
+        extensions = bytes([0, 0, 0, 0])
+        call = bytes([2, 3, 0]) + bytes(32) + bytes([4])
+        return prefixed(bytes([0x84]) + signer + signature + extensions + call)
+
+    def no_transaction(i):
+        return prefixed(b"\xff" * 40 + struct.pack("<I", i))
+
+    return {
+        "insufficient work": no_work,
+        "anchor ahead": old_anchor,
+        "transfer, bad signature": bad_signature,
+        "no transaction": no_transaction,
+    }
+
+
+class Flood:
+    """Sends one kind from several connections until it is told to stop."""
+
+    def __init__(self, port, kind):
+        self.sent = 0
+        self.accepted = 0
+        self.stop = False
+        self.lock = threading.Lock()
+        self.threads = [
+            threading.Thread(target=self.send, args=(Rpc(port), kind, part << 28))
+            for part in range(CONNECTIONS)
+        ]
+
+    def send(self, rpc, kind, start):
+        while not self.stop:
+            accepted = rpc.submit(kind(start + i) for i in range(BATCH))
+            start += BATCH
+            with self.lock:
+                self.sent += BATCH
+                self.accepted += accepted
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop = True
+        for thread in self.threads:
+            thread.join()
+
+
+def cpu_secs(pid):
+    with open(f"/proc/{pid}/stat", encoding="ascii") as stat:
+        fields = stat.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def watch(chain, pid, secs):
+    """Sends valid registrations for a while. Gives what the chain did meanwhile."""
+    began, cpu, first = time.monotonic(), cpu_secs(pid), chain.number()
+    waits = []
+    while time.monotonic() - began < secs:
+        account = os.urandom(32)
+        number, anchor_hash = chain.anchor()
+        nonce = mine(1, account, anchor_hash)
+        sent = time.monotonic()
+        chain.rpc.ask("author_submitExtrinsic", "0x" + register(1, account, number, nonce).hex())
+        while chain.rpc.ask("author_pendingExtrinsics"):
+            if time.monotonic() - sent > 60:
+                sys.exit("a valid registration waits for more than a minute")
+            time.sleep(0.05)
+        waits.append(time.monotonic() - sent)
+    took = time.monotonic() - began
+    return {
+        "cpu": cpu_secs(pid) - cpu,
+        "secs": took,
+        "blocks_per_sec": (chain.number() - first) / took,
+        "valid": len(waits),
+        "valid_wait_secs": sum(waits) / len(waits),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("pid", type=int)
+    parser.add_argument("--secs", type=float, default=20)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    chain = Chain(options.port)
+
+    quiet = watch(chain, options.pid, options.secs)
+    idle = quiet["cpu"] / quiet["secs"]
+    print(f"without a flood: {idle * 100:.1f} % of a core, a registration waits {quiet['valid_wait_secs']:.1f} s")
+    print(f"{'flood of':24} {'refused/s':>10} {'CPU each, us':>13} {'blocks/s':>9} {'a valid one waits, s':>21}")
+    lines = []
+    for name, kind in kinds(chain).items():
+        with Flood(options.port, kind) as flood:
+            seen = watch(chain, options.pid, options.secs)
+            sent = flood.sent
+        if flood.accepted:
+            sys.exit(f"{flood.accepted} transactions were accepted: {name}")
+        line = {
+            "flood": name,
+            "refused_per_sec": round(sent / seen["secs"]),
+            "cpu_micros_each": round((seen["cpu"] - idle * seen["secs"]) / sent * 1e6, 1),
+            "blocks_per_sec": round(seen["blocks_per_sec"], 2),
+            "valid_wait_secs": round(seen["valid_wait_secs"], 1),
+        }
+        lines.append(line)
+        print(
+            f"{name:24} {line['refused_per_sec']:>10} {line['cpu_micros_each']:>13} "
+            f"{line['blocks_per_sec']:>9} {line['valid_wait_secs']:>21}"
+        )
+    if options.json:
+        print(json.dumps({"idle_cpu_percent": round(idle * 100, 1), "floods": lines}))
+
+
+if __name__ == "__main__":
+    main()
