@@ -75,7 +75,7 @@ class Peer(Node):
         run("ip", "-n", self.namespace, "link", "set", "wire", "up")
         run("ip", "-n", self.namespace, "link", "set", "lo", "up")
 
-    def start(self, *more, environment=None):
+    def start(self, *more, environment=None, wait=True):
         arguments = [
             os.environ["NODE_BIN"], "--chain", self.network.spec, "--name", self.name, "--validator",
             "--base-path", self.folder, "--node-key-file", self.network.folder / f"{self.name}.key",
@@ -90,7 +90,8 @@ class Peer(Node):
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 env={**os.environ, **(environment or {})},
             )  # fmt: skip
-        within(60, f"{self.name} answers", self.answers)
+        if wait:
+            within(60, f"{self.name} answers", self.answers)
 
     def kill(self, how=signal.SIGKILL):
         """`ip netns exec` becomes the node, so this is the node's own process."""
@@ -147,7 +148,9 @@ class Network:
         for name in names:
             self.add(name, key=name)
         for peer in self.peers.values():
-            peer.start()
+            peer.start(wait=False)
+        for peer in self.peers.values():
+            within(60, f"{peer.name} answers", peer.answers)
         within(60, "the chain begins", lambda: self["alice"].final() > 1)
 
     def add(self, name, key=None):

@@ -18,10 +18,14 @@ from chain import SESSION, SLOT_SECS, NoAnswer, Node, Refused, keys, name_of
 WINDOW = 32
 
 
+def figures_at(port):
+    return f"http://127.0.0.1:{port}/metrics"
+
+
 def row_of(name, rpc, prometheus, authorities, wrote):
     """What one node says of itself."""
     node = Node(name, rpc)
-    row = {"name": name, "rpc": f"ws://127.0.0.1:{rpc}", "prometheus": f"http://127.0.0.1:{prometheus}/metrics"}
+    row = {"name": name, "rpc": f"ws://127.0.0.1:{rpc}", "prometheus": figures_at(prometheus)}
     try:
         row["peers"] = node.call("system_health")["peers"]
         row["best"], row["final"] = node.best(), node.final()
@@ -38,7 +42,7 @@ def row_of(name, rpc, prometheus, authorities, wrote):
 
 def agent_row(name, port):
     """What an agent tells Prometheus of its leases."""
-    row = {"name": name, "prometheus": f"http://127.0.0.1:{port}/metrics", "runs": False}
+    row = {"name": name, "prometheus": figures_at(port), "runs": False}
     try:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         connection.request("GET", "/metrics")
@@ -102,7 +106,8 @@ def look(layout, follow_blocks):
 
 
 def show(found):
-    print(f"{'node':10} {'role':11} {'best':>8} {'final':>8} {'peers':>5}  {'seat':8} {'wrote':>7}  RPC and Prometheus")
+    head = f"{'node':10} {'role':11} {'best':>8} {'final':>8} {'peers':>5}  {'seat':8} {'wrote':>7}"
+    print(f"{head}  RPC and Prometheus")
     for row in found["nodes"]:
         if not row["runs"]:
             print(f"{row['name']:10} does not run")
@@ -124,7 +129,8 @@ def show(found):
     if found.get("block_secs"):
         times = found["block_secs"]
         print(f"session {found['session']}; seated: {', '.join(found['seated'])}")
-        print(f"blocks every {times['mean']:.2f} s, the longest wait {times['longest']:.2f} s, of the newest {found['looked_at']}")
+        longest = f"the longest wait {times['longest']:.2f} s"
+        print(f"blocks every {times['mean']:.2f} s, {longest}, of the newest {found['looked_at']}")
     if found.get("followed"):
         told = found["followed"]
         blocks, secs = told["behind_blocks"], told["finality_secs"]
