@@ -57,7 +57,7 @@ impl Watch {
         let parent = *import.header.parent_hash();
         let client = &self.client;
         let seen = self.recent.see(import.header, |slot| {
-            let authors = client.runtime_api().authorities(parent).ok()?;
+            let authors: Vec<AuthorKey> = client.runtime_api().authorities(parent).ok()?;
             slot_author::<AuthorityPair>(slot, &authors).cloned()
         });
         if let Some(proof) = seen {
