@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use sc_client_api::BlockBackend;
-use sc_consensus_aura::{ImportQueueParams, SlotProportion, StartAuraParams};
-use sc_consensus_grandpa::SharedVoterState;
+use sc_consensus_aura::{CheckForEquivocation, ImportQueueParams, SlotProportion, StartAuraParams};
+use sc_consensus_grandpa::{GrandpaPruningFilter, SharedVoterState};
 use sc_service::{error::Error as ServiceError, Configuration, TaskManager, WarpSyncConfig};
 use sc_telemetry::{Telemetry, TelemetryWorker};
 use sc_transaction_pool_api::OffchainTransactionPoolFactory;
@@ -58,7 +58,8 @@ pub(crate) fn partial(config: &Configuration) -> Result<Partial, ServiceError> {
             config,
             telemetry.as_ref().map(|(_, telemetry)| telemetry.handle()),
             executor,
-            Vec::new(),
+            // Without the justifications of old changes of the set, nobody could sync by warp.
+            vec![Arc::new(GrandpaPruningFilter)],
         )?;
     let client = Arc::new(client);
 
@@ -104,7 +105,8 @@ pub(crate) fn partial(config: &Configuration) -> Result<Partial, ServiceError> {
             },
             spawner: &task_manager.spawn_essential_handle(),
             registry: config.prometheus_registry(),
-            check_for_equivocation: Default::default(),
+            // It would only log what `equivocation` reports.
+            check_for_equivocation: CheckForEquivocation::No,
             telemetry: telemetry_handle(),
             compatibility_mode: Default::default(),
         })?;
@@ -205,6 +207,13 @@ pub(crate) fn start<N: sc_network::NetworkBackend<Block, Hash>>(
     })?;
     let telemetry_handle = || telemetry.as_ref().map(Telemetry::handle);
 
+    let reports_to = OffchainTransactionPoolFactory::new(transaction_pool.clone());
+    task_manager.spawn_handle().spawn_blocking(
+        "equivocation",
+        None,
+        crate::equivocation::watch(client.clone(), reports_to.clone()),
+    );
+
     if role.is_authority() {
         let proposer_factory = sc_basic_authorship::ProposerFactory::new(
             task_manager.spawn_handle(),
@@ -259,7 +268,7 @@ pub(crate) fn start<N: sc_network::NetworkBackend<Block, Hash>>(
             prometheus_registry,
             shared_voter_state: SharedVoterState::empty(),
             telemetry: telemetry_handle(),
-            offchain_tx_pool_factory: OffchainTransactionPoolFactory::new(transaction_pool),
+            offchain_tx_pool_factory: reports_to,
         };
         task_manager.spawn_essential_handle().spawn_blocking(
             "grandpa-voter",

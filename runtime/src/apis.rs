@@ -2,14 +2,16 @@
 
 use alloc::vec::Vec;
 
+use codec::Encode;
 use frame_support::{
     genesis_builder_helper::{build_state, get_preset},
     weights::Weight,
 };
+use pallet_equivocation::{Judgement, ProofOf};
 use pallet_transaction_payment::{FeeDetails, RuntimeDispatchInfo};
 use sp_api::impl_runtime_apis;
 use sp_consensus_aura::{sr25519::AuthorityId as AuraId, SlotDuration};
-use sp_consensus_grandpa::AuthorityId as GrandpaId;
+use sp_consensus_grandpa::{AuthorityId as GrandpaId, OpaqueKeyOwnershipProof};
 use sp_core::{crypto::KeyTypeId, OpaqueMetadata};
 use sp_genesis_builder::PresetId;
 use sp_inherents::{CheckInherentsResult, InherentData};
@@ -22,8 +24,9 @@ use sp_session::OpaqueGeneratedSessionKeys;
 use sp_version::RuntimeVersion;
 
 use crate::{
-    presets, AccountId, Aura, Balance, Block, Executive, Grandpa, InherentDataExt, Nonce, Runtime,
-    RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment, VERSION,
+    presets, AccountId, Aura, Balance, Block, Equivocation, Executive, Grandpa, InherentDataExt,
+    Nonce, Runtime, RuntimeCall, RuntimeGenesisConfig, SessionKeys, System, TransactionPayment,
+    VERSION,
 };
 
 type Extrinsic = <Block as BlockT>::Extrinsic;
@@ -126,19 +129,33 @@ impl_runtime_apis! {
             pallet_grandpa::CurrentSetId::<Runtime>::get()
         }
 
-        // Equivocations are not punished yet, so nothing is proved or reported.
         fn submit_report_equivocation_unsigned_extrinsic(
-            _: sp_consensus_grandpa::EquivocationProof<<Block as BlockT>::Hash, NumberFor<Block>>,
-            _: sp_consensus_grandpa::OpaqueKeyOwnershipProof,
+            proof: sp_consensus_grandpa::EquivocationProof<
+                <Block as BlockT>::Hash,
+                NumberFor<Block>,
+            >,
+            ownership: OpaqueKeyOwnershipProof,
         ) -> Option<()> {
-            None
+            Grandpa::submit_unsigned_equivocation_report(proof, ownership.decode()?)
         }
 
         fn generate_key_ownership_proof(
-            _: sp_consensus_grandpa::SetId,
-            _: GrandpaId,
-        ) -> Option<sp_consensus_grandpa::OpaqueKeyOwnershipProof> {
-            None
+            set: sp_consensus_grandpa::SetId,
+            voter: GrandpaId,
+        ) -> Option<OpaqueKeyOwnershipProof> {
+            let session = pallet_grandpa::SetIdSession::<Runtime>::get(set)?;
+            let proof = Equivocation::prove_voter(session, &voter)?;
+            Some(OpaqueKeyOwnershipProof::new(proof.encode()))
+        }
+    }
+
+    impl pallet_equivocation::EquivocationApi<Block> for Runtime {
+        fn judge(proof: ProofOf<Runtime>) -> Judgement {
+            Equivocation::judge(&proof)
+        }
+
+        fn submit_report(proof: ProofOf<Runtime>) -> Option<()> {
+            Equivocation::submit_report(proof)
         }
     }
 

@@ -6,5 +6,6 @@ frame_benchmarking::define_benchmarks!(
     [pallet_channels, Channels]
     [pallet_deposits, Deposits]
     [pallet_dpos, Dpos]
+    [pallet_equivocation, Equivocation]
     [pallet_mined_identity, MinedIdentity]
 );

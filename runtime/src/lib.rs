@@ -19,6 +19,7 @@ mod benches;
 mod apis;
 mod configs;
 pub mod presets;
+mod reports;
 #[cfg(test)]
 mod tests;
 
@@ -190,6 +191,12 @@ mod runtime {
 
     #[runtime::pallet_index(12)]
     pub type Proxy = pallet_proxy;
+
+    #[runtime::pallet_index(18)]
+    pub type Offences = pallet_offences;
+
+    #[runtime::pallet_index(19)]
+    pub type Equivocation = pallet_equivocation;
 
     #[runtime::pallet_index(20)]
     pub type MinedIdentity = pallet_mined_identity;

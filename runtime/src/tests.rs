@@ -1,5 +1,6 @@
 //! What holds between the pallets as this runtime puts them together.
 
+mod equivocation;
 #[cfg(feature = "try-runtime")]
 mod random;
 
@@ -192,6 +193,7 @@ fn every_call_of_this_projects_pallets_can_be_measured() {
         ("pallet_channels", pallet_channels::Call::<Runtime>::get_call_names()),
         ("pallet_deposits", pallet_deposits::Call::<Runtime>::get_call_names()),
         ("pallet_dpos", pallet_dpos::Call::<Runtime>::get_call_names()),
+        ("pallet_equivocation", pallet_equivocation::Call::<Runtime>::get_call_names()),
         ("pallet_mined_identity", pallet_mined_identity::Call::<Runtime>::get_call_names()),
     ] {
         let listed = list.iter().find(|listed| listed.pallet == pallet.as_bytes());

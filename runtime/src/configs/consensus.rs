@@ -2,16 +2,18 @@
 
 use frame_support::{
     parameter_types,
-    traits::{ConstBool, ConstU128, ConstU32, ConstU64, FindAuthor},
+    traits::{ConstBool, ConstU128, ConstU32, ConstU64, FindAuthor, Get},
     ConsensusEngineId,
 };
+use pallet_equivocation::{NoteKeys, Offender};
 use pallet_session::PeriodicSessions;
-use sp_consensus_aura::sr25519::AuthorityId as AuraId;
+use sp_consensus_aura::{sr25519::AuthorityId as AuraId, Slot};
 use sp_runtime::traits::{Convert, OpaqueKeys};
+use sp_staking::SessionIndex;
 
 use crate::{
-    AccountId, Aura, Authorship, Balances, BlockNumber, Dpos, Runtime, RuntimeEvent,
-    RuntimeHoldReason, Session, SessionKeys, SLOT_MILLIS, XEN,
+    AccountId, Aura, Authorship, Balances, BlockNumber, Dpos, Equivocation, Offences, Runtime,
+    RuntimeEvent, RuntimeHoldReason, Session, SessionKeys, SLOT_MILLIS, XEN,
 };
 
 /// Most bookkeepers that there can be.
@@ -36,9 +38,67 @@ impl pallet_grandpa::Config for Runtime {
     type WeightInfo = ();
     type MaxAuthorities = ConstU32<MAX_SEATS>;
     type MaxNominators = ConstU32<0>;
-    type MaxSetIdSessionEntries = ConstU64<0>;
-    type KeyOwnerProof = sp_core::Void;
-    type EquivocationReportSystem = ();
+    type MaxSetIdSessionEntries = EvidenceSets;
+    type KeyOwnerProof = sp_session::MembershipProof;
+    type EquivocationReportSystem =
+        pallet_grandpa::EquivocationReportSystem<Runtime, Offences, Equivocation, EvidenceBlocks>;
+}
+
+/// Sessions for which evidence of misconduct is taken: as long as there may be a bond to take from.
+type EvidenceSessions = <Runtime as pallet_dpos::Config>::UnbondingSessions;
+
+/// The same in sets of voters; a set changes at most with each session, and the one before the
+/// oldest has to be known, too.
+pub struct EvidenceSets;
+
+impl Get<u64> for EvidenceSets {
+    fn get() -> u64 {
+        let sessions: SessionIndex = EvidenceSessions::get();
+        u64::from(sessions).saturating_add(2)
+    }
+}
+
+/// The same in blocks.
+pub struct EvidenceBlocks;
+
+impl Get<u64> for EvidenceBlocks {
+    fn get() -> u64 {
+        let sessions: SessionIndex = EvidenceSessions::get();
+        u64::from(sessions).saturating_mul(SessionLength::get().into())
+    }
+}
+
+/// The session that is in progress.
+pub struct CurrentSession;
+
+impl Get<SessionIndex> for CurrentSession {
+    fn get() -> SessionIndex {
+        Session::current_index()
+    }
+}
+
+/// The slot of this block, or of its parent while this block is being initialised.
+pub struct CurrentSlot;
+
+impl Get<Slot> for CurrentSlot {
+    fn get() -> Slot {
+        pallet_aura::CurrentSlot::<Runtime>::get()
+    }
+}
+
+impl pallet_equivocation::Config for Runtime {
+    type MaxSeats = ConstU32<MAX_SEATS>;
+    type EvidenceSessions = EvidenceSessions;
+    type CurrentSession = CurrentSession;
+    type CurrentSlot = CurrentSlot;
+    type Offences = Offences;
+    type WeightInfo = pallet_equivocation::weights::SubstrateWeight<Runtime>;
+}
+
+impl pallet_offences::Config for Runtime {
+    type RuntimeEvent = RuntimeEvent;
+    type IdentificationTuple = Offender<AccountId>;
+    type OnOffenceHandler = ();
 }
 
 /// The account behind the Aura key that authored a block.
@@ -74,7 +134,7 @@ impl pallet_session::Config for Runtime {
     type ShouldEndSession = PeriodicSessions<SessionLength, SessionOffset>;
     type NextSessionRotation = PeriodicSessions<SessionLength, SessionOffset>;
     type SessionManager = Dpos;
-    type SessionHandler = <SessionKeys as OpaqueKeys>::KeyTypeIdProviders;
+    type SessionHandler = NoteKeys<Runtime, <SessionKeys as OpaqueKeys>::KeyTypeIdProviders>;
     type Keys = SessionKeys;
     type DisablingStrategy = ();
     type WeightInfo = pallet_session::weights::SubstrateWeight<Runtime>;

@@ -1,0 +1,58 @@
+//! How the runtime makes the transactions that a node submits on its own: reports of equivocations.
+
+use frame_system::offchain::{
+    CreateAuthorizedTransaction, CreateBare, CreateTransaction, CreateTransactionBase,
+};
+use sp_runtime::generic::Era;
+
+use crate::{Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic};
+
+impl<Call> CreateTransactionBase<Call> for Runtime
+where
+    RuntimeCall: From<Call>,
+{
+    type Extrinsic = UncheckedExtrinsic;
+    type RuntimeCall = RuntimeCall;
+}
+
+/// As GRANDPA reports.
+impl<Call> CreateBare<Call> for Runtime
+where
+    RuntimeCall: From<Call>,
+{
+    fn create_bare(call: RuntimeCall) -> UncheckedExtrinsic {
+        UncheckedExtrinsic::new_bare(call)
+    }
+}
+
+impl<Call> CreateTransaction<Call> for Runtime
+where
+    RuntimeCall: From<Call>,
+{
+    type Extension = TxExtension;
+
+    fn create_transaction(call: RuntimeCall, extension: TxExtension) -> UncheckedExtrinsic {
+        UncheckedExtrinsic::new_transaction(call, extension)
+    }
+}
+
+/// As two blocks for one slot are reported.
+impl<Call> CreateAuthorizedTransaction<Call> for Runtime
+where
+    RuntimeCall: From<Call>,
+{
+    fn create_extension() -> TxExtension {
+        (
+            frame_system::AuthorizeCall::new(),
+            frame_system::CheckNonZeroSender::new(),
+            frame_system::CheckSpecVersion::new(),
+            frame_system::CheckTxVersion::new(),
+            frame_system::CheckGenesis::new(),
+            frame_system::CheckMortality::from(Era::Immortal),
+            frame_system::CheckNonce::from(0),
+            frame_system::CheckWeight::new(),
+            pallet_transaction_payment::ChargeTransactionPayment::from(0),
+            frame_metadata_hash_extension::CheckMetadataHash::new(false),
+        )
+    }
+}
