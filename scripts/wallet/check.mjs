@@ -2,12 +2,14 @@
 //
 //   node check.mjs LIBRARY NODE_URL all              makes every call, and reads everything
 //   node check.mjs LIBRARY NODE_URL read [EVENT...]  reads everything; the events must be there
+//   node check.mjs LIBRARY NODE_URL block NUMBER     prints a block as it is decoded
 //   node check.mjs LIBRARY NODE_URL docs             prints what is told of the own pallets
 //
 // LIBRARY is polkadot-js or papi. $OWN_PALLETS has the names of the chain's own pallets.
 
 import assert from 'node:assert/strict';
 
+import { hex } from './bytes.mjs';
 import { call } from './call.mjs';
 import { missingDocs, printed } from './docs.mjs';
 import { Context, XEN } from './scenario/context.mjs';
@@ -122,6 +124,11 @@ async function readAll(ctx) {
   await readStorage(ctx.chain);
 }
 
+const plain = (_, value) => {
+  if (typeof value === 'bigint') return value.toString();
+  return value instanceof Uint8Array ? hex(value) : value;
+};
+
 const WORK = {
   async all(ctx) {
     await Promise.all([runAll(ctx), checkInterface(ctx), readAll(ctx)]);
@@ -138,6 +145,10 @@ const WORK = {
       [],
       'events that are missing',
     );
+  },
+  async block(ctx) {
+    const shown = (await ctx.chain.block(Number(needed[0]))).shown();
+    console.log(JSON.stringify(shown, plain, 2));
   },
   async docs(ctx) {
     console.log(printed(ownPallets(ctx.chain)));
