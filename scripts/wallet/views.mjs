@@ -30,6 +30,7 @@ export const VIEWS = {
 };
 
 const MAKES_BLOCKS = 'makes and checks blocks';
+const TAKES_EVIDENCE = 'takes a proof of misconduct, which nodes bring';
 const NEEDS_TRANSACTION = 'takes a signed transaction; the library asks it for the fee of one';
 
 // What a wallet does not ask by itself.
@@ -46,5 +47,7 @@ export const NOT_ASKED = {
   'TransactionPaymentApi.query_info': NEEDS_TRANSACTION,
   'TransactionPaymentApi.query_fee_details': NEEDS_TRANSACTION,
   'SessionKeys.generate_session_keys': "writes to the node's own keys",
-  'GrandpaApi.submit_report_equivocation_unsigned_extrinsic': 'takes a proof of misconduct',
+  'GrandpaApi.submit_report_equivocation_unsigned_extrinsic': TAKES_EVIDENCE,
+  'EquivocationApi.judge': TAKES_EVIDENCE,
+  'EquivocationApi.submit_report': TAKES_EVIDENCE,
 };

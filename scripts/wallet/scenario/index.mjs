@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 
 import { balances, multisig, proxy, utility } from './accounts.mjs';
 import { bookkeeping } from './bookkeeping.mjs';
+import { evidence } from './evidence.mjs';
 import { referenda, scheduler, vesting } from './governance.mjs';
 import { announcements, channels, deposits, identities } from './market.mjs';
 import { system } from './system.mjs';
@@ -16,6 +17,7 @@ const SCENARIOS = [
   [multisig, 'Multisig'],
   [proxy, 'Proxy'],
   [bookkeeping, 'Session', 'Dpos'],
+  [evidence, 'Equivocation'],
   [identities, 'MinedIdentity'],
   [announcements, 'Announcements'],
   [deposits, 'Deposits'],
