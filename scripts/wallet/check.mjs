@@ -1,54 +1,166 @@
-// Connects as a wallet does, with no custom types; transfers; decodes every event of every block.
-// Arguments: the node's address and an account to send to. Exits 0 when all of it worked.
+// Uses a chain as a wallet does, with no custom types, by one of two libraries.
+//
+//   node check.mjs LIBRARY NODE_URL all              makes every call, and reads everything
+//   node check.mjs LIBRARY NODE_URL read [EVENT...]  reads everything; the events must be there
+//   node check.mjs LIBRARY NODE_URL block NUMBER     prints a block as it is decoded
+//   node check.mjs LIBRARY NODE_URL docs             prints what is told of the own pallets
+//
+// LIBRARY is polkadot-js or papi. $OWN_PALLETS has the names of the chain's own pallets.
 
-import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
+import assert from 'node:assert/strict';
 
-const [url, dest] = process.argv.slice(2);
-const XEN = 10n ** 12n;
+import { hex } from './bytes.mjs';
+import { call } from './call.mjs';
+import { missingDocs, printed } from './docs.mjs';
+import { Context, XEN } from './scenario/context.mjs';
+import { runAll } from './scenario/index.mjs';
+import { NOT_ASKED, VIEWS } from './views.mjs';
 
-function fail(what) {
-  console.error(`wallet check: ${what}`);
+const [library, url, what, ...needed] = process.argv.slice(2);
+const { connect, library: title } = await import(`./${library}.mjs`);
+const say = (line) => console.error(`   ${title}: ${line}`);
+
+function theCoin(chain) {
+  assert.deepEqual(chain.coin(), { symbol: 'XEN', decimals: 12 });
+}
+
+function ownPallets(chain) {
+  const names = process.env.OWN_PALLETS.split(' ');
+  return names.map(
+    (name) =>
+      chain.pallets.find((pallet) => pallet.name === name) ?? assert.fail(`no pallet ${name}`),
+  );
+}
+
+function documented(chain) {
+  const missing = [...missingDocs(ownPallets(chain))];
+  assert.deepEqual(missing, [], 'without documentation');
+}
+
+// ---- reading ----
+
+async function readStorage(chain) {
+  let items = 0;
+  let entries = 0;
+  for (const pallet of chain.pallets) {
+    for (const item of pallet.storage) {
+      entries += (await chain.read(pallet.name, item)).length;
+      items += 1;
+    }
+  }
+  say(`${items} storage items, ${entries} entries`);
+}
+
+async function readConstants(chain) {
+  let count = 0;
+  for (const pallet of chain.pallets) {
+    for (const { name } of pallet.constants) {
+      const value = await chain.constant(pallet.name, name);
+      assert.notEqual(value, undefined, `${pallet.name}.${name}`);
+      count += 1;
+    }
+  }
+  say(`${count} constants`);
+}
+
+async function askViews(ctx) {
+  const { chain } = ctx;
+  const asked = chain.views().filter((path) => !(path in NOT_ASKED));
+  assert.deepEqual(
+    asked.filter((path) => !(path in VIEWS)),
+    [],
+    'runtime APIs without arguments in views.mjs',
+  );
+  for (const path of asked) await chain.view(path, VIEWS[path](ctx.bank));
+  const fee = await chain.fee(ctx.bank, call('System.remark', { remark: new Uint8Array(8) }));
+  assert(fee > 0n, 'a remark costs nothing');
+  say(`${asked.length} runtime APIs`);
+}
+
+// Decodes every block up to a number; gives the names of the calls and events in them.
+async function decodeBlocks(chain, last) {
+  const seen = { calls: new Set(), events: new Set() };
+  let events = 0;
+  for (let number = 0; number <= last; number += 1) {
+    const block = await chain.block(number);
+    block.shown();
+    for (const path of block.calls) seen.calls.add(path);
+    for (const path of block.events) seen.events.add(path);
+    events += block.events.length;
+  }
+  say(
+    `${last + 1} blocks, ${events} events of ${seen.events.size} kinds, ${seen.calls.size} kinds of calls`,
+  );
+  return seen;
+}
+
+// Every call that can be made at all must have been.
+function everyCallWasMade(chain, seen) {
+  const possible = chain.pallets.flatMap(({ name, calls }) =>
+    calls
+      .filter(({ fields }) => !fields.some((field) => field.impossible))
+      .map((one) => `${name}.${one.name}`),
+  );
+  const never = possible.filter((path) => !seen.calls.has(path));
+  assert.deepEqual(never, [], 'calls that no scenario makes; see scenario/index.mjs');
+}
+
+// JSON-RPC v2, where the library speaks it.
+async function checkInterface(ctx) {
+  if (!ctx.chain.checkInterface) return;
+  const [someone] = await ctx.funded(XEN, 'watcher');
+  const count = await ctx.chain.checkInterface(
+    someone,
+    call('System.remark', { remark: new Uint8Array(8) }),
+  );
+  say(`${count} methods of JSON-RPC v2; transactions are broadcast, and submitted and watched`);
+}
+
+async function readAll(ctx) {
+  theCoin(ctx.chain);
+  documented(ctx.chain);
+  await readConstants(ctx.chain);
+  await askViews(ctx);
+  await readStorage(ctx.chain);
+}
+
+const plain = (_, value) => {
+  if (typeof value === 'bigint') return value.toString();
+  return value instanceof Uint8Array ? hex(value) : value;
+};
+
+const WORK = {
+  async all(ctx) {
+    await Promise.all([runAll(ctx), checkInterface(ctx), readAll(ctx)]);
+    const seen = await decodeBlocks(ctx.chain, await ctx.settled());
+    everyCallWasMade(ctx.chain, seen);
+    // Once more, with what the calls have left.
+    await readStorage(ctx.chain);
+  },
+  async read(ctx) {
+    await readAll(ctx);
+    const seen = await decodeBlocks(ctx.chain, await ctx.chain.finalized());
+    assert.deepEqual(
+      needed.filter((path) => !seen.events.has(path)),
+      [],
+      'events that are missing',
+    );
+  },
+  async block(ctx) {
+    const shown = (await ctx.chain.block(Number(needed[0]))).shown();
+    console.log(JSON.stringify(shown, plain, 2));
+  },
+  async docs(ctx) {
+    console.log(printed(ownPallets(ctx.chain)));
+  },
+};
+
+try {
+  const chain = await connect(url);
+  await WORK[what](new Context(chain));
+  await chain.end();
+} catch (error) {
+  say(process.env.TRACE ? error.stack : error.message);
+  // What is still under way has no more use.
   process.exit(1);
 }
-
-const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true });
-const [symbol] = api.registry.chainTokens;
-const [decimals] = api.registry.chainDecimals;
-if (symbol !== 'XEN' || decimals !== 12) fail(`the coin is ${symbol} with ${decimals} decimals`);
-
-const free = async () => (await api.query.system.account(dest)).data.free.toBigInt();
-const before = await free();
-const alice = new Keyring({ type: 'sr25519' }).addFromUri('//Alice');
-await new Promise((done, refuse) => {
-  api.tx.balances
-    .transferKeepAlive(dest, XEN)
-    .signAndSend(alice, ({ status, dispatchError }) => {
-      if (dispatchError) refuse(new Error(`the transfer was refused: ${dispatchError}`));
-      if (status.isInBlock) done();
-    })
-    .catch(refuse);
-}).catch((error) => fail(error.message));
-if ((await free()) !== before + XEN) fail('the transfer did not arrive');
-
-const best = (await api.rpc.chain.getHeader()).number.toNumber();
-const seen = new Map();
-for (let number = 1; number <= best; number += 1) {
-  const hash = await api.rpc.chain.getBlockHash(number);
-  const [block, at] = await Promise.all([api.rpc.chain.getBlock(hash), api.at(hash)]);
-  for (const extrinsic of block.block.extrinsics) extrinsic.toHuman();
-  for (const { event } of await at.query.system.events()) {
-    const name = `${event.section}.${event.method}`;
-    event.toHuman();
-    seen.set(name, (seen.get(name) ?? 0) + 1);
-  }
-}
-const needed = [
-  'minedIdentity.Registered',
-  'announcements.Announced',
-  'channels.Opened',
-  'channels.Settled',
-  'balances.Transfer',
-];
-for (const name of needed) if (!seen.has(name)) fail(`no event ${name} in ${best} blocks`);
-console.error(`   ${best} blocks, ${[...seen.values()].reduce((a, b) => a + b, 0)} events of ${seen.size} kinds`);
-await api.disconnect();

@@ -58,6 +58,8 @@ pub use pallet::*;
 pub use types::{deposit_for, KnownPublisher, Walk};
 pub use weights::WeightInfo;
 
+/// Announcements: tasks for which publishers look for machines. Each stands for a number of blocks
+/// and leaves nothing behind in the state.
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;
@@ -79,7 +81,7 @@ pub mod pallet {
         /// Who may announce.
         type Identities: KnownPublisher;
 
-        /// Work that the chain asks of a stamp.
+        /// Work that the chain asks of a stamp: expected number of hashes.
         #[pallet::constant]
         type MinStampDifficulty: Get<Difficulty>;
 
@@ -100,11 +102,11 @@ pub mod pallet {
         #[pallet::constant]
         type MaxStepsPerBlock: Get<u32>;
 
-        /// Part of the deposit that does not depend on size.
+        /// Part of the deposit that does not depend on size, in the smallest coin unit.
         #[pallet::constant]
         type DepositBase: Get<Balance>;
 
-        /// Deposit for each byte of the encoded body.
+        /// Deposit for each byte of the encoded body, in the smallest coin unit.
         #[pallet::constant]
         type DepositPerByte: Get<Balance>;
 
@@ -112,7 +114,7 @@ pub mod pallet {
         type WeightInfo: WeightInfo;
     }
 
-    /// Standing announcements. The key is a hash already.
+    /// Standing announcements by their identifiers.
     #[pallet::storage]
     pub type Announcements<T: Config> =
         StorageMap<_, Identity, AnnouncementId, AnnouncementRecord<BlockNumberFor<T>>, OptionQuery>;
@@ -127,11 +129,11 @@ pub mod pallet {
         ValueQuery,
     >;
 
-    /// Number of announcements of a publisher.
+    /// Number of announcements that a publisher has standing.
     #[pallet::storage]
     pub type CountOf<T: Config> = StorageMap<_, Blake2_128Concat, AccountId, u32, ValueQuery>;
 
-    /// Oldest block whose expiry is unfinished.
+    /// Oldest block whose announcements have expired and are not all removed yet.
     #[pallet::storage]
     pub type Overdue<T: Config> = StorageValue<_, BlockNumberFor<T>, OptionQuery>;
 
@@ -203,9 +205,16 @@ pub mod pallet {
 
     #[pallet::call(weight(<T as Config>::WeightInfo))]
     impl<T: Config> Pallet<T> {
-        /// Announces `body` for `lifetime` blocks and holds the deposit for its size.
+        /// Announces a task and holds a deposit by its size, until it expires or is cancelled. For
+        /// accounts with a mined identity as a publisher.
         ///
-        /// `stamp` is the nonce whose work on `body.id(genesis, publisher)` meets the minimum.
+        /// The identifier is the BLAKE2b-256 hash of `zennet/announcement/v1`, the hash of the
+        /// first block, the publisher and the body.
+        ///
+        /// - `body`: what the machines must have, what is paid and where the publisher listens.
+        /// - `lifetime`: how long it stands, from 1 to `MaxLifetime` blocks.
+        /// - `stamp`: the nonce with which the BLAKE2b-256 hash of `zennet/stamp/v1`, the
+        ///   identifier and the nonce meets `MinStampDifficulty`.
         #[pallet::call_index(0)]
         pub fn announce(
             origin: OriginFor<T>,
@@ -248,7 +257,9 @@ pub mod pallet {
             Ok(())
         }
 
-        /// Takes an announcement back and releases its deposit.
+        /// Takes an announcement back and releases its deposit. For its publisher.
+        ///
+        /// - `id`: which announcement.
         #[pallet::call_index(1)]
         pub fn cancel(origin: OriginFor<T>, id: AnnouncementId) -> DispatchResult {
             let who = ensure_signed(origin)?;

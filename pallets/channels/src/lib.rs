@@ -51,6 +51,8 @@ mod tests;
 pub use pallet::*;
 pub use weights::WeightInfo;
 
+/// Payment channels: a publisher locks a deposit, pays a provider by signed vouchers outside of the
+/// chain, and the channel is settled by the last of them.
 #[frame_support::pallet]
 pub mod pallet {
     use frame_support::pallet_prelude::*;
@@ -96,7 +98,7 @@ pub mod pallet {
         type WeightInfo: WeightInfo;
     }
 
-    /// Every channel that is not settled.
+    /// Every channel that is not settled, by its identifier.
     #[pallet::storage]
     pub type Channels<T: Config> = StorageMap<_, Blake2_128Concat, ChannelId, Channel<T>>;
 
@@ -223,11 +225,18 @@ pub mod pallet {
         RefundTooSmall,
     }
 
-    #[pallet::call]
+    #[pallet::call(weight(<T as Config>::WeightInfo))]
     impl<T: Config> Pallet<T> {
         /// Opens a channel from the caller, the publisher, to a provider and locks its deposit.
+        ///
+        /// - `provider`: who is paid.
+        /// - `contract`: hash of the contract that both signed.
+        /// - `session_key`: sr25519 key that signs the vouchers of this channel.
+        /// - `deposit`: what is locked, in the smallest coin unit; no more can be paid.
+        /// - `expires_at`: first block in which no voucher is paid and anyone may refund the rest.
+        /// - `challenge`: blocks that the provider has to answer a request to close.
+        /// - `app`: part of each payment that goes to the developer of the application, if any.
         #[pallet::call_index(0)]
-        #[pallet::weight(T::WeightInfo::open())]
         #[allow(clippy::too_many_arguments)]
         pub fn open(
             origin: OriginFor<T>,
@@ -286,8 +295,10 @@ pub mod pallet {
         }
 
         /// Locks more. For the publisher, while the channel is open.
+        ///
+        /// - `channel`: which channel.
+        /// - `amount`: what is added to the deposit, in the smallest coin unit.
         #[pallet::call_index(1)]
-        #[pallet::weight(T::WeightInfo::top_up())]
         pub fn top_up(origin: OriginFor<T>, channel: ChannelId, amount: Balance) -> DispatchResult {
             let mut record = Self::open_channel_of(ensure_signed(origin)?, channel)?;
             ensure!(!amount.is_zero(), Error::<T>::NothingToAdd);
@@ -301,8 +312,10 @@ pub mod pallet {
         }
 
         /// Moves the expiry later. For the publisher, while the channel is open.
+        ///
+        /// - `channel`: which channel.
+        /// - `expires_at`: first block in which vouchers are refused.
         #[pallet::call_index(2)]
-        #[pallet::weight(T::WeightInfo::extend())]
         pub fn extend(
             origin: OriginFor<T>,
             channel: ChannelId,
@@ -319,8 +332,13 @@ pub mod pallet {
         }
 
         /// Pays what a voucher adds to what was paid. Anyone may show it, before the channel ends.
+        ///
+        /// The session key signs the bytes `ZNV1`, the hash of the first block, the channel, and
+        /// the voucher.
+        ///
+        /// - `channel`: which channel.
+        /// - `voucher`: the amount paid in all, the hash of the usage, and the signature.
         #[pallet::call_index(3)]
-        #[pallet::weight(T::WeightInfo::claim())]
         pub fn claim(
             origin: OriginFor<T>,
             channel: ChannelId,
@@ -340,8 +358,10 @@ pub mod pallet {
         /// without a voucher also after the channel ended.
         ///
         /// A voucher that was already paid in full is accepted, since anyone may have claimed it.
+        ///
+        /// - `channel`: which channel.
+        /// - `voucher`: the last voucher, if there is one.
         #[pallet::call_index(4)]
-        #[pallet::weight(T::WeightInfo::close())]
         pub fn close(
             origin: OriginFor<T>,
             channel: ChannelId,
@@ -360,9 +380,14 @@ pub mod pallet {
 
         /// Settles at once as both parties signed with their account keys. Either may submit.
         ///
-        /// A signed split holds for as long as the channel exists: sign none that is not final.
+        /// Both sign the bytes `ZNS1`, the hash of the first block, the channel, and the split. It
+        /// holds for as long as the channel exists: sign none that is not final.
+        ///
+        /// - `channel`: which channel.
+        /// - `split`: what the provider gets in all; the rest returns to the publisher.
+        /// - `publisher_signature`: the publisher's signature.
+        /// - `provider_signature`: the provider's signature.
         #[pallet::call_index(5)]
-        #[pallet::weight(T::WeightInfo::close_together())]
         pub fn close_together(
             origin: OriginFor<T>,
             channel: ChannelId,
@@ -388,8 +413,9 @@ pub mod pallet {
         }
 
         /// Starts the challenge, after which the channel ends. For the publisher, once.
+        ///
+        /// - `channel`: which channel.
         #[pallet::call_index(6)]
-        #[pallet::weight(T::WeightInfo::request_close())]
         pub fn request_close(origin: OriginFor<T>, channel: ChannelId) -> DispatchResult {
             let mut record = Self::open_channel_of(ensure_signed(origin)?, channel)?;
             let now = frame_system::Pallet::<T>::block_number();
@@ -402,8 +428,9 @@ pub mod pallet {
         }
 
         /// Refunds the rest of a channel that has ended and deletes it. Anyone may ask.
+        ///
+        /// - `channel`: which channel.
         #[pallet::call_index(7)]
-        #[pallet::weight(T::WeightInfo::finalize())]
         pub fn finalize(origin: OriginFor<T>, channel: ChannelId) -> DispatchResult {
             ensure_signed(origin)?;
             let record = Self::record(channel)?;

@@ -38,6 +38,8 @@ pub use pallet::*;
 pub use types::{deposit_id, DepositContext, DepositId, DepositRecord, Spend};
 pub use weights::WeightInfo;
 
+/// Deposits that two accounts can spend only together, and that return to their owner at a block
+/// which is fixed when they are locked.
 #[frame_support::pallet]
 pub mod pallet {
     use frame_support::{
@@ -80,7 +82,7 @@ pub mod pallet {
         type WeightInfo: WeightInfo;
     }
 
-    /// Every deposit that is not yet spent or refunded.
+    /// Every deposit that is not yet spent or refunded, by its identifier.
     #[pallet::storage]
     pub type Deposits<T: Config> =
         StorageMap<_, Blake2_128Concat, DepositId, DepositRecord<BlockNumberFor<T>>>;
@@ -171,6 +173,10 @@ pub mod pallet {
     #[pallet::call]
     impl<T: Config> Pallet<T> {
         /// Locks coins for a counterparty until they are spent together or the refund block comes.
+        ///
+        /// - `counterparty`: whose signature each spend needs besides the caller's.
+        /// - `amount`: what is locked, in the smallest coin unit.
+        /// - `refund_at`: first block in which anyone may return what is left to the caller.
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::lock())]
         pub fn lock(
@@ -215,6 +221,14 @@ pub mod pallet {
         }
 
         /// Pays from a deposit what both parties signed. Anyone may show it.
+        ///
+        /// Both sign, with the sr25519 keys of their accounts, the bytes `ZND1`, the hash of the
+        /// first block, the deposit, and the spend.
+        ///
+        /// - `deposit`: which deposit.
+        /// - `spend`: its number among the deposit's spends, who is paid, and what.
+        /// - `owner_signature`: the owner's signature.
+        /// - `counterparty_signature`: the counterparty's signature.
         #[pallet::call_index(1)]
         #[pallet::weight(T::WeightInfo::spend())]
         pub fn spend(
@@ -253,6 +267,8 @@ pub mod pallet {
         }
 
         /// Returns what is left to the owner once the refund block has come. Anyone may ask.
+        ///
+        /// - `deposit`: which deposit.
         #[pallet::call_index(2)]
         #[pallet::weight(T::WeightInfo::refund())]
         pub fn refund(origin: OriginFor<T>, deposit: DepositId) -> DispatchResult {

@@ -63,6 +63,8 @@ pub trait MinedIdentities {
     fn is_mined(role: Role, account: &AccountId) -> bool;
 }
 
+/// Mined identities: accounts that proved work once, as a publisher or as a provider of machines.
+/// Registering costs no coin; the work is the price.
 #[frame_support::pallet]
 pub mod pallet {
     use super::*;
@@ -75,7 +77,7 @@ pub mod pallet {
 
     #[pallet::config]
     pub trait Config: frame_system::Config<AccountId = AccountId, Hash = Hash> {
-        /// How many blocks an anchor is good for. At most `BlockHashCount` of the system.
+        /// How many blocks an anchor, the block whose hash is mined on, is good for.
         #[pallet::constant]
         type AnchorWindow: Get<BlockNumberFor<Self>>;
 
@@ -88,7 +90,7 @@ pub mod pallet {
         type WantedPerEpoch: Get<u32>;
 
         /// Difficulty below which no retargeting goes, so that quiet times do not make identities
-        /// free.
+        /// free: expected number of hashes.
         #[pallet::constant]
         type MinDifficulty: Get<Difficulty>;
 
@@ -112,7 +114,7 @@ pub mod pallet {
         OptionQuery,
     >;
 
-    /// Difficulty in force for each role.
+    /// Difficulty in force for each role: expected number of hashes that an identity costs.
     #[pallet::storage]
     pub type Difficulties<T: Config> =
         StorageMap<_, Twox64Concat, Role, Difficulty, ValueQuery, T::MinDifficulty>;
@@ -122,7 +124,7 @@ pub mod pallet {
     pub type Epochs<T: Config> =
         StorageMap<_, Twox64Concat, Role, Epoch<BlockNumberFor<T>>, ValueQuery>;
 
-    /// Registrations in the last block that had one.
+    /// Number of registrations in the last block that had one, and which block that was.
     #[pallet::storage]
     pub type RegisteredInBlock<T: Config> =
         StorageValue<_, BlockTally<BlockNumberFor<T>>, ValueQuery>;
@@ -169,7 +171,7 @@ pub mod pallet {
             role: Role,
             /// Whose it is.
             account: AccountId,
-            /// Difficulty that was in force.
+            /// Difficulty that was in force: expected number of hashes.
             difficulty: Difficulty,
         },
         /// An epoch ended and the difficulty follows what was registered in it.
@@ -199,10 +201,17 @@ pub mod pallet {
 
     #[pallet::call(weight(<T as Config>::WeightInfo))]
     impl<T: Config> Pallet<T> {
-        /// Registers the identity of `account`, which needs to own nothing, in `role`.
+        /// Registers a mined identity. Sent as a general transaction, without signature and fee:
+        /// the account needs to own nothing.
         ///
-        /// Sent as a general transaction, without signature and fee. The work is
-        /// `pow::identity_work(role, account, hash of block anchor_number, nonce)`.
+        /// The work is the BLAKE2b-256 hash of `zennet/identity/v1`, the role, the account, the
+        /// hash of the anchor block and the nonce. Read as a big-endian number it must be at most
+        /// 2^256 - 1 divided by the difficulty of the role.
+        ///
+        /// - `role`: what the identity is for.
+        /// - `account`: whose it is.
+        /// - `anchor_number`: a recent block, at most `AnchorWindow` blocks ago.
+        /// - `nonce`: the number that was searched for.
         #[pallet::call_index(0)]
         #[pallet::authorize(Self::authorize_register)]
         pub fn register(
