@@ -1,5 +1,6 @@
 //! What holds between the pallets as this runtime puts them together.
 
+mod consensus;
 mod equivocation;
 #[cfg(feature = "try-runtime")]
 mod random;

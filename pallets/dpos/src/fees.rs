@@ -1,38 +1,41 @@
-//! Fees and tips go to the author of the block; none is burnt, for the supply is fixed.
+//! Fees, tips, dust and slashed coin go to the pot of the session; none is burnt, for the supply is
+//! fixed.
 
 use core::marker::PhantomData;
 
 use frame_support::traits::{
     fungible::{Balanced, Credit},
-    Imbalance, NoDrop, OnUnbalanced, SuppressedDrop,
+    Get, Imbalance, NoDrop, OnUnbalanced, SuppressedDrop,
 };
+use sp_runtime::traits::AccountIdConversion;
 
-use crate::{BlockAuthor, CarriedFees, Config, Event, Pallet};
+use crate::{CarriedFees, Config, Event, Pallet};
 
-/// A fee on its way to a bookkeeper.
+/// A fee on its way to the pot.
 pub(crate) type FeeOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;
 
-/// Pays what it is given to the author of the block.
+/// Collects what it is given on the pot's account, for the bookkeepers of the session.
 ///
-/// If the author is unknown or its account cannot be credited (it would stay below the existential
-/// deposit), the fee is kept in [`CarriedFees`] and goes to the next author that can be credited.
-/// It is kept as a credit and not on an account, because an account too would refuse a fee
-/// below the existential deposit. The total issuance never changes.
-pub struct FeesToAuthor<T>(PhantomData<T>);
+/// As long as the pot's account does not exist, it cannot take less than the existential deposit.
+/// Such a fee is kept in [`CarriedFees`] until enough has come. The total issuance never changes.
+pub struct FeesToPot<T>(PhantomData<T>);
 
-impl<T: Config> OnUnbalanced<FeeOf<T>> for FeesToAuthor<T> {
+impl<T: Config> OnUnbalanced<FeeOf<T>> for FeesToPot<T> {
     fn on_nonzero_unbalanced(fee: FeeOf<T>) {
         let due = match CarriedFees::<T>::take() {
             Some(carried) => fee.merge(carried.into_inner()),
             None => fee,
         };
-        let unpaid = match T::Author::author() {
-            Some(author) => T::Currency::resolve(&author, due).err(),
-            None => Some(due),
-        };
-        if let Some(unpaid) = unpaid {
-            Pallet::<T>::deposit_event(Event::FeesCarried { amount: unpaid.peek() });
-            CarriedFees::<T>::put(NoDrop::new(unpaid));
+        if let Err(refused) = T::Currency::resolve(&Pallet::<T>::pot(), due) {
+            Pallet::<T>::deposit_event(Event::FeesCarried { amount: refused.peek() });
+            CarriedFees::<T>::put(NoDrop::new(refused));
         }
+    }
+}
+
+impl<T: Config> Pallet<T> {
+    /// The account on which fees wait to be shared, and rewards to be claimed.
+    pub fn pot() -> T::AccountId {
+        T::PotId::get().into_account_truncating()
     }
 }

@@ -5,26 +5,33 @@ use frame_support::{
     ensure,
     traits::{fungible::hold::Mutate, Get, ValidatorSet},
 };
-use sp_runtime::traits::{CheckedAdd, CheckedSub, Zero};
+use sp_runtime::{traits::Zero, Perbill};
 use sp_staking::SessionIndex;
 
 use crate::{
-    BalanceOf, Candidate, Candidates, Config, Error, HoldReason, NextOrder, Pallet, Retired,
-    StakeChange, Tallies, Unlockings, Vote,
+    BalanceOf, Barred, Candidate, Candidates, Choices, Commission, Config, Error, HoldReason,
+    NextOrder, Pallet, Retired, StakeChange, Tallies, Unlockings,
 };
 
 impl<T: Config> Pallet<T> {
     /// Enters a candidate and holds its bond, whether or not it has session keys yet.
-    pub(crate) fn admit(who: &T::AccountId, bond: BalanceOf<T>) -> DispatchResult {
+    pub(crate) fn admit(
+        who: &T::AccountId,
+        bond: BalanceOf<T>,
+        commission: Perbill,
+    ) -> DispatchResult {
+        ensure!(!Barred::<T>::contains_key(who), Error::<T>::Barred);
         ensure!(!Candidates::<T>::contains_key(who), Error::<T>::AlreadyCandidate);
         ensure!(!Retired::<T>::contains_key(who), Error::<T>::StillUnbonding);
         ensure!(bond >= T::MinBond::get(), Error::<T>::BondTooLow);
+        ensure!(commission <= T::MaxCommission::get(), Error::<T>::CommissionTooHigh);
         ensure!(Candidates::<T>::count() < T::MaxCandidates::get(), Error::<T>::TooManyCandidates);
         let order = NextOrder::<T>::get();
         let next = order.checked_add(1).ok_or(Error::<T>::OutOfRange)?;
         T::Currency::hold(&HoldReason::Candidacy.into(), who, bond)?;
         NextOrder::<T>::put(next);
-        Candidates::<T>::insert(who, Candidate { bond, order });
+        let commission = Commission::of(commission);
+        Candidates::<T>::insert(who, Candidate { bond, order, commission });
         Ok(())
     }
 
@@ -33,7 +40,7 @@ impl<T: Config> Pallet<T> {
         T::Sessions::session_index().checked_add(sessions).ok_or(Error::OutOfRange)
     }
 
-    /// What the stake `new` does to the held coins of a voter.
+    /// What the stake `new` does to the held coins of a holder who votes or delegates.
     pub(crate) fn stake_change(
         who: &T::AccountId,
         old: BalanceOf<T>,
@@ -44,27 +51,46 @@ impl<T: Config> Pallet<T> {
             .ok_or(Error::OutOfRange)
     }
 
-    /// Adds a vote to the tallies.
-    pub(crate) fn count(vote: &Vote<T::AccountId, BalanceOf<T>>) -> Result<(), Error<T>> {
-        vote.candidates.iter().try_for_each(|candidate| {
+    /// Holds what a change asks for and notes what waits.
+    pub(crate) fn apply(who: &T::AccountId, change: StakeChange<BalanceOf<T>>) -> DispatchResult {
+        if !change.hold.is_zero() {
+            T::Currency::hold(&HoldReason::Vote.into(), who, change.hold)?;
+        }
+        Unlockings::<T>::set(who, change.unlocking);
+        Ok(())
+    }
+
+    /// Adds `weight` to the tally of each choice.
+    pub(crate) fn count(
+        choices: &Choices<T::AccountId>,
+        weight: BalanceOf<T>,
+    ) -> Result<(), Error<T>> {
+        choices.iter().try_for_each(|candidate| {
             let tally =
-                Tallies::<T>::get(candidate).checked_add(&vote.stake).ok_or(Error::OutOfRange)?;
-            Tallies::<T>::insert(candidate, tally);
+                Tallies::<T>::get(candidate).checked_add(weight).ok_or(Error::OutOfRange)?;
+            Self::set_tally(candidate, tally);
             Ok(())
         })
     }
 
-    /// Takes a vote out of the tallies.
-    pub(crate) fn uncount(vote: &Vote<T::AccountId, BalanceOf<T>>) -> Result<(), Error<T>> {
-        vote.candidates.iter().try_for_each(|candidate| {
+    /// Takes `weight` from the tally of each choice.
+    pub(crate) fn uncount(
+        choices: &Choices<T::AccountId>,
+        weight: BalanceOf<T>,
+    ) -> Result<(), Error<T>> {
+        choices.iter().try_for_each(|candidate| {
             let tally =
-                Tallies::<T>::get(candidate).checked_sub(&vote.stake).ok_or(Error::OutOfRange)?;
-            if tally.is_zero() {
-                Tallies::<T>::remove(candidate);
-            } else {
-                Tallies::<T>::insert(candidate, tally);
-            }
+                Tallies::<T>::get(candidate).checked_sub(weight).ok_or(Error::OutOfRange)?;
+            Self::set_tally(candidate, tally);
             Ok(())
         })
+    }
+
+    fn set_tally(candidate: &T::AccountId, tally: BalanceOf<T>) {
+        if tally.is_zero() {
+            Tallies::<T>::remove(candidate);
+        } else {
+            Tallies::<T>::insert(candidate, tally);
+        }
     }
 }

@@ -1,21 +1,29 @@
 //! A runtime with sessions of five blocks, for the tests and for the benchmarks' own tests.
 
+use std::ops::Range;
+
 use frame_support::{
     derive_impl, parameter_types,
-    traits::{ConstU128, ConstU32, ConstU64, ConstU8, FindAuthor},
+    traits::{ConstU128, ConstU32, ConstU64, ConstU8, FindAuthor, Imbalance, SuppressedDrop},
     weights::IdentityFee,
-    ConsensusEngineId,
+    ConsensusEngineId, PalletId,
 };
+use frame_system::EnsureRoot;
 use pallet_transaction_payment::FungibleAdapter;
-use sp_runtime::{impl_opaque_keys, testing::UintAuthorityId, traits::ConvertInto, BuildStorage};
+use sp_runtime::{
+    impl_opaque_keys, testing::UintAuthorityId, traits::ConvertInto, BuildStorage, Perbill,
+};
 
-use crate::{self as pallet_dpos, FeesToAuthor};
+use crate::{self as pallet_dpos, FeesToPot, SkippedSlots};
 
 pub(crate) const ED: u128 = 10;
 pub(crate) const MIN_BOND: u128 = 100;
 pub(crate) const MIN_STAKE: u128 = 20;
 pub(crate) const ENDOWED: u128 = 10_000;
 pub(crate) const SESSION_BLOCKS: u64 = 5;
+pub(crate) const JAIL_BLOCKS: u64 = 20;
+/// Coin of all accounts at genesis.
+pub(crate) const SUPPLY: u128 = ENDOWED * (LAST_WITH_KEYS as u128 + VOTERS.len() as u128);
 
 /// Candidates at genesis, in this order.
 pub(crate) const GENESIS: [u64; 4] = [4, 3, 2, 1];
@@ -46,11 +54,12 @@ impl pallet_balances::Config for Test {
     type Balance = u128;
     type ExistentialDeposit = ConstU128<ED>;
     type AccountStore = System;
+    type DustRemoval = FeesToPot<Test>;
 }
 
 impl pallet_transaction_payment::Config for Test {
     type RuntimeEvent = RuntimeEvent;
-    type OnChargeTransaction = FungibleAdapter<Balances, FeesToAuthor<Test>>;
+    type OnChargeTransaction = FungibleAdapter<Balances, FeesToPot<Test>>;
     type OperationalFeeMultiplier = ConstU8<1>;
     type WeightToFee = IdentityFee<u128>;
     type LengthToFee = IdentityFee<u128>;
@@ -64,6 +73,20 @@ impl pallet_transaction_payment::BenchmarkConfig for Test {}
 parameter_types! {
     /// Author of the blocks that are run from now on.
     pub static BlockAuthor: Option<u64> = None;
+    /// Slots that go by before each block that is run from now on.
+    pub static Skipped: Range<u64> = 0..0;
+    pub static MinBookkeepers: u32 = 2;
+    pub const PotId: PalletId = PalletId(*b"zn/fees0");
+    pub const MaxCommission: Perbill = Perbill::from_percent(50);
+    pub const SlashFraction: Perbill = Perbill::from_percent(30);
+}
+
+pub struct SlotsOfTest;
+
+impl SkippedSlots for SlotsOfTest {
+    fn skipped() -> Range<u64> {
+        Skipped::get()
+    }
 }
 
 pub struct AuthorOfTest;
@@ -109,12 +132,20 @@ impl pallet_dpos::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Sessions = Session;
     type Author = Authorship;
+    type Slots = SlotsOfTest;
+    type AdminOrigin = EnsureRoot<u64>;
+    type PotId = PotId;
     type MinBond = ConstU128<MIN_BOND>;
     type MinStake = ConstU128<MIN_STAKE>;
     type MaxCandidates = ConstU32<40>;
     type MaxSeats = ConstU32<5>;
+    type MinBookkeepers = MinBookkeepers;
     type UnbondingSessions = ConstU32<3>;
     type VoteLockSessions = ConstU32<2>;
+    type MaxCommission = MaxCommission;
+    type CommissionDelay = ConstU32<1>;
+    type JailLength = ConstU64<JAIL_BLOCKS>;
+    type SlashFraction = SlashFraction;
     type WeightInfo = ();
 }
 
@@ -132,13 +163,19 @@ impl Default for ExtBuilder {
 impl ExtBuilder {
     pub(crate) fn build(self) -> sp_io::TestExternalities {
         BlockAuthor::set(None);
+        Skipped::set(0..0);
+        MinBookkeepers::set(2);
         let with_keys = 1..=LAST_WITH_KEYS;
         let storage = RuntimeGenesisConfig {
             balances: pallet_balances::GenesisConfig {
                 balances: with_keys.clone().chain(VOTERS).map(|who| (who, ENDOWED)).collect(),
                 dev_accounts: None,
             },
-            dpos: pallet_dpos::GenesisConfig { candidates: self.candidates, seats: self.seats },
+            dpos: pallet_dpos::GenesisConfig {
+                candidates: self.candidates,
+                seats: self.seats,
+                commission: Perbill::zero(),
+            },
             session: pallet_session::GenesisConfig {
                 keys: with_keys
                     .map(|who| (who, who, SessionKeys { dummy: UintAuthorityId(who) }))
@@ -181,8 +218,30 @@ pub(crate) fn run_to_session(session: u32) {
 
 /// Ends the block and begins the next one, by another author.
 pub(crate) fn next_block_by(author: Option<u64>) {
+    next_block_after(author, 0..0);
+}
+
+/// Ends the block and begins the next one, by another author and after slots without a block.
+pub(crate) fn next_block_after(author: Option<u64>, skipped: Range<u64>) {
     BlockAuthor::set(author);
+    Skipped::set(skipped);
     System::run_to_block::<AllPalletsWithSystem>(System::block_number() + 1);
+    BlockAuthor::set(None);
+    Skipped::set(0..0);
+}
+
+/// Everything on accounts and everything carried is the coin of genesis.
+pub(crate) fn assert_supply_is_conserved() {
+    let on_accounts: u128 = frame_system::Account::<Test>::iter_values()
+        .map(|account| account.data.free + account.data.reserved)
+        .sum();
+    assert_eq!(Balances::total_issuance(), SUPPLY);
+    assert_eq!(on_accounts + carried(), SUPPLY);
+}
+
+/// Fees that wait for the pot's account.
+pub(crate) fn carried() -> u128 {
+    pallet_dpos::CarriedFees::<Test>::get().map_or(0, |credit| credit.as_ref().peek())
 }
 
 #[cfg(feature = "runtime-benchmarks")]

@@ -3,7 +3,10 @@
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use frame_support::{traits::ConstU32, BoundedVec};
 use scale_info::TypeInfo;
-use sp_runtime::traits::{CheckedAdd, CheckedSub, Zero};
+use sp_runtime::{
+    traits::{CheckedAdd, CheckedSub, Zero},
+    Perbill,
+};
 use sp_staking::SessionIndex;
 
 /// Most candidates that one vote can name.
@@ -30,9 +33,72 @@ pub struct Candidate<Balance> {
     pub bond: Balance,
     /// Position in the order of registration; the lower of two equals wins a tie.
     pub order: u64,
+    /// What it keeps of its rewards.
+    pub commission: Commission,
 }
 
-/// A candidate that has retired and waits for its bond.
+/// The part of its rewards that a bookkeeper keeps before its voters have theirs.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+)]
+pub struct Commission {
+    /// What it keeps until there is a change.
+    pub rate: Perbill,
+    /// The change that was made last.
+    pub change: Option<CommissionChange>,
+}
+
+/// A change of a commission, known to the voters before it counts.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+)]
+pub struct CommissionChange {
+    /// What the bookkeeper keeps from then on.
+    pub rate: Perbill,
+    /// First session whose rewards it counts for.
+    pub from: SessionIndex,
+}
+
+impl Commission {
+    /// A commission without a change.
+    pub const fn of(rate: Perbill) -> Self {
+        Self { rate, change: None }
+    }
+
+    /// What is kept of the rewards of a session.
+    pub fn in_session(&self, session: SessionIndex) -> Perbill {
+        match self.change {
+            Some(change) if change.from <= session => change.rate,
+            Some(_) | None => self.rate,
+        }
+    }
+
+    /// The commission with a new change. An earlier one that does not count yet in session `now` is
+    /// forgotten.
+    pub fn changed(&self, now: SessionIndex, change: CommissionChange) -> Self {
+        Self { rate: self.in_session(now), change: Some(change) }
+    }
+}
+
+/// One that was a candidate and waits for its bond.
 #[derive(
     Clone,
     Copy,
@@ -50,6 +116,8 @@ pub struct Leaving<Balance> {
     pub bond: Balance,
     /// First session in which the bond can be withdrawn.
     pub withdrawable_at: SessionIndex,
+    /// What it keeps of its rewards while it is still seated.
+    pub commission: Commission,
 }
 
 /// One voter's vote.
@@ -57,13 +125,54 @@ pub struct Leaving<Balance> {
     Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
 )]
 pub struct Vote<AccountId, Balance> {
-    /// Each of them has the whole stake in its tally.
+    /// Each of them has the whole stake in its tally, and what is delegated to the voter.
     pub candidates: Choices<AccountId>,
     /// Held on the voter's account.
     pub stake: Balance,
+    /// Sum of the candidates' rewards per unit of stake, up to which the voter has been credited
+    /// with its own.
+    pub credited_to: u128,
 }
 
-/// Coins that were taken out of a vote and wait for the end of their lock.
+/// An account that votes with what others delegate to it.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Default,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+)]
+pub struct ProxyVoter<Balance> {
+    /// Whether it votes for others now. Once it is closed, what is left with it counts nowhere.
+    pub open: bool,
+    /// Sum of the stakes that are delegated to it.
+    pub delegated: Balance,
+    /// Rewards of each unit of delegated stake since the beginning, in 2^-64 of a unit of coin, up
+    /// to which its vote has been credited.
+    pub per_unit: u128,
+}
+
+/// The stake that one holder lets a proxy voter vote with.
+#[derive(
+    Clone, PartialEq, Eq, Debug, Encode, Decode, DecodeWithMemTracking, MaxEncodedLen, TypeInfo,
+)]
+pub struct Delegation<AccountId, Balance> {
+    /// Who votes with it.
+    pub proxy: AccountId,
+    /// Held on the account of the holder.
+    pub stake: Balance,
+    /// The proxy voter's rewards per unit of stake, up to which the holder has been credited with
+    /// its own.
+    pub credited_to: u128,
+}
+
+/// Coins that were taken out of a vote or a delegation and wait for the end of their lock.
 #[derive(
     Clone,
     Copy,
@@ -77,7 +186,7 @@ pub struct Vote<AccountId, Balance> {
     TypeInfo,
 )]
 pub struct Unlocking<Balance> {
-    /// Still held on the voter's account, counted in no tally.
+    /// Still held on the account, counted in no tally.
     pub amount: Balance,
     /// First session in which they can be released.
     pub unlockable_at: SessionIndex,

@@ -6,7 +6,7 @@ use frame_support::{
     traits::{ConstU128, ConstU32, ConstU8, InstanceFilter, VariantCountOf},
     weights::{ConstantMultiplier, Weight, WeightToFee},
 };
-use pallet_dpos::FeesToAuthor;
+use pallet_dpos::FeesToPot;
 use pallet_transaction_payment::{ConstFeeMultiplier, FungibleAdapter, Multiplier};
 use scale_info::TypeInfo;
 use sp_runtime::traits::{BlakeTwo256, One};
@@ -43,7 +43,7 @@ impl pallet_balances::Config for Runtime {
     type Balance = Balance;
     type RuntimeEvent = RuntimeEvent;
     // Dust would shrink a supply that is fixed: it goes where fees go.
-    type DustRemoval = FeesToAuthor<Runtime>;
+    type DustRemoval = FeesToPot<Runtime>;
     type ExistentialDeposit = ConstU128<EXISTENTIAL_DEPOSIT>;
     type AccountStore = System;
     type WeightInfo = pallet_balances::weights::SubstrateWeight<Runtime>;
@@ -60,7 +60,7 @@ parameter_types! {
 
 impl pallet_transaction_payment::Config for Runtime {
     type RuntimeEvent = RuntimeEvent;
-    type OnChargeTransaction = FungibleAdapter<Balances, FeesToAuthor<Runtime>>;
+    type OnChargeTransaction = FungibleAdapter<Balances, FeesToPot<Runtime>>;
     type WeightToFee = FeeByWeight;
     type LengthToFee = ConstantMultiplier<Balance, ConstU128<BYTE_FEE>>;
     type FeeMultiplierUpdate = ConstFeeMultiplier<FeeMultiplier>;

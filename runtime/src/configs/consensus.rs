@@ -1,19 +1,29 @@
 //! Who authors, who finalizes, and how they are elected.
 
+use core::ops::Range;
+
 use frame_support::{
     parameter_types,
     traits::{ConstBool, ConstU128, ConstU32, ConstU64, FindAuthor, Get},
-    ConsensusEngineId,
+    ConsensusEngineId, PalletId,
 };
+use frame_system::EnsureRoot;
 use pallet_equivocation::{NoteKeys, Offender};
 use pallet_session::PeriodicSessions;
-use sp_consensus_aura::{sr25519::AuthorityId as AuraId, Slot};
-use sp_runtime::traits::{Convert, OpaqueKeys};
+use sp_consensus_aura::{
+    digests::CompatibleDigestItem,
+    sr25519::{AuthorityId as AuraId, AuthoritySignature as AuraSignature},
+    Slot,
+};
+use sp_runtime::{
+    traits::{Convert, OpaqueKeys},
+    Perbill,
+};
 use sp_staking::SessionIndex;
 
 use crate::{
     AccountId, Aura, Authorship, Balances, BlockNumber, Dpos, Equivocation, Offences, Runtime,
-    RuntimeEvent, RuntimeHoldReason, Session, SessionKeys, SLOT_MILLIS, XEN,
+    RuntimeEvent, RuntimeHoldReason, Session, SessionKeys, System, SLOT_MILLIS, XEN,
 };
 
 /// Most bookkeepers that there can be.
@@ -98,7 +108,7 @@ impl pallet_equivocation::Config for Runtime {
 impl pallet_offences::Config for Runtime {
     type RuntimeEvent = RuntimeEvent;
     type IdentificationTuple = Offender<AccountId>;
-    type OnOffenceHandler = ();
+    type OnOffenceHandler = Dpos;
 }
 
 /// The account behind the Aura key that authored a block.
@@ -142,17 +152,46 @@ impl pallet_session::Config for Runtime {
     type KeyDeposit = ConstU128<{ XEN / 10 }>;
 }
 
+/// Slots without a block, by Aura's records.
+pub struct AuraSlots;
+
+impl pallet_dpos::SkippedSlots for AuraSlots {
+    /// Aura runs after the pallet that asks, so what it knows is still the parent's slot.
+    fn skipped() -> Range<u64> {
+        let first = u64::from(pallet_aura::CurrentSlot::<Runtime>::get()).saturating_add(1);
+        let logs = System::digest().logs;
+        let slot = logs.iter().find_map(CompatibleDigestItem::<AuraSignature>::as_aura_pre_digest);
+        first..slot.map_or(first, u64::from)
+    }
+}
+
+parameter_types! {
+    pub const PotId: PalletId = PalletId(*b"zn/fees0");
+    pub const MaxCommission: Perbill = Perbill::from_percent(50);
+    pub const SlashFraction: Perbill = Perbill::from_percent(30);
+}
+
 impl pallet_dpos::Config for Runtime {
     type Currency = Balances;
     type RuntimeHoldReason = RuntimeHoldReason;
     type Sessions = Session;
     type Author = Authorship;
+    type Slots = AuraSlots;
+    type AdminOrigin = EnsureRoot<AccountId>;
+    type PotId = PotId;
     type MinBond = ConstU128<{ 10_000 * XEN }>;
     type MinStake = ConstU128<XEN>;
     type MaxCandidates = ConstU32<256>;
     type MaxSeats = ConstU32<MAX_SEATS>;
+    // GRANDPA goes on without one of four, and not without one of three.
+    type MinBookkeepers = ConstU32<3>;
     // A day: long enough for a proof of misconduct to be brought.
     type UnbondingSessions = ConstU32<144>;
     type VoteLockSessions = ConstU32<2>;
+    type MaxCommission = MaxCommission;
+    // An hour: long enough for voters to see it.
+    type CommissionDelay = ConstU32<6>;
+    type JailLength = pallet_pace::Jail<Runtime>;
+    type SlashFraction = SlashFraction;
     type WeightInfo = pallet_dpos::weights::SubstrateWeight<Runtime>;
 }

@@ -4,7 +4,7 @@ use frame_support::{assert_noop, assert_ok};
 use sp_runtime::TokenError;
 
 use super::*;
-use crate::{Candidates, Error, Event, NextOrder, Retired};
+use crate::{Candidate, Candidates, Commission, Error, Event, NextOrder, Retired};
 
 #[test]
 fn standing_holds_the_bond() {
@@ -13,7 +13,8 @@ fn standing_holds_the_bond() {
         assert_eq!(held(HoldReason::Candidacy, 5), 150);
         let candidate = Candidates::<Test>::get(5).unwrap();
         assert_eq!((candidate.bond, candidate.order), (150, 4));
-        assert!(has_event(Event::Stood { candidate: 5, bond: 150 }));
+        let commission = Perbill::zero();
+        assert!(has_event(Event::Stood { candidate: 5, bond: 150, commission }));
     });
 }
 
@@ -45,11 +46,15 @@ fn a_bond_beyond_the_balance_is_refused() {
     });
 }
 
+fn unseated(order: u64) -> Candidate<u128> {
+    Candidate { bond: MIN_BOND, order, commission: Commission::of(Perbill::zero()) }
+}
+
 #[test]
 fn candidates_are_bounded() {
     ExtBuilder::default().build().execute_with(|| {
         for who in 100..136 {
-            Candidates::<Test>::insert(who, crate::Candidate { bond: MIN_BOND, order: who });
+            Candidates::<Test>::insert(who, unseated(who));
         }
         assert_eq!(Candidates::<Test>::count(), 40);
         assert_noop!(stand(5, MIN_BOND), Error::<Test>::TooManyCandidates);
@@ -158,11 +163,19 @@ fn every_call_needs_a_signature() {
     ExtBuilder::default().build_and_execute(|| {
         let none = RuntimeOrigin::none;
         let refused = sp_runtime::DispatchError::BadOrigin;
-        assert_noop!(Dpos::stand(none(), MIN_BOND), refused);
+        assert_noop!(Dpos::stand(none(), MIN_BOND, Perbill::zero()), refused);
         assert_noop!(Dpos::retire(none()), refused);
         assert_noop!(Dpos::withdraw(none()), refused);
         assert_noop!(Dpos::vote(none(), choices(&[1]), 50), refused);
         assert_noop!(Dpos::unvote(none()), refused);
         assert_noop!(Dpos::unlock(none()), refused);
+        assert_noop!(Dpos::open_proxy(none()), refused);
+        assert_noop!(Dpos::close_proxy(none()), refused);
+        assert_noop!(Dpos::delegate(none(), 1, 50), refused);
+        assert_noop!(Dpos::undelegate(none()), refused);
+        assert_noop!(Dpos::claim(none()), refused);
+        assert_noop!(Dpos::set_commission(none(), Perbill::zero()), refused);
+        assert_noop!(Dpos::unjail(none()), refused);
+        assert_noop!(Dpos::set_seats(none(), 2), refused);
     });
 }

@@ -1,9 +1,11 @@
 //! Elections through the session pallet.
 
-use frame_support::assert_ok;
+use frame_support::{assert_noop, assert_ok};
+use pallet_session::{historical, SessionManager};
+use sp_runtime::{testing::UintAuthorityId, DispatchError};
 
 use super::*;
-use crate::{Event, Seats};
+use crate::{Error, Event, Seats};
 
 #[test]
 fn without_votes_the_order_of_genesis_decides() {
@@ -77,7 +79,7 @@ fn if_nobody_stands_the_seated_bookkeepers_stay() {
             assert_ok!(retire(who));
         }
         run_to_session(1);
-        assert!(has_event(Event::NoneElected { session: 2 }));
+        assert!(has_event(Event::TooFewElectable { session: 2, electable: 0 }));
         run_to_session(5);
         assert_eq!(Session::validators(), [4, 3, 2]);
     });
@@ -115,5 +117,61 @@ fn the_same_coin_never_counts_twice_in_one_election() {
         // Fresh coin of its own and the moved coin, which has left the first tally long before.
         assert_ok!(vote(22, &[2], 2 * all));
         assert_eq!(crate::Tallies::<Test>::iter().collect::<Vec<_>>(), [(2, 2 * all)]);
+    });
+}
+
+#[test]
+fn fewer_than_the_minimum_are_never_elected() {
+    ExtBuilder::default().build_and_execute(|| {
+        MinBookkeepers::set(3);
+        assert_ok!(retire(4));
+        assert_ok!(retire(3));
+        run_to_session(1);
+        assert!(has_event(Event::TooFewElectable { session: 2, electable: 2 }));
+        run_to_session(4);
+        assert_eq!(Session::validators(), [4, 3, 2]);
+
+        assert_ok!(stand(5, MIN_BOND));
+        run_to_session(6);
+        assert_eq!(Session::validators(), [2, 1, 5]);
+    });
+}
+
+#[test]
+fn the_minimum_of_a_chain_with_fewer_seats_is_all_of_them() {
+    ExtBuilder { candidates: vec![(1, MIN_BOND)], seats: 1 }.build_and_execute(|| {
+        MinBookkeepers::set(3);
+        assert_ok!(stand(2, MIN_BOND));
+        assert_ok!(vote(21, &[2], 50));
+        run_to_session(2);
+        assert_eq!(Session::validators(), [2]);
+    });
+}
+
+#[test]
+fn only_the_administration_sets_the_number_of_seats() {
+    ExtBuilder::default().build_and_execute(|| {
+        let by_an_account = Dpos::set_seats(RuntimeOrigin::signed(1), 2);
+        assert_noop!(by_an_account, DispatchError::BadOrigin);
+        assert_noop!(set_seats(0), Error::<Test>::SeatsOutOfRange);
+        assert_noop!(set_seats(6), Error::<Test>::SeatsOutOfRange);
+        assert_ok!(set_seats(4));
+        assert!(has_event(Event::SeatsSet { seats: 4 }));
+        run_to_session(2);
+        assert_eq!(Session::validators(), [4, 3, 2, 1]);
+    });
+}
+
+#[test]
+fn new_keys_of_a_seated_bookkeeper_renew_the_set() {
+    ExtBuilder::default().build_and_execute(|| {
+        assert_eq!(<Dpos as SessionManager<_>>::new_session(2), None);
+        let keys = SessionKeys { dummy: UintAuthorityId(99) };
+        pallet_session::NextKeys::<Test>::insert(4, keys);
+        assert_eq!(<Dpos as SessionManager<_>>::new_session(2), Some(vec![4, 3, 2]));
+        assert_eq!(
+            <Dpos as historical::SessionManager<_, _>>::new_session(2),
+            Some(vec![(4, ()), (3, ()), (2, ())])
+        );
     });
 }

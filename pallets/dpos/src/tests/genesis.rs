@@ -29,8 +29,10 @@ fn the_default_genesis_takes_every_seat() {
 #[test]
 fn genesis_fields_are_read_from_json() {
     let config: crate::GenesisConfig<Test> =
-        serde_json::from_str(r#"{"candidates": [[1, 100]], "seats": 1}"#).unwrap();
+        serde_json::from_str(r#"{"candidates": [[1, 100]], "seats": 1, "commission": 50000000}"#)
+            .unwrap();
     assert_eq!((config.candidates, config.seats), (vec![(1, 100)], 1));
+    assert_eq!(config.commission, Perbill::from_percent(5));
 }
 
 #[test]

@@ -6,10 +6,6 @@ use sp_runtime::TokenError;
 use super::*;
 use crate::{Error, Event, StakeChange, Tallies, Unlocking, Unlockings, Votes};
 
-fn tallies<const N: usize>(of: [u64; N]) -> [u128; N] {
-    of.map(Tallies::<Test>::get)
-}
-
 fn waiting(who: u64) -> Option<(u128, u32)> {
     Unlockings::<Test>::get(who).map(|unlocking| (unlocking.amount, unlocking.unlockable_at))
 }

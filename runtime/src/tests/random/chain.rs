@@ -5,12 +5,13 @@ use frame_support::{
     storage::{with_transaction_unchecked, TransactionOutcome},
     traits::DisabledValidators,
 };
+use pallet_dpos::{Barred, Jailed};
 use sp_consensus_aura::AURA_ENGINE_ID;
 use sp_runtime::{traits::Header as _, ApplyExtrinsicResult, Digest, DigestItem};
 
 use crate::{
-    BlockNumber, Executive, Hash, Header, Runtime, RuntimeCall, Session, UncheckedExtrinsic,
-    SLOT_MILLIS,
+    AccountId, BlockNumber, Executive, Hash, Header, Runtime, RuntimeCall, Session,
+    UncheckedExtrinsic, SLOT_MILLIS,
 };
 
 /// Slot of the genesis.
@@ -20,11 +21,18 @@ pub(super) struct Chain {
     parent: Hash,
     number: BlockNumber,
     slot: u64,
+    /// A bookkeeper that takes no turn, and the block from which on it is back.
+    away: Option<(AccountId, BlockNumber)>,
 }
 
 impl Chain {
     pub(super) fn new() -> Self {
-        Self { parent: Hash::repeat_byte(7), number: 0, slot: START }
+        Self { parent: Hash::repeat_byte(7), number: 0, slot: START, away: None }
+    }
+
+    /// Lets a bookkeeper take no turn for so many blocks, in place of the one that took none before.
+    pub(super) fn send_away(&mut self, who: AccountId, blocks: BlockNumber) {
+        self.away = Some((who, self.number + blocks));
     }
 
     /// Number of the newest block.
@@ -35,7 +43,7 @@ impl Chain {
     /// Begins the next block and sets its time. As many slots as are `missed` have no block.
     pub(super) fn begin(&mut self, missed: u64) {
         self.number += 1;
-        self.slot = may_author_from(self.slot + 1 + missed);
+        self.slot = self.authored_from(self.slot + 1 + missed);
         let header = Header::new(
             self.number,
             Default::default(),
@@ -62,11 +70,21 @@ impl Chain {
     pub(super) fn end(&mut self) {
         self.parent = Executive::finalize_block().hash();
     }
-}
 
-/// The first slot, from `slot` on, whose author is not disabled.
-fn may_author_from(slot: u64) -> u64 {
-    let authors = pallet_aura::Authorities::<Runtime>::get().len() as u64;
-    let enabled = |slot: &u64| !Session::is_disabled((slot % authors) as u32);
-    (slot..slot + authors).find(enabled).expect("somebody may author")
+    /// The first slot, from `slot` on, that somebody takes: who has a turn, is to keep it in this
+    /// block, and is not away, if there is any such.
+    fn authored_from(&self, slot: u64) -> u64 {
+        let seated = Session::validators();
+        let seats = seated.len() as u64;
+        let who = |slot: u64| &seated[(slot % seats) as usize];
+        let may = |slot: &u64| {
+            !Session::is_disabled((slot % seats) as u32)
+                && !Jailed::<Runtime>::contains_key(who(*slot))
+                && !Barred::<Runtime>::contains_key(who(*slot))
+        };
+        let away = self.away.as_ref().filter(|(_, back)| self.number < *back).map(|(who, _)| who);
+        let mut round = slot..slot + seats;
+        let present = round.clone().find(|slot| may(slot) && away != Some(who(*slot)));
+        present.or_else(|| round.find(may)).expect("somebody may author")
+    }
 }

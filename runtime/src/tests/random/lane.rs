@@ -15,13 +15,19 @@ use super::{
     alarm, calls::Calls, chain::Chain, say, sound::assert_sound, state::State, tally::Tally,
     transactions, world::World,
 };
-use crate::{tests::genesis_of, AccountId, Runtime, RuntimeCall, System};
+use crate::{tests::genesis_of, AccountId, Runtime, RuntimeCall, Session, System};
 
 type AccountInfo =
     frame_system::AccountInfo<crate::Nonce, pallet_balances::AccountData<crate::Balance>>;
 
 /// Calls of a busy block, at most.
 const MOST_IN_A_BLOCK: usize = 40;
+
+/// One block of so many begins a bookkeeper's absence.
+const AWAY: usize = 300;
+
+/// Blocks of an absence: enough for ten turns of four bookkeepers, and for some of more.
+const AWAY_FOR: crate::BlockNumber = 60;
 
 /// Time between two reports of progress.
 const REPORT: Duration = Duration::from_secs(10);
@@ -100,6 +106,11 @@ impl Lane {
         let Self { state, chain, world, calls: source, tally, made, last, .. } = self;
         *last = None;
         state.execute(|| {
+            if world.chance.once_in(AWAY) {
+                if let Some(who) = world.chance.pick(&Session::validators()) {
+                    chain.send_away(who.clone(), AWAY_FOR);
+                }
+            }
             chain.begin(missed);
             for _ in 0..calls {
                 let transaction = source.next(world);

@@ -18,6 +18,7 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("Balances", "force_set_balance"),
     ("Balances", "force_transfer"),
     ("Balances", "force_unreserve"),
+    ("Dpos", "set_seats"),
     ("Grandpa", "note_stalled"),
     ("System", "authorize_upgrade"),
     ("System", "authorize_upgrade_without_checks"),

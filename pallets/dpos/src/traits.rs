@@ -1,0 +1,59 @@
+//! What the pallet needs to know of blocks, slots and seats.
+
+use alloc::vec::Vec;
+use core::ops::Range;
+
+/// Tells who authors the block that is being executed.
+pub trait BlockAuthor<AccountId> {
+    /// The author's account, if it is known.
+    fn author() -> Option<AccountId>;
+}
+
+impl<R: pallet_authorship::Config> BlockAuthor<R::AccountId> for pallet_authorship::Pallet<R> {
+    fn author() -> Option<R::AccountId> {
+        Self::author()
+    }
+}
+
+/// Tells which slots went by without a block.
+pub trait SkippedSlots {
+    /// The slots between that of the parent block and that of the block being executed.
+    ///
+    /// Slot `s` is the turn of the bookkeeper with the index `s` modulo their number. Asked for at
+    /// the start of a block, before the session pallet may seat others.
+    fn skipped() -> Range<u64>;
+}
+
+/// Takes turns away from seats and gives them back.
+pub trait Seating {
+    /// Indices of the seats that have no turns now.
+    fn disabled() -> Vec<u32>;
+
+    /// Takes the turns of a seat, until others are seated.
+    fn disable(index: u32);
+
+    /// Gives a seat its turns back.
+    fn enable(index: u32);
+
+    /// Whether a seated bookkeeper will sign with other keys in the next session.
+    fn keys_change() -> bool;
+}
+
+impl<R: pallet_session::Config> Seating for pallet_session::Pallet<R> {
+    fn disabled() -> Vec<u32> {
+        Self::disabled_validators()
+    }
+
+    fn disable(index: u32) {
+        Self::disable_index(index);
+    }
+
+    fn enable(index: u32) {
+        Self::reenable_index(index);
+    }
+
+    fn keys_change() -> bool {
+        let queued = Self::queued_keys();
+        queued.into_iter().any(|(who, keys)| Self::load_keys(&who) != Some(keys))
+    }
+}
