@@ -12,7 +12,8 @@ const MIN_DIFFICULTY: Difficulty = 1 << 16;
 /// Difficulty at which the ordinary population gets what is wanted.
 const ORDINARY: f64 = (1u64 << 32) as f64;
 
-const HOURS: usize = 96;
+/// Hours of a run.
+pub(crate) const HOURS: usize = 96;
 
 /// Hours that are left out of averages.
 const RUN_IN: usize = 6;

@@ -9,7 +9,9 @@ use zennet_primitives::{
     AccountId,
 };
 
-const HASHES: u64 = 4_000_000;
+/// The fastest of so many pieces counts: others may be at work on this machine.
+const PIECES: u64 = 40;
+const HASHES: u64 = 100_000;
 
 /// The least difficulty of the runtime.
 const LEAST: Difficulty = 1 << 16;
@@ -17,16 +19,17 @@ const LEAST: Difficulty = 1 << 16;
 /// Prints what was measured and gives it as JSON.
 pub(crate) fn run() -> Value {
     let (account, anchor) = (AccountId::new([1; 32]), H256::repeat_byte(2));
-    let began = Instant::now();
-    let good = (0..HASHES).filter(|nonce| {
-        let work = identity_work(Role::Provider, &account, anchor, black_box(*nonce));
-        meets(work, LEAST)
-    });
-    let good = good.count();
-    let nanos = began.elapsed().as_nanos() as f64 / HASHES as f64;
+    let piece = |number: u64| {
+        let began = Instant::now();
+        let nonces = number * HASHES..(number + 1) * HASHES;
+        let works = nonces.map(|nonce| identity_work(Role::Provider, &account, anchor, nonce));
+        black_box(works.filter(|work| meets(*work, LEAST)).count());
+        began.elapsed().as_nanos() as f64 / HASHES as f64
+    };
+    let nanos = (0..PIECES).map(piece).fold(f64::MAX, f64::min);
     let per_sec = 1e9 / nanos;
     let secs = LEAST as f64 / per_sec;
-    println!("\n{per_sec:.0} hashes a second on one core, {nanos:.0} ns for a check; {good} of {HASHES} meet the least difficulty");
+    println!("\n{per_sec:.0} hashes a second on one core, {nanos:.0} ns for a check");
     println!("an identity of the least difficulty takes {secs:.2} s on average");
     json!({
         "hashes_per_sec": per_sec.round(),
