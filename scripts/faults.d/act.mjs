@@ -8,12 +8,12 @@
 
 import { createRequire } from 'node:module';
 
-const library = createRequire(`${process.env.POLKADOT_JS}/package.json`);
+const library = createRequire(`${process.env.WALLET_LIBRARIES}/package.json`);
 const { ApiPromise, Keyring, WsProvider } = library('@polkadot/api');
 const { u8aToHex } = library('@polkadot/util');
 const [url, what, ...rest] = process.argv.slice(2);
 
-const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true, throwOnConnect: true });
+let api;
 
 function at(place, path) {
   const [pallet, name] = path.split('.');
@@ -61,6 +61,7 @@ async function events(suri, from, ...names) {
 }
 
 try {
+  api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true, throwOnConnect: true });
   console.log(JSON.stringify(await { send, events, address }[what](...rest)));
 } catch (error) {
   console.error(error.message);
