@@ -7,6 +7,7 @@ const explains = (docs, argument) => docs.includes(`\`${argument}\``);
 
 export function* missingDocs(pallets) {
   for (const pallet of pallets) {
+    if (!pallet.docs) yield pallet.name;
     for (const kind of KINDS) {
       for (const { name, docs } of pallet[kind])
         if (!docs) yield `${pallet.name}.${name} (${kind})`;

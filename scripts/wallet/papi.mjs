@@ -84,15 +84,12 @@ class Chain {
 
   #describe(pallet) {
     const variants = (part) => (part ? this.metadata.lookup[part.type].def.value : []);
-    const isEmpty = ({ def }) => def.tag === 'variant' && def.value.length === 0;
     const entry = ({ name, docs, fields }) => ({
       name,
       docs: lines(docs),
       fields: fields?.map((field) => ({
         name: field.name ?? '',
         docs: lines(field.docs),
-        // Of a type without values: nobody can make the call.
-        impossible: isEmpty(this.metadata.lookup[field.type]),
       })),
     });
     return {

@@ -43,15 +43,12 @@ class Chain {
     this.named.set(pallet.index.toNumber(), name);
     const variants = (part) =>
       part.isNone ? [] : [...this.#type(part.unwrap().type).def.asVariant.variants];
-    const isEmpty = ({ def }) => def.isVariant && def.asVariant.variants.length === 0;
     const entry = ({ name: own, docs, fields }) => ({
       name: own.toString(),
       docs: lines(docs),
       fields: fields?.map((field) => ({
         name: field.name.unwrapOr('').toString(),
         docs: lines(field.docs),
-        // Of a type without values: nobody can make the call.
-        impossible: isEmpty(this.#type(field.type)),
       })),
     });
     const items = pallet.storage.isNone ? [] : [...pallet.storage.unwrap().items];

@@ -289,7 +289,7 @@ mod calls {
             Ok(())
         }
 
-        /// Sets the number of bookkeepers that are elected, from the next election on.
+        /// Sets the number of bookkeepers that are elected to `seats`, from the next election on.
         ///
         /// Only by the origin that administers the chain.
         #[pallet::call_index(13)]

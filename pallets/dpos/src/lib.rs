@@ -103,6 +103,8 @@ pub type BalanceOf<T> =
 /// Missed turns in a row that jail a bookkeeper.
 pub const MISSED_TURNS_TO_JAIL: u32 = 10;
 
+/// Delegated proof of stake: the holders of the coin vote for those who write the blocks, themselves or
+/// through proxy voters, and share their fees.
 #[import_section(calls::calls)]
 #[import_section(errors::errors)]
 #[import_section(events::events)]

@@ -71,6 +71,8 @@ pub const MAX_EVIDENCE_BYTES: usize = 32 * 1024;
 /// Two blocks for one slot.
 pub type ProofOf<T> = EquivocationProof<HeaderFor<T>, AuthorKey>;
 
+/// Evidence of equivocation: proof that a bookkeeper wrote two blocks for one slot, or signed two
+/// votes in one round. Reporting it costs nothing.
 #[frame_support::pallet]
 pub mod pallet {
     use alloc::vec::Vec;

@@ -67,6 +67,7 @@ impl<BlockNumber: Zero + PartialOrd> Pace<BlockNumber> {
     }
 }
 
+/// Lengths of sessions, of the time in jail and of the periods of referenda, fixed at genesis.
 #[frame_support::pallet]
 pub mod pallet {
     use frame_support::pallet_prelude::*;
