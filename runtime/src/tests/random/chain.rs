@@ -83,8 +83,14 @@ impl Chain {
                 && !Barred::<Runtime>::contains_key(who(*slot))
         };
         let away = self.away.as_ref().filter(|(_, back)| self.number < *back).map(|(who, _)| who);
-        let mut round = slot..slot + seats;
+        let round = slot..slot + seats;
         let present = round.clone().find(|slot| may(slot) && away != Some(who(*slot)));
-        present.or_else(|| round.find(may)).expect("somebody may author")
+        // Where too few are left, those who are excluded keep their turns, but for the first of them.
+        let excluded = |slot: &u64| (!Barred::<Runtime>::contains_key(who(*slot)), slot % seats);
+        let enabled = |slot: &u64| !Session::is_disabled((slot % seats) as u32);
+        present
+            .or_else(|| round.clone().find(may))
+            .or_else(|| round.filter(enabled).max_by_key(excluded))
+            .expect("somebody may author")
     }
 }

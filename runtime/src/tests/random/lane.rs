@@ -88,12 +88,12 @@ impl Lane {
         self.state.execute(|| frame_system::Account::<Runtime>::iter().collect())
     }
 
-    /// For how many blocks nothing is sent: a session has 300.
+    /// For how many blocks nothing is sent: a session has 30.
     fn quiet_blocks(&mut self) -> usize {
         match self.world.chance.below(200) {
-            0 => 300 + self.world.chance.below(900),
-            1..=20 => 20 + self.world.chance.below(60),
-            21..=80 => self.world.chance.below(20),
+            0 => 30 + self.world.chance.below(270),
+            1..=20 => 10 + self.world.chance.below(40),
+            21..=80 => self.world.chance.below(10),
             _ => self.world.chance.below(3),
         }
     }

@@ -37,9 +37,6 @@ const FORBIDDEN: &[(&str, &str)] = &[
     ("System", "do_task"),
     // For authors alone.
     ("Timestamp", "set"),
-    // Nothing is reported to anyone yet.
-    ("Grandpa", "report_equivocation"),
-    ("Grandpa", "report_equivocation_unsigned"),
 ];
 
 /// How often a kind of call did what.

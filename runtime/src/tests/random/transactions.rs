@@ -32,6 +32,8 @@ pub(super) fn encode(transaction: Transaction, world: &mut World) -> Option<Unch
     let Transaction { by, call } = transaction;
     match by {
         Some(by) => signed(&by, call, world),
+        // As GRANDPA reports.
+        None if matches!(call, RuntimeCall::Grandpa(_)) => Some(UncheckedExtrinsic::new_bare(call)),
         None => {
             let extension = extension(0, 0, Era::Immortal);
             Some(UncheckedExtrinsic::new_transaction(call, extension))

@@ -8,7 +8,7 @@ use frame_support::traits::{
     tokens::{Fortitude, Preservation},
 };
 use sp_core::{ed25519, proof_of_possession::statement_of_ownership, sr25519, Pair};
-use sp_keyring::Sr25519Keyring;
+use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use super::chance::Chance;
 use crate::{
@@ -23,7 +23,7 @@ const MOST_OTHERS: usize = 100;
 
 /// What somebody sends.
 pub(super) struct Transaction {
-    /// Who signs it; nobody for a general transaction.
+    /// Who signs it; nobody signs what the call itself proves.
     pub(super) by: Option<AccountId>,
     pub(super) call: RuntimeCall,
 }
@@ -39,7 +39,13 @@ pub(super) struct World {
     people: Vec<AccountId>,
     pairs: HashMap<AccountId, sr25519::Pair>,
     others: Vec<AccountId>,
+    /// All keys that anyone authors or finalizes with, by what is public of them.
+    author_pairs: HashMap<sr25519::Public, sr25519::Pair>,
+    voter_pairs: HashMap<ed25519::Public, ed25519::Pair>,
 }
+
+/// Sets of session keys that an account changes between.
+const KEY_SETS: u8 = 3;
 
 impl World {
     pub(super) fn new(seed: u64) -> Self {
@@ -49,8 +55,26 @@ impl World {
         let account = |pair: &sr25519::Pair| AccountId::from(pair.public());
         let people: Vec<_> = pairs.iter().map(account).collect();
         let others = (1..=20).map(|n| AccountId::new([n; 32])).collect();
+        // The first bookkeepers author with the keys of their accounts.
+        let mut author_pairs: HashMap<_, _> =
+            pairs.iter().map(|pair| (pair.public(), pair.clone())).collect();
+        let mut voter_pairs: HashMap<_, _> =
+            Ed25519Keyring::iter().map(|key| (key.public(), key.pair())).collect();
+        for set in (0..KEY_SETS).flat_map(|set| people.iter().map(move |who| key_seed(who, set))) {
+            let (author, voter) = (sr25519::Pair::from_seed(&set), ed25519::Pair::from_seed(&set));
+            author_pairs.insert(author.public(), author);
+            voter_pairs.insert(voter.public(), voter);
+        }
         let pairs = people.iter().cloned().zip(pairs).collect();
-        Self { chance: Chance::new(seed), people, pairs, others }
+        Self { chance: Chance::new(seed), people, pairs, others, author_pairs, voter_pairs }
+    }
+
+    pub(super) fn author_pair(&self, key: &sr25519::Public) -> Option<&sr25519::Pair> {
+        self.author_pairs.get(key)
+    }
+
+    pub(super) fn voter_pair(&self, key: &ed25519::Public) -> Option<&ed25519::Pair> {
+        self.voter_pairs.get(key)
     }
 
     /// Everyone who can sign.
@@ -127,7 +151,7 @@ impl World {
     /// Keys with which `account` could author, and the proof that it has them. Each account has a
     /// few sets.
     pub(super) fn session_keys(&mut self, account: &AccountId) -> (SessionKeys, Vec<u8>) {
-        let seed = sp_io::hashing::blake2_256(&(account, self.chance.below(3) as u8).encode());
+        let seed = key_seed(account, self.chance.below(KEY_SETS.into()) as u8);
         let (authors, finalizes) =
             (sr25519::Pair::from_seed(&seed), ed25519::Pair::from_seed(&seed));
         let keys =
@@ -136,4 +160,8 @@ impl World {
         let proof = (authors.sign(&statement), finalizes.sign(&statement)).encode();
         (keys, proof)
     }
+}
+
+fn key_seed(account: &AccountId, set: u8) -> [u8; 32] {
+    sp_io::hashing::blake2_256(&(account, set).encode())
 }

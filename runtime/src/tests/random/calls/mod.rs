@@ -8,6 +8,7 @@ mod balances;
 mod channels;
 mod deposits;
 mod dpos;
+mod equivocation;
 mod forbidden;
 mod identity;
 mod multisig;
@@ -64,7 +65,8 @@ impl Calls {
                 (160, Box::new(balances::Balances)),
                 (260, Box::new(channels::Channels)),
                 (100, Box::new(deposits::Deposits)),
-                (120, Box::new(dpos::Dpos)),
+                (160, Box::new(dpos::Dpos)),
+                (4, Box::new(equivocation::Equivocation)),
                 (20, Box::new(forbidden::Forbidden)),
                 (8, Box::new(identity::Identity)),
                 (20, Box::new(session::Session)),
