@@ -21,6 +21,8 @@ mod configs;
 pub mod presets;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod throughput;
 
 use alloc::{borrow::Cow, vec::Vec};
 
