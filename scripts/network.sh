@@ -2,7 +2,9 @@
 # Sourced after lib.sh: a chain, providers and a publisher on this machine, in a folder of their own.
 #
 #   network_begin            makes the folder, and has everything ended and removed at exit
-#   start_chain              a development chain with one bookkeeper, or the one of the file $CHAIN_SPEC;
+#   start_chain              a development chain with one bookkeeper, or the one of the file $CHAIN_SPEC,
+#                            that keeps all blocks and states unless $CHAIN_KEEPS says otherwise, with
+#                            figures for Prometheus at $PROMETHEUS_PORT if that is set;
 #                            with ZENNET_NODE_URL set, the running one of that node on this machine
 #   start_providers COUNT    agents with funded accounts and mined identities
 #   start_publisher          a funded account with a mined identity
@@ -171,13 +173,16 @@ start_chain() {
 	RPC_PORT=$(free_port)
 	NODE_URL="ws://127.0.0.1:$RPC_PORT"
 	export RPC_PORT NODE_URL
+	local figures=(--no-prometheus)
+	[ -z "${PROMETHEUS_PORT:-}" ] || figures=(--prometheus-port "$PROMETHEUS_PORT")
 	NODE_COMMAND=("$NODE_BIN" --chain "${CHAIN_SPEC:-dev}" --alice --validator --force-authoring
-		--base-path "$NET/node" --rpc-port "$RPC_PORT" --port 0 --no-prometheus --no-telemetry
-		--no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation
-		--state-pruning archive --blocks-pruning archive)
+		--base-path "$NET/node" --rpc-port "$RPC_PORT" --port "${P2P_PORT:-0}" "${figures[@]}"
+		--no-telemetry --no-mdns --rpc-max-connections 1000 --unsafe-force-node-key-generation
+		--state-pruning "${CHAIN_KEEPS:-archive}" --blocks-pruning "${CHAIN_KEEPS:-archive}")
 	start "$NET/node.log" "${NODE_COMMAND[@]}"
 	NODE_PID=$started
-	within 60 chain_moves || fail_with_log "the chain makes no blocks" "$NET/node.log"
+	within "${CHAIN_PATIENCE:-60}" chain_moves ||
+		fail_with_log "the chain makes no blocks" "$NET/node.log"
 }
 
 # A chain that somebody else has started, and that stays.

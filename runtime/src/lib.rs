@@ -22,6 +22,8 @@ pub mod presets;
 mod reports;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod throughput;
 
 use alloc::{borrow::Cow, vec::Vec};
 

@@ -4,6 +4,7 @@
 //! at; writes return when they are in a best block.
 
 mod announcements;
+mod bytes;
 mod calls;
 mod chain;
 mod error;

@@ -236,14 +236,16 @@ pub mod pallet {
             ensure!(!Announcements::<T>::contains_key(id), Error::<T>::AlreadyAnnounced);
             let count = CountOf::<T>::get(&publisher);
             ensure!(count < T::MaxPerAccount::get(), Error::<T>::TooMany);
-            let mut expiring = ExpiringAt::<T>::get(expires_at);
-            expiring.try_push(id).map_err(|_| Error::<T>::ExpiryBlockFull)?;
+            let expiring = ExpiringAt::<T>::decode_len(expires_at).unwrap_or_default();
+            ensure!(expiring < T::MaxExpiringPerBlock::get() as usize, Error::<T>::ExpiryBlockFull);
             let deposit =
                 deposit_for(T::DepositBase::get(), T::DepositPerByte::get(), body.encoded_size())
                     .ok_or(Error::<T>::DepositOverflow)?;
 
             T::Currency::hold(&HoldReason::Announcement.into(), &publisher, deposit)?;
-            ExpiringAt::<T>::insert(expires_at, expiring);
+            // Adds to the encoded list, so that a long one costs no more than a short one.
+            ExpiringAt::<T>::try_append(expires_at, id)
+                .map_err(|()| Error::<T>::ExpiryBlockFull)?;
             CountOf::<T>::insert(&publisher, count.saturating_add(1));
             let record = AnnouncementRecord {
                 publisher: publisher.clone(),

@@ -1,7 +1,7 @@
 //! Weights of `pallet_announcements`.
 //!
-//! Times: measured natively, without optimisation, on one core of an x86-64 server. Database accesses: counted in
-//! the benchmarks.
+//! Times: rounded up from what `scripts/bench chain` and `scripts/bench prune` measure of blocks in wasm. Database
+//! accesses: counted in the benchmarks.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 #![allow(missing_docs)]
@@ -36,8 +36,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	fn announce() -> Weight {
-		// Minimum execution time: 750_279_000 picoseconds.
-		Weight::from_parts(780_644_000, 11671)
+		Weight::from_parts(120_000_000, 11671)
 			.saturating_add(T::DbWeight::get().reads(7_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
@@ -52,8 +51,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Announcements::CountOf` (r:1 w:1)
 	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		// Minimum execution time: 404_994_000 picoseconds.
-		Weight::from_parts(426_015_000, 11671)
+		Weight::from_parts(120_000_000, 11671)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
@@ -71,9 +69,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
 	/// The range of component `n` is `[0, MaxStepsPerBlock - 1]`.
 	fn expire(n: u32) -> Weight {
-		// Minimum execution time: 18_177_000 picoseconds.
-		Weight::from_parts(19_479_000, 11671)
-			.saturating_add(Weight::from_parts(905_570_000, 3466).saturating_mul(n.into()))
+		Weight::from_parts(20_000_000, 11671)
+			.saturating_add(Weight::from_parts(100_000_000, 3466).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().reads((4_u64).saturating_mul(n.into())))
 			.saturating_add(T::DbWeight::get().writes(2_u64))
@@ -82,8 +79,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
 	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
 	fn look() -> Weight {
-		// Minimum execution time: 5_698_000 picoseconds.
-		Weight::from_parts(6_019_000, 11671)
+		Weight::from_parts(6_000_000, 11671)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -106,8 +102,7 @@ impl WeightInfo for () {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	fn announce() -> Weight {
-		// Minimum execution time: 750_279_000 picoseconds.
-		Weight::from_parts(780_644_000, 11671)
+		Weight::from_parts(120_000_000, 11671)
 			.saturating_add(RocksDbWeight::get().reads(7_u64))
 			.saturating_add(RocksDbWeight::get().writes(5_u64))
 	}
@@ -122,8 +117,7 @@ impl WeightInfo for () {
 	/// Storage: `Announcements::CountOf` (r:1 w:1)
 	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		// Minimum execution time: 404_994_000 picoseconds.
-		Weight::from_parts(426_015_000, 11671)
+		Weight::from_parts(120_000_000, 11671)
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(5_u64))
 	}
@@ -141,9 +135,8 @@ impl WeightInfo for () {
 	/// Proof: `Announcements::CountOf` (`max_values`: None, `max_size`: Some(52), added: 2527, mode: `MaxEncodedLen`)
 	/// The range of component `n` is `[0, MaxStepsPerBlock - 1]`.
 	fn expire(n: u32) -> Weight {
-		// Minimum execution time: 18_177_000 picoseconds.
-		Weight::from_parts(19_479_000, 11671)
-			.saturating_add(Weight::from_parts(905_570_000, 3466).saturating_mul(n.into()))
+		Weight::from_parts(20_000_000, 11671)
+			.saturating_add(Weight::from_parts(100_000_000, 3466).saturating_mul(n.into()))
 			.saturating_add(RocksDbWeight::get().reads(2_u64))
 			.saturating_add(RocksDbWeight::get().reads((4_u64).saturating_mul(n.into())))
 			.saturating_add(RocksDbWeight::get().writes(2_u64))
@@ -152,8 +145,7 @@ impl WeightInfo for () {
 	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
 	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
 	fn look() -> Weight {
-		// Minimum execution time: 5_698_000 picoseconds.
-		Weight::from_parts(6_019_000, 11671)
+		Weight::from_parts(6_000_000, 11671)
 			.saturating_add(RocksDbWeight::get().reads(1_u64))
 			.saturating_add(RocksDbWeight::get().writes(1_u64))
 	}

@@ -40,8 +40,9 @@ impl pallet_announcements::Config for Runtime {
     type MinStampDifficulty = ConstU64<{ 1 << 12 }>;
     type MaxLifetime = ConstU32<DAYS>;
     type MaxPerAccount = ConstU32<64>;
-    type MaxExpiringPerBlock = ConstU32<256>;
-    type MaxStepsPerBlock = ConstU32<64>;
+    type MaxExpiringPerBlock = ConstU32<1024>;
+    // As many as blocks can take in for a long time.
+    type MaxStepsPerBlock = ConstU32<1024>;
     type DepositBase = ConstU128<{ XEN / 100 }>;
     type DepositPerByte = ConstU128<{ XEN / 10_000 }>;
     type WeightInfo = pallet_announcements::weights::SubstrateWeight<Runtime>;
