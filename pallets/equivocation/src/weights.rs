@@ -25,11 +25,11 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Equivocation::Equivocators` (r:1 w:1)
 	/// Storage: `Offences::Reports` (r:2 w:1)
 	/// Storage: `Offences::ConcurrentReportsIndex` (r:1 w:1)
-	/// Storage: `Dpos` and `Session`, for what an offence costs (r:12 w:10)
+	/// Storage: what `pallet_dpos` has for `bar` (r:9 w:11)
 	fn report() -> Weight {
 		Weight::from_parts(500_000_000, 16000)
-			.saturating_add(T::DbWeight::get().reads(19_u64))
-			.saturating_add(T::DbWeight::get().writes(13_u64))
+			.saturating_add(T::DbWeight::get().reads(16_u64))
+			.saturating_add(T::DbWeight::get().writes(14_u64))
 	}
 	/// Storage: `Equivocation::Keys` (r:1 w:0)
 	/// Storage: `Equivocation::Since` (r:2 w:0)
@@ -47,11 +47,11 @@ impl WeightInfo for () {
 	/// Storage: `Equivocation::Equivocators` (r:1 w:1)
 	/// Storage: `Offences::Reports` (r:2 w:1)
 	/// Storage: `Offences::ConcurrentReportsIndex` (r:1 w:1)
-	/// Storage: `Dpos` and `Session`, for what an offence costs (r:12 w:10)
+	/// Storage: what `pallet_dpos` has for `bar` (r:9 w:11)
 	fn report() -> Weight {
 		Weight::from_parts(500_000_000, 16000)
-			.saturating_add(RocksDbWeight::get().reads(19_u64))
-			.saturating_add(RocksDbWeight::get().writes(13_u64))
+			.saturating_add(RocksDbWeight::get().reads(16_u64))
+			.saturating_add(RocksDbWeight::get().writes(14_u64))
 	}
 	/// Storage: `Equivocation::Keys` (r:1 w:0)
 	/// Storage: `Equivocation::Since` (r:2 w:0)

@@ -1,7 +1,10 @@
 //! Evidence against a bookkeeper, from the headers or votes to what it costs.
 
 use codec::{Decode, Encode};
-use frame_support::{assert_noop, assert_ok};
+use frame_support::{
+    assert_noop, assert_ok,
+    traits::{fungible::InspectHold, Get, Hooks},
+};
 use pallet_equivocation::{
     runtime_decl_for_equivocation_api::EquivocationApiV1, Judgement, ProofOf, Seal,
 };
@@ -20,8 +23,8 @@ use sp_runtime::{
 
 use super::state_of;
 use crate::{
-    BlockNumber, Executive, Grandpa, Hash, Header, Runtime, RuntimeCall, RuntimeOrigin, Session,
-    SessionKeys, System,
+    Balance, Balances, BlockNumber, Dpos, Executive, Grandpa, Hash, Header, Runtime, RuntimeCall,
+    RuntimeOrigin, Session, SessionKeys, System, TOTAL_SUPPLY,
 };
 
 const OFFENDER: Sr25519Keyring = Sr25519Keyring::Bob;
@@ -77,6 +80,16 @@ fn report_votes(
         .map_err(|refused| refused.error)
 }
 
+fn report_blocks(slot: u64, session: u32) {
+    let call = pallet_equivocation::Call::report { proof: two_blocks(slot), session };
+    let origin = frame_system::RawOrigin::Authorized.into();
+    assert_ok!(RuntimeCall::Equivocation(call).dispatch(origin));
+}
+
+fn bond() -> Balance {
+    Balances::balance_on_hold(&pallet_dpos::HoldReason::Candidacy.into(), &OFFENDER.to_account_id())
+}
+
 fn offences() -> usize {
     pallet_offences::Reports::<Runtime>::iter().count()
 }
@@ -111,6 +124,41 @@ fn two_blocks_for_one_slot_are_an_offence_that_needs_no_fee() {
         assert_eq!(offences(), 1);
         assert_eq!(Runtime::judge(two_blocks(6)), Judgement::Known);
         assert_eq!(validate(), Err(InvalidTransaction::Stale.into()));
+    });
+}
+
+#[test]
+fn two_blocks_cost_the_seat_for_good_and_part_of_the_bond_and_no_coin_is_lost() {
+    with_four_bookkeepers(|| {
+        let (account, before) = (OFFENDER.to_account_id(), bond());
+        report_blocks(5, 0);
+        assert!(pallet_dpos::Barred::<Runtime>::contains_key(&account));
+        assert!(!pallet_dpos::Candidates::<Runtime>::contains_key(&account));
+        let part = <Runtime as pallet_dpos::Config>::SlashFraction::get();
+        assert_eq!(before - bond(), part * before);
+        assert_eq!(Balances::total_issuance(), TOTAL_SUPPLY);
+
+        // Two votes of the same bookkeeper are another offence, and cost nothing more.
+        let left = bond();
+        let voter = OFFENDING_VOTER.public().into();
+        let ownership = Runtime::generate_key_ownership_proof(0, voter).expect("it is of the set");
+        assert_ok!(report_votes(two_votes(7, 0), ownership));
+        assert_eq!((offences(), bond()), (2, left));
+    });
+}
+
+#[test]
+fn an_equivocator_has_no_turn_in_the_next_block_and_no_seat_two_sessions_later() {
+    with_four_bookkeepers(|| {
+        let seat = Session::validators().iter().position(|who| *who == OFFENDER.to_account_id());
+        report_blocks(5, 0);
+        Dpos::on_initialize(2);
+        assert_eq!(Session::disabled_validators(), [seat.expect("it is seated") as u32]);
+        for _ in 0..2 {
+            Session::rotate_session();
+        }
+        assert_eq!(Session::validators().len(), 3);
+        assert!(!Session::validators().contains(&OFFENDER.to_account_id()));
     });
 }
 
