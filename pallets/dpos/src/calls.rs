@@ -254,7 +254,8 @@ mod calls {
             Ok(())
         }
 
-        /// Sets what the sender, a candidate, keeps of its rewards, in parts of a billion.
+        /// Sets the part `commission` of its rewards that the sender, a candidate, keeps, in parts of a
+        /// billion.
         ///
         /// It counts after a delay, so that voters who do not agree can choose another. A change
         /// that does not count yet is replaced.
