@@ -4,10 +4,10 @@ use alloc::vec::Vec;
 use core::cmp::Reverse;
 
 use frame_support::traits::{ValidatorRegistration, ValidatorSet};
-use pallet_session::{historical, SessionManager};
+use pallet_session::SessionManager;
 use sp_staking::SessionIndex;
 
-use crate::{Candidates, Config, Event, Jailed, Pallet, Seating, Seats, SeatsToCheck, Tallies};
+use crate::{Candidates, Config, Event, Jailed, Pallet, Seats, SeatsToCheck, Tallies};
 
 impl<T: Config> Pallet<T> {
     /// The candidates that would be seated now, best first.
@@ -28,33 +28,27 @@ impl<T: Config> Pallet<T> {
             .take(Seats::<T>::get() as usize)
             .collect()
     }
-
-    /// The bookkeepers of a session: those elected, or those seated now if too few can be elected or
-    /// if they are the same. Every seat weighs the same, so a mere change of rank is no
-    /// reason for a new authority set.
-    fn bookkeepers_of(session: SessionIndex, seated: &[T::AccountId]) -> Vec<T::AccountId> {
-        let elected = Self::elect();
-        let electable = elected.len() as u32;
-        if electable < Self::fewest() {
-            Self::deposit_event(Event::TooFewElectable { session, electable });
-            return seated.to_vec();
-        }
-        if seated.len() == elected.len() && elected.iter().all(|who| seated.contains(who)) {
-            return seated.to_vec();
-        }
-        Self::deposit_event(Event::Elected { session, bookkeepers: elected.clone() });
-        elected
-    }
 }
 
 impl<T: Config> SessionManager<T::AccountId> for Pallet<T> {
     /// Elects the bookkeepers of the session `new_index`.
     ///
-    /// `None`, which leaves everything as it is, if the same ones with the same keys stay seated.
+    /// `None`, which keeps the set that is seated, if too few can be elected or if the same
+    /// accounts are elected again: every seat weighs the same, so a mere change of rank is no
+    /// reason for a new authority set.
     fn new_session(new_index: SessionIndex) -> Option<Vec<T::AccountId>> {
+        let elected = Self::elect();
+        let electable = elected.len() as u32;
+        if electable < Self::fewest() {
+            Self::deposit_event(Event::TooFewElectable { session: new_index, electable });
+            return None;
+        }
         let seated = T::Sessions::validators();
-        let next = Self::bookkeepers_of(new_index, &seated);
-        (next != seated || T::Sessions::keys_change()).then_some(next)
+        if seated.len() == elected.len() && elected.iter().all(|who| seated.contains(who)) {
+            return None;
+        }
+        Self::deposit_event(Event::Elected { session: new_index, bookkeepers: elected.clone() });
+        Some(elected)
     }
 
     fn start_session(_: SessionIndex) {
@@ -63,21 +57,5 @@ impl<T: Config> SessionManager<T::AccountId> for Pallet<T> {
 
     fn end_session(end_index: SessionIndex) {
         Self::share_fees(end_index);
-    }
-}
-
-/// The same with the account alone as the identity that proofs of a past session show.
-impl<T: Config> historical::SessionManager<T::AccountId, ()> for Pallet<T> {
-    fn new_session(new_index: SessionIndex) -> Option<Vec<(T::AccountId, ())>> {
-        let bookkeepers = <Self as SessionManager<_>>::new_session(new_index)?;
-        Some(bookkeepers.into_iter().map(|who| (who, ())).collect())
-    }
-
-    fn start_session(start_index: SessionIndex) {
-        <Self as SessionManager<_>>::start_session(start_index);
-    }
-
-    fn end_session(end_index: SessionIndex) {
-        <Self as SessionManager<_>>::end_session(end_index);
     }
 }

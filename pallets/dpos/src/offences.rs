@@ -33,8 +33,8 @@ impl<T: Config> Pallet<T> {
     /// Ends a bookkeeper's candidacy for good and slashes its bond, also if it has retired. The
     /// rest of the bond waits for the unbonding time.
     ///
-    /// One that is barred already is left as it is: the same coin pays once, however many proofs
-    /// of the same night there are.
+    /// One that is barred already is left as it is: an equivocation is often repeated before the
+    /// first proof of it is in a block, and costs once.
     pub(crate) fn bar(who: &T::AccountId) {
         if Barred::<T>::contains_key(who) {
             return;

@@ -34,9 +34,6 @@ pub trait Seating {
 
     /// Gives a seat its turns back.
     fn enable(index: u32);
-
-    /// Whether a seated bookkeeper will sign with other keys in the next session.
-    fn keys_change() -> bool;
 }
 
 impl<R: pallet_session::Config> Seating for pallet_session::Pallet<R> {
@@ -50,10 +47,5 @@ impl<R: pallet_session::Config> Seating for pallet_session::Pallet<R> {
 
     fn enable(index: u32) {
         Self::reenable_index(index);
-    }
-
-    fn keys_change() -> bool {
-        let queued = Self::queued_keys();
-        queued.into_iter().any(|(who, keys)| Self::load_keys(&who) != Some(keys))
     }
 }

@@ -1,8 +1,7 @@
 //! Elections through the session pallet.
 
 use frame_support::{assert_noop, assert_ok};
-use pallet_session::{historical, SessionManager};
-use sp_runtime::{testing::UintAuthorityId, DispatchError};
+use sp_runtime::DispatchError;
 
 use super::*;
 use crate::{Error, Event, Seats};
@@ -159,19 +158,5 @@ fn only_the_administration_sets_the_number_of_seats() {
         assert!(has_event(Event::SeatsSet { seats: 4 }));
         run_to_session(2);
         assert_eq!(Session::validators(), [4, 3, 2, 1]);
-    });
-}
-
-#[test]
-fn new_keys_of_a_seated_bookkeeper_renew_the_set() {
-    ExtBuilder::default().build_and_execute(|| {
-        assert_eq!(<Dpos as SessionManager<_>>::new_session(2), None);
-        let keys = SessionKeys { dummy: UintAuthorityId(99) };
-        pallet_session::NextKeys::<Test>::insert(4, keys);
-        assert_eq!(<Dpos as SessionManager<_>>::new_session(2), Some(vec![4, 3, 2]));
-        assert_eq!(
-            <Dpos as historical::SessionManager<_, _>>::new_session(2),
-            Some(vec![(4, ()), (3, ()), (2, ())])
-        );
     });
 }
