@@ -3,7 +3,7 @@
 use codec::{Decode, Encode};
 use frame_support::{
     assert_noop, assert_ok,
-    traits::{fungible::InspectHold, Get, Hooks},
+    traits::{fungible::InspectHold, Hooks},
 };
 use pallet_equivocation::{
     runtime_decl_for_equivocation_api::EquivocationApiV1, Judgement, ProofOf, Seal,
