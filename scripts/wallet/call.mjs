@@ -55,9 +55,4 @@ export class Nonces {
     );
     return nonce;
   }
-
-  // A transaction that no block took in leaves its nonce to the next one.
-  giveBack(address) {
-    this.#next.delete(address);
-  }
 }

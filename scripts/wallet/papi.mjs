@@ -10,7 +10,7 @@ import {
   unifyMetadata,
 } from '@polkadot-api/substrate-bindings';
 import { createClient } from 'polkadot-api';
-import { getPolkadotSigner, withMetadataHash } from 'polkadot-api/signer';
+import { getPolkadotSigner } from 'polkadot-api/signer';
 import { getWsRawProvider } from 'polkadot-api/ws';
 import { filter, firstValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
@@ -126,33 +126,9 @@ class Chain {
     return this.tx(call).getEstimatedFees(account.publicKey);
   }
 
-  submit(account, call) {
-    return this.#submit(account, call, signerOf(account));
-  }
-
-  // With the hash of the metadata among what is signed; `change` makes a wrong one of it.
-  submitWithMetadataHash(account, call, change) {
-    const { symbol, decimals } = this.coin();
-    const base = signerOf(account);
-    const changed = {
-      ...base,
-      signTx: (data, extensions, ...rest) => {
-        const {
-          value,
-          additionalSigned: [tag, ...digest],
-        } = extensions.CheckMetadataHash;
-        const additionalSigned = concat(Uint8Array.of(tag), change(Uint8Array.from(digest)));
-        const wrong = { identifier: 'CheckMetadataHash', value, additionalSigned };
-        return base.signTx(data, { ...extensions, CheckMetadataHash: wrong }, ...rest);
-      },
-    };
-    const info = { decimals, tokenSymbol: symbol };
-    return this.#submit(account, call, withMetadataHash(info, change ? changed : base));
-  }
-
-  async #submit(account, call, signer) {
+  async submit(account, call) {
     const nonce = await this.nonces.take(account.address);
-    return this.#included(this.tx(call).signSubmitAndWatch(signer, { nonce }));
+    return this.#included(this.tx(call).signSubmitAndWatch(signerOf(account), { nonce }));
   }
 
   // A general transaction: no signature, no fee.

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 
-import { merkleizeMetadata } from '@polkadot-api/merkleize-metadata';
 import { ApiPromise, WsProvider } from '@polkadot/api';
 import { stringCamelCase } from '@polkadot/util';
 
@@ -101,26 +100,15 @@ class Chain {
     return (await this.tx(call).paymentInfo(account)).partialFee.toBigInt();
   }
 
-  async submit(account, call, options = {}) {
+  async submit(account, call) {
     const nonce = await this.nonces.take(account.address);
     return new Promise((done, refuse) => {
       const told = (result) => {
         if (result.isError) refuse(new Error(`${call.path}: ${result.status.type}`));
         else if (result.isInBlock) done(this.#outcome(result));
       };
-      this.tx(call)
-        .signAndSend(account, { nonce, ...options }, told)
-        .catch(refuse);
+      this.tx(call).signAndSend(account, { nonce }, told).catch(refuse);
     });
-  }
-
-  // With the hash of the metadata among what is signed; `change` makes a wrong one of it.
-  async submitWithMetadataHash(account, call, change = (digest) => digest) {
-    const metadata = await this.api.call.metadata.metadataAtVersion(15);
-    const { symbol, decimals } = this.coin();
-    const info = { decimals, tokenSymbol: symbol };
-    const digest = merkleizeMetadata(metadata.unwrap().toU8a(true), info).digest();
-    return this.submit(account, call, { mode: 1, metadataHash: hex(change(digest)) });
   }
 
   // A general transaction: no signature, no fee.
