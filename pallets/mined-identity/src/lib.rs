@@ -43,7 +43,7 @@ pub mod weights;
 
 use frame_support::pallet_prelude::*;
 use frame_system::{ensure_authorized, pallet_prelude::*};
-use sp_runtime::traits::{Saturating, Zero};
+use sp_runtime::traits::Zero;
 use zennet_primitives::{
     pow::{self, Difficulty, Epoch, PowNonce, Role},
     record::IdentityRecord,
@@ -363,7 +363,7 @@ impl<T: Config> Pallet<T> {
             let epoch = Epochs::<T>::get(role);
             ensure!(epoch.began <= now, "an epoch began in the future");
             ensure!(
-                now.saturating_sub(epoch.began) < T::EpochLength::get(),
+                sp_runtime::Saturating::saturating_sub(now, epoch.began) < T::EpochLength::get(),
                 "an epoch is longer than it may be"
             );
             // Where an epoch ended early, the block has identities of both.

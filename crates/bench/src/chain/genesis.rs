@@ -26,7 +26,7 @@ use sp_runtime::BoundedVec;
 use sp_state_machine::BasicExternalities;
 use zennet_primitives::{
     amount::{Balance, XEN},
-    pow::Role,
+    pow::{Epoch, Role},
     record::{AnnouncementRecord, ChannelRecord, IdentityRecord},
     AccountId, Hash,
 };
@@ -104,8 +104,8 @@ fn endow(
         let record = IdentityRecord { registered_at: 0, difficulty };
         pallet_mined_identity::Identities::<Runtime>::insert(Role::Publisher, who, record);
     }
-    let registered = opts.accounts as u32;
-    pallet_mined_identity::RegisteredThisEpoch::<Runtime>::insert(Role::Publisher, registered);
+    let epoch = Epoch { began: 0, registered: opts.accounts as u32 };
+    pallet_mined_identity::Epochs::<Runtime>::insert(Role::Publisher, epoch);
     for (number, who) in owners.iter().enumerate() {
         let share = |of: u64| share(of, owners.len() as u64, number as u64);
         let (announcements, channels) = (share(opts.announcements), share(opts.channels));

@@ -29,11 +29,11 @@ const OF_EVERY_BLOCK: [(&str, &str); 18] = [
     ("Authorship", "Author"),
     // Sessions, the turns of bookkeepers and the fees that they have earned.
     ("Session", ""),
-    ("Historical", ""),
+    ("Equivocation", ""),
     ("Grandpa", ""),
     ("Dpos", ""),
     ("Offences", ""),
-    ("MinedIdentity", "RegisteredThisEpoch"),
+    ("MinedIdentity", "Epochs"),
 ];
 
 /// What two states have in common.
