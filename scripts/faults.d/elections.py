@@ -8,8 +8,9 @@ from network import RPC_PORT, SCRIPTS, Broken, within
 from chain import SLOT_SECS, name_of  # isort: skip
 
 XEN = 10**12
-# A session of the chain `local` is 30 blocks; who is elected in one sits in the next.
-TWO_SESSIONS = 2 * 30 * SLOT_SECS + 30
+# A session of the chain `local` is 30 blocks; who is elected in one sits in the next. A minute more, for
+# slots without a block.
+TWO_SESSIONS = 2 * 30 * SLOT_SECS + 60
 # As the chain `local` has it: ten turns of four, a day that lasts 90 blocks.
 TEN_TURNS = 10 * 4 * SLOT_SECS
 JAIL = 90 * SLOT_SECS

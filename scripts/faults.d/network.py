@@ -91,7 +91,7 @@ class Peer(Node):
                 env={**os.environ, **(environment or {})},
             )  # fmt: skip
         if wait:
-            within(60, f"{self.name} answers", self.answers)
+            within(120, f"{self.name} answers", self.answers)
 
     def kill(self, how=signal.SIGKILL):
         """`ip netns exec` becomes the node, so this is the node's own process."""
@@ -150,7 +150,7 @@ class Network:
         for peer in self.peers.values():
             peer.start(wait=False)
         for peer in self.peers.values():
-            within(60, f"{peer.name} answers", peer.answers)
+            within(120, f"{peer.name} answers", peer.answers)
         within(60, "the chain begins", lambda: self["alice"].final() > 1)
 
     def add(self, name, key=None):
