@@ -10,7 +10,7 @@ import { call, to } from '../call.mjs';
 
 export const XEN = 10n ** 12n;
 
-// Longest wait for a block, milliseconds.
+// Longest wait for a block with something in it, milliseconds.
 const PATIENCE = 150_000;
 
 export class Context {
@@ -41,15 +41,23 @@ export class Context {
     return accounts;
   }
 
+  // Waits for a call to be in a block.
+  async made(account, call) {
+    const late = pause(PATIENCE, undefined, { ref: false }).then(() => {
+      throw new Error(`${call.path} is in no block after ${PATIENCE} ms`);
+    });
+    return Promise.race([this.chain.submit(account, call), late]);
+  }
+
   async ok(account, call) {
-    const result = await this.chain.submit(account, call);
+    const result = await this.made(account, call);
     assert.equal(result.error, undefined, `${call.path} failed`);
     return result;
   }
 
   // The call is accepted, and refused when it runs.
   async refused(account, call, error) {
-    const result = await this.chain.submit(account, call);
+    const result = await this.made(account, call);
     assert.equal(result.error, error, `the outcome of ${call.path}`);
   }
 

@@ -82,9 +82,10 @@ async function announcement(ctx, publisher, task, lifetime) {
 export async function announcements(ctx) {
   const [publisher, stranger] = await ctx.funded(10n * XEN, 'publisher', 'stranger');
   await register(ctx, 'Publisher', publisher);
-  const [short, long] = await Promise.all(
-    [1n, 2n].map((task) => announcement(ctx, publisher, task, 5)),
-  );
+  const [short, long] = await Promise.all([
+    announcement(ctx, publisher, 1n, 5),
+    announcement(ctx, publisher, 2n, 1000),
+  ]);
   const [first, second] = await Promise.all([
     ctx.ok(publisher, short.call),
     ctx.ok(publisher, long.call),
