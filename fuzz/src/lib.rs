@@ -12,6 +12,7 @@
 
 pub mod amount;
 pub mod announcement;
+pub mod composite;
 pub mod contract;
 pub mod endpoint;
 pub mod frame;

@@ -162,7 +162,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
             return Ok((engine, trial::known(&config, &store).unwrap_or_default()));
         }
         let trial = tokio::select! {
-            trial = trial::of_this_boot(&config, &store, &engine) => trial,
+            trial = trial::of_this_boot(&config, &prices.rates, &store, &engine) => trial,
             // What it leaves is removed with everything else.
             _ = stopped.begun() => Trial::default(),
         };

@@ -116,6 +116,9 @@ impl Ledger for Account {
     }
 }
 
+/// Blocks above the one that was the best when a claim was included, by which it is final or undone.
+const FINAL_WITHIN: u32 = 4;
+
 /// How a channel is watched.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WatchPolicy {
@@ -127,6 +130,17 @@ pub(crate) struct WatchPolicy {
     pub(crate) block_ms: u64,
     /// Most that closing a channel may cost beyond what it brings.
     pub(crate) settle_loss: Balance,
+}
+
+impl WatchPolicy {
+    /// The heads of the blocks that count.
+    fn safe<'a>(&self, heads: &'a mut Heads) -> &'a mut watch::Receiver<Head> {
+        if self.wait_for_finality {
+            &mut heads.finalized
+        } else {
+            &mut heads.best
+        }
+    }
 }
 
 /// Serves one lease's commands until its driver is gone.
@@ -183,12 +197,12 @@ pub(crate) async fn serve<L: Ledger>(
                 let (ledger, heads) = (ledger.clone(), heads.clone());
                 let claim = async move {
                     let amount = voucher.payload.cumulative;
-                    claim(&ledger, &heads, &context, voucher, known_paid).await.unwrap_or_else(
-                        |error| {
-                            warn!(%error, amount, "claiming failed; it is tried again");
-                            ProviderEvent::ClaimFailed
-                        },
-                    )
+                    let claimed =
+                        claim(&ledger, heads, policy, &context, voucher, known_paid).await;
+                    claimed.unwrap_or_else(|error| {
+                        warn!(%error, amount, "claiming failed; it is tried again");
+                        ProviderEvent::ClaimFailed
+                    })
                 };
                 claims.spawn(claim.instrument(Span::current()));
             }
@@ -232,10 +246,11 @@ impl Drop for Watching {
     }
 }
 
-/// Claims a voucher, if that brings more than it costs.
+/// Claims a voucher, if that brings more than it costs, and waits until that is final.
 async fn claim<L: Ledger>(
     ledger: &L,
-    heads: &Heads,
+    mut heads: Heads,
+    policy: WatchPolicy,
     context: &ChannelContext,
     voucher: Unverified<Voucher>,
     known_paid: Balance,
@@ -244,17 +259,46 @@ async fn claim<L: Ledger>(
     let record = ledger.channel(context.channel, best.hash).await?;
     let paid = record.map_or(known_paid, |record| record.paid.max(known_paid));
     let gain = amount.saturating_sub(paid);
-    if gain == 0 {
+    if gain > 0 {
+        let fee = ledger.claim_fee(context.channel, &voucher).await?;
+        if gain <= fee {
+            debug!(gain, fee, "a claim would cost more than it brings; a later one brings more");
+            return Ok(ProviderEvent::ClaimFailed);
+        }
+        ledger.claim(context.channel, voucher).await?;
+        info!(amount, "voucher claimed");
+    }
+    let paid = paid.max(amount);
+    if has_finally_paid(ledger, &mut heads, policy, context.channel, paid).await? {
         return Ok(ProviderEvent::Claimed { paid });
     }
-    let fee = ledger.claim_fee(context.channel, &voucher).await?;
-    if gain <= fee {
-        debug!(gain, fee, "a claim would cost more than it brings; a later one brings more");
-        return Ok(ProviderEvent::ClaimFailed);
+    warn!(amount, "the chain has undone a claim; it is made again");
+    Ok(ProviderEvent::ClaimFailed)
+}
+
+/// Waits until a block that counts shows what a channel has paid, or that it has not and will not.
+async fn has_finally_paid<L: Ledger>(
+    ledger: &L,
+    heads: &mut Heads,
+    policy: WatchPolicy,
+    id: ChannelId,
+    paid: Balance,
+) -> Result<bool, ChainError> {
+    let until = heads.best.borrow().number.saturating_add(FINAL_WITHIN);
+    let safe = policy.safe(heads);
+    loop {
+        let head = *safe.borrow_and_update();
+        match ledger.channel(id, head.hash).await? {
+            Some(record) if record.paid >= paid => return Ok(true),
+            Some(_) if head.number >= until => return Ok(false),
+            Some(_) => (),
+            // It has come to its end, which is another event.
+            None => return Ok(true),
+        }
+        if safe.changed().await.is_err() {
+            return Ok(false);
+        }
     }
-    ledger.claim(context.channel, voucher).await?;
-    info!(amount, "voucher claimed");
-    Ok(ProviderEvent::Claimed { paid: amount })
 }
 
 /// Closes a channel with the voucher, if that still gains anything. A channel that would cost too
@@ -316,8 +360,7 @@ async fn watch_channel<L: Ledger>(
 ) {
     let mut reported = None;
     if !open {
-        let safe = if policy.wait_for_finality { &mut heads.finalized } else { &mut heads.best };
-        let Some(record) = opened(&ledger, safe, id).await else { return };
+        let Some(record) = opened(&ledger, policy.safe(&mut heads), id).await else { return };
         reported = Some(extent(&record));
         if events.send(ProviderEvent::ChannelFinal(record)).await.is_err() {
             return;
@@ -339,9 +382,7 @@ async fn watch_channel<L: Ledger>(
                 }
                 // What changed in the best block is looked for where it counts.
                 if record.as_ref().map(extent) != reported {
-                    let safe =
-                        if policy.wait_for_finality { &heads.finalized } else { &heads.best };
-                    let safe = *safe.borrow();
+                    let safe = *policy.safe(&mut heads).borrow();
                     match ledger.channel(id, safe.hash).await {
                         Ok(Some(record)) if Some(extent(&record)) != reported => {
                             reported = Some(extent(&record));

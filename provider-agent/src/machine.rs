@@ -225,10 +225,11 @@ impl Machine {
     async fn prepare(&mut self, workshop: &Workshop, terms: &Terms) -> Result<(), MachineError> {
         let name = &workshop.name;
         self.volume = Place::of(terms);
-        if let Some(volume) = &self.volume {
-            // Of a machine that came to nothing: it may have to grow.
-            workshop.engine.close_volume(volume).await;
-        }
+        // As it is: it grows when the deposit is final, with the start.
+        let volume = match &self.volume {
+            Some(place) => Some(workshop.engine.open_volume(place).await?),
+            None => None,
+        };
         let host_key = workshop.host_key.as_ref().ok_or(MachineError::NotPrepared)?;
         let folder = LeaseFolder::create(&workshop.folders, name, host_key, &terms.client_key)
             .map_err(MachineError::Folder)?;
@@ -240,7 +241,7 @@ impl Machine {
             image_digest: terms.quote.image_digest,
             resources: terms.quote.resources,
             folder: folder.path().into(),
-            volume: self.volume_folder(workshop).await?,
+            volume,
             read_only: terms.read_only,
             task: Task::Machine,
         };
@@ -320,22 +321,17 @@ impl Machine {
         Ok(())
     }
 
-    /// Starts the container with its volume mounted: a power failure has unmounted it.
+    /// Starts the container with its volume mounted, which a power failure has unmounted, and as large
+    /// as was agreed on.
     async fn start_container(
         &self,
         workshop: &Workshop,
         container: &Container,
     ) -> Result<u32, MachineError> {
-        self.volume_folder(workshop).await?;
-        Ok(container.start().await?)
-    }
-
-    /// The folder of the machine's volume, mounted.
-    async fn volume_folder(&self, workshop: &Workshop) -> Result<Option<PathBuf>, MachineError> {
-        match &self.volume {
-            Some(place) => Ok(Some(workshop.engine.open_volume(place).await?)),
-            None => Ok(None),
+        if let Some(place) = &self.volume {
+            workshop.engine.grow_volume(place).await?;
         }
+        Ok(container.start().await?)
     }
 
     /// Meters a machine that runs, and lets ssh streams in.

@@ -214,9 +214,16 @@ fn hint(counter: Counter) -> &'static str {
     }
 }
 
-/// What this boot's trial found, or finds now.
-pub(crate) async fn of_this_boot(config: &Config, store: &Store, engine: &Engine) -> Trial {
-    if let Some(trial) = known(config, store) {
+/// What this boot's trial found, or finds now. What refuses a price is found anew: the host may have
+/// been busy, or somebody may have mended it.
+pub(crate) async fn of_this_boot(
+    config: &Config,
+    rates: &Rates,
+    store: &Store,
+    engine: &Engine,
+) -> Trial {
+    let known = known(config, store);
+    if let Some(trial) = known.filter(|trial| !trial.has_wrong() || trial.admit(rates).is_ok()) {
         return trial;
     }
     let trial = match timeout(LONGEST, twice(config, engine)).await {
@@ -234,8 +241,7 @@ pub(crate) async fn of_this_boot(config: &Config, store: &Store, engine: &Engine
         }
     };
     trial.say();
-    // What refuses a price is found anew by each start.
-    if let Some(conditions) = conditions(config).filter(|_| !trial.has_wrong()) {
+    if let Some(conditions) = conditions(config) {
         if let Err(error) = store.put_fact(FACT, &(conditions, &trial)).await {
             warn!(%error, "what the trial found could not be stored");
         }

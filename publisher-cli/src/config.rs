@@ -80,6 +80,9 @@ pub(crate) struct Choice {
     pub(crate) profile: String,
     /// Time in which offers are gathered before the cheapest are taken, milliseconds.
     pub(crate) within_ms: u32,
+    /// By how much a program may cost more or less than predicted where rates come from benchmarks,
+    /// percent of its price; without it any that is true will do.
+    pub(crate) max_half_width_percent: Option<u32>,
     /// Newest leases that a profile is learnt from.
     pub(crate) learn_leases: u32,
     /// Time that these must have lasted in all; otherwise the profile is mixed.
@@ -88,7 +91,13 @@ pub(crate) struct Choice {
 
 impl Default for Choice {
     fn default() -> Self {
-        Choice { profile: LEARNED.into(), within_ms: 0, learn_leases: 200, learn_secs: 60 }
+        Choice {
+            profile: LEARNED.into(),
+            within_ms: 0,
+            max_half_width_percent: None,
+            learn_leases: 200,
+            learn_secs: 60,
+        }
     }
 }
 
@@ -250,6 +259,11 @@ learn_secs = {learn_secs}
 # Time in which offers are gathered before the cheapest are taken, milliseconds, at most {most};
 # with 0 the first that will do are taken, which is fastest.
 within_ms = {within_ms}
+
+# Where rates come from a provider's benchmarks, nineteen of twenty programs cost what they predict
+# but for this part of it, percent; offers that are less sure are turned away. Without it any will do.
+# Offers with rates that were simply chosen have no such figure: --benchmarked turns those away.
+# max_half_width_percent = 25
 
 [recheck]
 # Machines may get standard work again at random moments, from half of this time after the last one

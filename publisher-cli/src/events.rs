@@ -98,6 +98,15 @@ pub(crate) enum Event {
         /// Predicted cost of an hour of the order's profile.
         per_hour: Balance,
     },
+    /// What work will cost at an offer's rates is less sure than the order allows.
+    TooUnsure {
+        /// Number of the lease.
+        lease: u64,
+        /// Address of the provider.
+        provider: String,
+        /// By how much of its price a program may cost more or less, percent.
+        half_width_percent: f64,
+    },
     /// The channel is in a block.
     Opened {
         /// Name of the machine.

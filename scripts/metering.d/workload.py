@@ -1,6 +1,7 @@
 """Known work inside a container, by its own account: a line of words asks, a line of JSON answers.
 
-    cpu SECS | write MIB | read MIB | hold MIB SECS | exchange ADDRESS MIB | serve PORT
+    cpu SECS | write MIB | read MIB | hold MIB SECS | exchange ADDRESS MIB | serve PORT |
+    send ADDRESS MIB
 """
 
 import json
@@ -115,6 +116,18 @@ def exchange(address, mib):
     return {"net_tx_bytes": size + 8, "net_rx_bytes": got}
 
 
+def send(address, mib):
+    """Sends datagrams, a MiB in about a second, whoever takes them."""
+    host, port = address.split(":")
+    left = int(mib) * MIB
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        while left > 0:
+            for _ in range(15):
+                left -= sender.sendto(bytes(1400), (host, int(port)))
+            time.sleep(0.02)
+    return {}
+
+
 def serve(port):
     listener = socket.create_server(("0.0.0.0", int(port)))
     print(json.dumps({"port": int(port)}), flush=True)
@@ -126,7 +139,7 @@ def serve(port):
             peer.sendall(bytes(size))
 
 
-WORK = {work.__name__: work for work in (cpu, write, read, hold, exchange, serve)}
+WORK = {work.__name__: work for work in (cpu, write, read, hold, exchange, send, serve)}
 
 for line in sys.stdin:
     name, *arguments = line.split()

@@ -26,6 +26,7 @@ use std::{
 };
 
 use nix::{libc::O_DIRECT, sys::prctl, unistd::syncfs};
+use zennet_suite::Aligned;
 
 use crate::LEASE;
 
@@ -38,7 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(8);
 /// Bytes written, and read.
 const MOVED: usize = 8 << 20;
 const PIECE: usize = 1 << 20;
-const ALIGNED: usize = 4096;
 const HELD: usize = 32 << 20;
 const PAGE: usize = 4096;
 const DATAGRAMS: usize = 200;
@@ -160,7 +160,7 @@ fn compute() -> io::Result<String> {
 }
 
 fn write() -> io::Result<String> {
-    let buffer = Aligned::new();
+    let buffer = Aligned::new(0);
     let direct = OpenOptions::new()
         .write(true)
         .create(true)
@@ -172,7 +172,7 @@ fn write() -> io::Result<String> {
     if let Ok(mut file) = direct {
         while written < MOVED / 2 {
             file.write_all(buffer.bytes())?;
-            written += PIECE;
+            written += buffer.bytes().len();
         }
         file.sync_all()?;
     }
@@ -180,7 +180,7 @@ fn write() -> io::Result<String> {
     file.seek(io::SeekFrom::End(0))?;
     while written < MOVED {
         file.write_all(buffer.bytes())?;
-        written += PIECE;
+        written += buffer.bytes().len();
     }
     file.sync_all()?;
     Ok(written.to_string())
@@ -189,7 +189,7 @@ fn write() -> io::Result<String> {
 fn write_later() -> io::Result<String> {
     let path = format!("{FILE}-later");
     let mut file = File::create(&path)?;
-    let buffer = Aligned::new();
+    let buffer = Aligned::new(0);
     for _ in 0..MOVED / PIECE {
         file.write_all(buffer.bytes())?;
     }
@@ -200,7 +200,7 @@ fn write_later() -> io::Result<String> {
 
 fn read() -> io::Result<String> {
     let mut file = OpenOptions::new().read(true).custom_flags(O_DIRECT).open(FILE)?;
-    let mut buffer = Aligned::new();
+    let mut buffer = Aligned::new(0);
     let mut bytes = 0;
     loop {
         match file.read(buffer.bytes_mut())? {
@@ -259,28 +259,6 @@ impl Own {
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
         Some(Own { faults: field(10)? + field(12)?, user: field(14)?, system: field(15)? })
-    }
-}
-
-/// A piece of memory that can be written directly; not all zeros, which some disks do not write.
-struct Aligned {
-    memory: Vec<u8>,
-    start: usize,
-}
-
-impl Aligned {
-    fn new() -> Aligned {
-        let memory: Vec<u8> = (0..PIECE + ALIGNED).map(|i| (i * 7 + i / 256) as u8).collect();
-        let start = memory.as_ptr().align_offset(ALIGNED);
-        Aligned { memory, start }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        &self.memory[self.start..self.start + PIECE]
-    }
-
-    fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.memory[self.start..self.start + PIECE]
     }
 }
 

@@ -185,9 +185,7 @@ pub fn price_of_full_use(
     resources: &Resources,
     duration_ms: u64,
 ) -> Result<Balance, DepositError> {
-    let mut zero = Usage::default();
-    Counter::ALL.into_iter().for_each(|counter| zero.set(counter, 0));
-    Ok(rates.price(&full_use(resources, duration_ms)?, &zero)?)
+    Ok(rates.price(&full_use(resources, duration_ms)?, &Usage::ZERO)?)
 }
 
 /// What a volume counts over some time: its size, whatever is in it. Both sides compute it.

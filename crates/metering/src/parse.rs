@@ -53,7 +53,12 @@ pub(crate) struct Transfer {
 }
 
 impl Transfer {
-    fn add(&mut self, input: u64, output: u64) -> Result<(), Malformed> {
+    /// The greater figure of each direction.
+    pub(crate) fn greater(self, other: Transfer) -> Transfer {
+        Transfer { input: self.input.max(other.input), output: self.output.max(other.output) }
+    }
+
+    pub(crate) fn add(&mut self, input: u64, output: u64) -> Result<(), Malformed> {
         let sum = |a: u64, b: u64| {
             a.checked_add(b).ok_or_else(|| Malformed::new("a sum below 2^64", &b.to_string()))
         };
@@ -63,12 +68,14 @@ impl Transfer {
     }
 }
 
+/// The devices, `<major>:<minor>`, that v2 `io.stat` or v1 `blkio.throttle.*` names.
+pub(crate) fn devices(text: &str) -> impl Iterator<Item = &str> {
+    text.split_ascii_whitespace().filter(|word| word.contains(':'))
+}
+
 /// v2 `io.stat`: `rbytes` and `wbytes` of the devices that count. An empty file means that nothing
 /// moved.
-pub(crate) fn io_stat(
-    text: &str,
-    mut counts: impl FnMut(&str) -> bool,
-) -> Result<Transfer, Malformed> {
+pub(crate) fn io_stat(text: &str, counts: impl Fn(&str) -> bool) -> Result<Transfer, Malformed> {
     let mut sum = Transfer::default();
     for line in text.lines() {
         // Some kernels name devices of which nothing was counted on the line of the next one.
@@ -91,7 +98,7 @@ pub(crate) fn io_stat(
 /// throttle is set: nothing is known then.
 pub(crate) fn blkio(
     text: &str,
-    mut counts: impl FnMut(&str) -> bool,
+    counts: impl Fn(&str) -> bool,
 ) -> Result<Option<Transfer>, Malformed> {
     let mut sum = None;
     for line in text.lines() {

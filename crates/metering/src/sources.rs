@@ -238,12 +238,12 @@ impl Sources {
         self.read_work(now, &mut counters)?;
         let (buffer, devices) = (&mut self.buffer, &mut self.devices);
         let disk: Option<Transfer> = match &self.disk {
-            Some(Disk::V1(file)) => {
-                file.read(buffer, |text| parse::blkio(text, |device| devices.counts(device)))?
-            }
-            Some(Disk::V2(file)) => {
-                Some(file.read(buffer, |text| parse::io_stat(text, |d| devices.counts(d)))?)
-            }
+            Some(Disk::V1(file)) => file.read(buffer, |text| {
+                devices.total(parse::devices(text), |asked| parse::blkio(text, asked))
+            })?,
+            Some(Disk::V2(file)) => file.read(buffer, |text| {
+                devices.total(parse::devices(text), |asked| parse::io_stat(text, asked).map(Some))
+            })?,
             None => None,
         };
         if let Some(moved) = disk {

@@ -1,10 +1,12 @@
 //! The meter over saved trees of the kernel's files: v2, v1, and a host that has both.
 //!
 //! Each holds what one container of 5.1 s of processor time has; the machine's file system is on a
-//! loop device (7:3) whose file is on the disk 254:0.
+//! loop device (7:3) whose file is on the disk 254:0. In that of v2 there is also a volume of
+//! device-mapper (252:0) on a part of that disk, whose bytes were charged at both.
 
 use std::{
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -46,7 +48,9 @@ fn copy(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("lists") {
         let entry = entry.expect("lists");
         let target = to.join(entry.file_name());
-        if entry.file_type().expect("has a type").is_dir() {
+        if entry.file_type().expect("has a type").is_symlink() {
+            symlink(fs::read_link(entry.path()).expect("reads"), target).expect("links");
+        } else if entry.file_type().expect("has a type").is_dir() {
             fs::create_dir_all(&target).expect("makes");
             copy(&entry.path(), &target);
         } else {
@@ -86,6 +90,14 @@ fn a_v2_tree_gives_every_counter() {
     let tree = Tree::of("v2");
     assert_eq!(tree.read(), expected);
     assert_eq!(tree.open().oom_kills().expect("reads"), Some(1));
+}
+
+#[test]
+fn writes_that_are_charged_at_the_top_of_a_stack_alone_count() {
+    let tree = Tree::of("v2");
+    replace(&tree.v2_file("io.stat"), "wbytes=1048576", "wbytes=210100480");
+    assert_eq!(tree.read().get(Counter::DiskWriteBytes), Some(210_100_480 + 4_096));
+    assert_eq!(tree.read().get(Counter::DiskReadBytes), Some(109_051_904 + 8_192));
 }
 
 #[test]
@@ -140,6 +152,7 @@ fn counters_that_go_back_add_to_what_was_banked() {
     let net = tree.0.path().join("proc/4242/net/dev");
     replace(&net, "52883764", "    3764");
     replace(&tree.v2_file("io.stat"), "254:0 rbytes=109051904", "254:0 rbytes=51904");
+    replace(&tree.v2_file("io.stat"), "252:0 rbytes=4194304", "252:0 rbytes=4304");
     let usage = meter.read(secs(12)).expect("reads");
     assert_eq!(usage.get(Counter::CpuMicros), Some(5_104_331 + 4_331));
     assert_eq!(usage.get(Counter::NetRxBytes), Some(52_883_764 + 3_764));

@@ -102,6 +102,9 @@ impl Counter {
 pub struct Usage([Option<u64>; Counter::COUNT]);
 
 impl Usage {
+    /// Every counter at zero: what the use of a time is counted from.
+    pub const ZERO: Usage = Usage([Some(0); Counter::COUNT]);
+
     /// The figure of one counter, or nothing where the host cannot give it.
     pub fn get(&self, counter: Counter) -> Option<u64> {
         self.0[counter.index()]
@@ -182,6 +185,7 @@ mod tests {
         assert_eq!(usage.get(Counter::CpuMicros), Some(0));
         assert_eq!(usage.get(Counter::NetRxBytes), None);
         assert_ne!(usage, Usage::default());
+        assert!(Counter::ALL.into_iter().all(|counter| Usage::ZERO.get(counter) == Some(0)));
     }
 
     #[test]

@@ -30,6 +30,7 @@ use thiserror::Error;
 pub use self::{
     mix::{Mix, MixError, MOST_THREADS, WHOLE},
     running::{Counts, Running},
+    tasks::disk::Aligned,
     tasks::network::{serve as serve_peer, Sink},
 };
 

@@ -188,9 +188,8 @@ impl Client {
             let scope = publisher.scope().expect("it has terms");
             assert!(publisher.paid() <= scope.deposit, "signed more than there is");
             let shown = publisher.usage().unwrap_or_default();
-            let zero = Counter::ALL.into_iter().fold(Usage::default(), |zero, c| zero.with(c, 0));
             let price = match publisher.usage() {
-                Some(_) => terms.quote.rates.price(&shown, &zero).unwrap_or(u128::MAX),
+                Some(_) => terms.quote.rates.price(&shown, &Usage::ZERO).unwrap_or(u128::MAX),
                 None => 0,
             };
             let most = price.saturating_add(terms.quote.prepay);

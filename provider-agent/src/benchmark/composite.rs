@@ -13,6 +13,8 @@
 //! The suite does not count what a test used. `provider-agent record` does; its lines, one a result and
 //! in the same order, stand beside the file.
 
+mod parse;
+
 use std::{
     collections::BTreeMap,
     fmt::{self, Display, Write},
@@ -21,23 +23,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use roxmltree::{Document, Node, ParsingOptions};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
 use zennet_suite::{Mix, Task, WHOLE};
 use zennet_time::utc;
 
-use super::report::{Benchmark, Figures, Report, Run};
+pub(crate) use self::parse::Record;
+use self::parse::{records, results, ParseError};
+use super::report::{Benchmark, Report, Run};
 
 /// Longest file that is read, bytes.
 const MOST_BYTES: u64 = 16 << 20;
-/// Most nodes of a document.
-const MOST_NODES: u32 = 1 << 20;
-/// Most results of a document.
-const MOST_RESULTS: usize = 200;
-/// Longest text of an element that is kept, characters.
-const MOST_TEXT: usize = 200;
 
 /// Why results of another suite are no benchmarks.
 #[derive(Debug, Error)]
@@ -46,29 +42,10 @@ pub(crate) enum CompositeError {
     File { path: PathBuf, source: io::Error },
     #[error("{} has more than {MOST_BYTES} bytes", .0.display())]
     TooLong(PathBuf),
-    #[error("this is no composite.xml: {0}")]
-    Xml(#[from] roxmltree::Error),
-    #[error("this is no composite.xml: its root is {0}, not PhoronixTestSuite")]
-    Root(String),
-    #[error("there are {0} results; 1 to {MOST_RESULTS} can be read")]
-    Results(usize),
-    #[error("line {line} of the usage is not what `provider-agent record` prints: {reason}")]
-    Usage { line: usize, reason: String },
+    #[error(transparent)]
+    Parse(#[from] ParseError),
     #[error("there are {results} results and {lines} lines of usage: record each result by itself, in the same order")]
     Unequal { results: usize, lines: usize },
-    #[error("line {line} of the usage is of a command that ended with status {status}")]
-    Failed { line: usize, status: i32 },
-}
-
-/// A line that `provider-agent record` prints.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) command: Vec<String>,
-    pub(crate) status: i32,
-    /// Unix time of its end, seconds.
-    pub(crate) ended_at: u64,
-    pub(crate) millis: u64,
-    pub(crate) usage: Figures,
 }
 
 /// Reads a file of at most [`MOST_BYTES`].
@@ -102,55 +79,6 @@ pub(crate) fn read(xml: &str, usage: &str) -> Result<Vec<Benchmark>, CompositeEr
         }],
     };
     Ok(names.into_iter().zip(records).map(benchmark).collect())
-}
-
-/// Name of each result: its test, and what it was run with where that is said.
-fn results(xml: &str) -> Result<Vec<String>, CompositeError> {
-    let options = ParsingOptions { nodes_limit: MOST_NODES, ..Default::default() };
-    let document = Document::parse_with_options(xml, options)?;
-    let root = document.root_element();
-    if !root.has_tag_name("PhoronixTestSuite") {
-        let name = root.tag_name().name().chars().take(MOST_TEXT).collect();
-        return Err(CompositeError::Root(name));
-    }
-    let found: Vec<String> =
-        root.children().filter(|node| node.has_tag_name("Result")).map(name).collect();
-    match found.len() {
-        1..=MOST_RESULTS => Ok(found),
-        count => Err(CompositeError::Results(count)),
-    }
-}
-
-fn name(result: Node<'_, '_>) -> String {
-    let text = |tag: &str| {
-        let child = result.children().find(|node| node.has_tag_name(tag));
-        let text = child.and_then(|node| node.text()).unwrap_or_default().trim();
-        text.chars().filter(|c| !c.is_control()).take(MOST_TEXT).collect::<String>()
-    };
-    let (test, title, with) = (text("Identifier"), text("Title"), text("Description"));
-    let test = if test.is_empty() { title } else { test };
-    if with.is_empty() {
-        test
-    } else {
-        format!("{test} {with}")
-    }
-}
-
-fn records(text: &str) -> Result<Vec<Record>, CompositeError> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let record = |(number, line): (usize, &str)| {
-        let line_number = number + 1;
-        let unread = |e: serde_json::Error| CompositeError::Usage {
-            line: line_number,
-            reason: e.to_string(),
-        };
-        let record: Record = serde_json::from_str(line).map_err(unread)?;
-        match record.status {
-            0 => Ok(record),
-            status => Err(CompositeError::Failed { line: line_number, status }),
-        }
-    };
-    lines.take(MOST_RESULTS + 1).map(record).collect()
 }
 
 /// A report as a `composite.xml`. The value of a task alone is its speed; that of a mix is how many

@@ -173,6 +173,11 @@ impl Engine {
         Ok(self.host.disks.open_volume(place).await?)
     }
 
+    /// Makes a volume as large as was agreed on, which no machine uses meanwhile, and mounts it.
+    pub(crate) async fn grow_volume(&self, place: &Place) -> Result<PathBuf, EngineError> {
+        Ok(self.host.disks.grow_volume(place).await?)
+    }
+
     /// Unmounts a volume whose machine is gone.
     pub(crate) async fn close_volume(&self, place: &Place) {
         self.host.disks.close_volume(&place.path).await;

@@ -30,8 +30,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 const AWAY: &str = ".";
 
 impl Disks {
-    /// Mounts a volume, which is made where there is none and grown where it is smaller; gives the
-    /// folder. One that is mounted is left so.
+    /// Mounts a volume, which is made where there is none; gives the folder. One that is smaller than
+    /// was agreed on stays so until [`Disks::grow_volume`]; one that is mounted is left so.
     pub(super) async fn open_volume(&self, place: &Place) -> Result<PathBuf, DiskError> {
         let folder = self.volume_folder(&place.path);
         let (image, mount) = (folder.join("image"), folder.join("mnt"));
@@ -53,11 +53,6 @@ impl Disks {
         } else {
             self.ensure_idle(&image).await?;
         }
-        // Told by the file system, not by the file: the growth of an earlier run may have been cut
-        // off between the two.
-        if !is_new && u64::from(place.mib) << 20 > file_system_bytes(&image)? {
-            self.grow(&image, &mount, place.mib).await?;
-        }
         self.mount(&image, &mount).await?;
         if is_new {
             chown(&mount, Some(self.root.0), Some(self.root.1))
@@ -65,6 +60,22 @@ impl Disks {
         }
         info!(volume = place.path, mib = place.mib, is_new, "volume mounted");
         Ok(mount)
+    }
+
+    /// Makes a volume as large as was agreed on, which no machine may use meanwhile, and mounts it as
+    /// [`Disks::open_volume`] does.
+    pub(super) async fn grow_volume(&self, place: &Place) -> Result<PathBuf, DiskError> {
+        let folder = self.volume_folder(&place.path);
+        let (image, mount) = (folder.join("image"), folder.join("mnt"));
+        // Told by the file system, not by the file: the growth of an earlier run may have been cut
+        // off between the two.
+        if image.exists() && u64::from(place.mib) << 20 > file_system_bytes(&image)? {
+            self.close_volume(&place.path).await;
+            self.ensure_idle(&image).await?;
+            self.grow(&image, &mount, place.mib).await?;
+            info!(volume = place.path, mib = place.mib, "volume grown");
+        }
+        self.open_volume(place).await
     }
 
     /// Makes sure that no earlier mount of an image lives on out of sight: two would destroy it.
@@ -197,8 +208,11 @@ mod tests {
         disks.clear(&HashSet::new()).await;
         let before = disks.open_volume(&place(16)).await.map(|mount| mib_of(&mount)).unwrap();
         assert_eq!(fs::read_to_string(mount.join("kept")).unwrap(), "x");
+        // What comes to nothing leaves it as it was.
         disks.close_volume("aa/data").await;
         disks.open_volume(&place(48)).await.unwrap();
+        assert_eq!(mib_of(&mount), before);
+        disks.grow_volume(&place(48)).await.unwrap();
         assert!(mib_of(&mount) > before + 20, "{before} {}", mib_of(&mount));
         assert_eq!(fs::read_to_string(mount.join("kept")).unwrap(), "x");
 
@@ -209,7 +223,7 @@ mod tests {
         let file = OpenOptions::new().write(true).open(mount.with_file_name("image")).unwrap();
         reserve(&file, 80 << 20).unwrap();
         drop(file);
-        disks.open_volume(&place(80)).await.unwrap();
+        disks.grow_volume(&place(80)).await.unwrap();
         assert!(mib_of(&mount) > before + 20, "{before} {}", mib_of(&mount));
 
         disks.clear_volumes(&HashSet::from(["aa/data".to_owned()])).await;

@@ -31,6 +31,8 @@ struct FakeState {
     claimed: Vec<Balance>,
     /// Claims that fail before one succeeds.
     claims_fail: u32,
+    /// Claims that a fork undoes after they were included.
+    claims_undone: u32,
     /// Whether a claim is never answered.
     claims_hang: bool,
     /// What each transaction costs.
@@ -74,7 +76,13 @@ impl Ledger for Fake {
             state.claims_fail -= 1;
             return Err(failed());
         }
-        state.claimed.push(voucher.payload.cumulative);
+        let amount = voucher.payload.cumulative;
+        state.claimed.push(amount);
+        if state.claims_undone > 0 {
+            state.claims_undone -= 1;
+        } else if let Some(record) = &mut state.record {
+            record.paid = amount;
+        }
         Ok(())
     }
 
@@ -290,6 +298,19 @@ async fn a_claim_that_fails_is_reported_and_may_be_made_again() {
     scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(250))).await.unwrap();
     assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 250 });
     assert_eq!(scene.fake.0.lock().unwrap().claimed, [250]);
+}
+
+#[tokio::test]
+async fn a_claim_that_a_fork_has_undone_is_made_again() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().claims_undone = 1;
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    // Block 5 was the best when it was included.
+    scene.finalized.send_replace(head(5 + FINAL_WITHIN));
+    assert_eq!(scene.event().await, ProviderEvent::ClaimFailed);
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 200 });
+    assert_eq!(scene.fake.0.lock().unwrap().claimed, [200, 200]);
 }
 
 #[tokio::test]

@@ -64,7 +64,8 @@ async fn this_hosts_counters_are_tried_once_a_boot_and_nothing_is_left() {
     config.data_dir = dir.path().into();
     config.filter.default_image = crate::containers::tests::IMAGE.into();
     let store = Store::open(dir.path()).unwrap();
-    let found = of_this_boot(&config, &store, &test.engine).await;
+    let rates = Rates::default().with(Counter::DiskWriteBytes, 7);
+    let found = of_this_boot(&config, &rates, &store, &test.engine).await;
     let counters: Vec<Counter> = found.findings.iter().map(|finding| finding.counter).collect();
     let read: Vec<Counter> =
         Counter::ALL.into_iter().filter(|c| *c != Counter::VolumeByteSecs).collect();
@@ -78,8 +79,18 @@ async fn this_hosts_counters_are_tried_once_a_boot_and_nothing_is_left() {
 
     // The second time asks nothing of the engine: there is no such image.
     config.filter.default_image = "zennet-no-such-image".into();
-    assert_eq!(of_this_boot(&config, &store, &test.engine).await, found);
+    assert_eq!(of_this_boot(&config, &rates, &store, &test.engine).await, found);
+    // Nor where a counter is wrong that has no price; with a price it is tried anew.
+    let mut wrong = found.clone();
+    wrong.findings = vec![Finding::of(
+        Counter::DiskWriteBytes,
+        Some(8 * MIB),
+        &used(Counter::DiskWriteBytes, 0),
+    )];
+    store.put_fact(FACT, &(conditions(&config).unwrap(), &wrong)).await.unwrap();
+    assert_eq!(of_this_boot(&config, &Rates::default(), &store, &test.engine).await, wrong);
+    assert_eq!(of_this_boot(&config, &rates, &store, &test.engine).await, Trial::default());
     // Machines of another kind are tried anew.
     config.isolation.bandwidth_kbit_per_sec = Some(1000);
-    assert_eq!(of_this_boot(&config, &store, &test.engine).await, Trial::default());
+    assert_eq!(of_this_boot(&config, &rates, &store, &test.engine).await, Trial::default());
 }

@@ -63,11 +63,14 @@ pub(crate) struct Yardstick {
     pub(crate) profile: Profile,
     /// The most that an hour of it may cost, in the smallest coin unit.
     pub(crate) max_per_hour: Option<Balance>,
+    /// The widest half of the interval that a program's price is sure to, as a part of it, in
+    /// millionths. Quotes that show no benchmarks have none.
+    pub(crate) max_half_width_ppm: Option<u32>,
 }
 
 impl Default for Yardstick {
     fn default() -> Self {
-        Yardstick { profile: Profile::mixed(), max_per_hour: None }
+        Yardstick { profile: Profile::mixed(), max_per_hour: None, max_half_width_ppm: None }
     }
 }
 
@@ -80,6 +83,12 @@ impl Yardstick {
     /// Whether that much is too much.
     pub(crate) fn refuses(&self, per_hour: Balance) -> bool {
         self.max_per_hour.is_some_and(|most| per_hour > most)
+    }
+
+    /// The half width of a quote that says too little of what work will cost, in millionths.
+    pub(crate) fn too_wide(&self, quote: &Quote) -> Option<u32> {
+        let most = self.max_half_width_ppm?;
+        quote.basis.map(|basis| basis.half_width_ppm).filter(|half_width| *half_width > most)
     }
 }
 
@@ -120,8 +129,7 @@ impl Profile {
     fn parse(name: &str, text: &str, is_json: bool) -> Result<Self> {
         let amounts: BTreeMap<String, f64> =
             if is_json { serde_json::from_str(text)? } else { toml::from_str(text)? };
-        let mut hourly = Usage::default();
-        Counter::ALL.into_iter().for_each(|counter| hourly.set(counter, 0));
+        let mut hourly = Usage::ZERO;
         for (key, a_second) in amounts {
             let Some(counter) = Counter::ALL.into_iter().find(|c| c.name() == key) else {
                 let names: Vec<_> = Counter::ALL.into_iter().map(Counter::name).collect();
@@ -188,10 +196,8 @@ impl Profile {
     /// What an hour of it costs at a quote's rates, in the smallest coin unit; the most that there
     /// is where that cannot be expressed.
     pub(crate) fn cost_per_hour(&self, quote: &Quote) -> Balance {
-        let mut none = Usage::default();
-        Counter::ALL.into_iter().for_each(|counter| none.set(counter, 0));
         let usage = self.usage_per_hour(&quote.resources);
-        usage.and_then(|usage| quote.rates.price(&usage, &none).ok()).unwrap_or(Balance::MAX)
+        usage.and_then(|usage| quote.rates.price(&usage, &Usage::ZERO).ok()).unwrap_or(Balance::MAX)
     }
 }
 
@@ -212,7 +218,7 @@ mod tests {
         history::tests::ended,
         store::{tests::terms, Figures},
     };
-    use zennet_primitives::{amount::RATE_SCALE, close::CloseReason};
+    use zennet_primitives::{amount::RATE_SCALE, close::CloseReason, report::Basis, Hash};
 
     const CORE_HOUR: u64 = 3_600_000_000;
 
@@ -239,6 +245,18 @@ mod tests {
         let cost = |name: &str, quote| Profile::named(name).unwrap().cost_per_hour(quote);
         assert!(cost("cpu", &dear_cpu) > cost("cpu", &dear_traffic));
         assert!(cost("io", &dear_cpu) < cost("io", &dear_traffic));
+    }
+
+    #[test]
+    fn a_quote_whose_interval_is_wider_than_allowed_is_too_wide() {
+        let basis =
+            |half_width_ppm| Basis { price_per_sec: 1, half_width_ppm, report: Hash::zero() };
+        let quote = |basis| Quote { basis, ..terms().quote };
+        let limited = Yardstick { max_half_width_ppm: Some(200_000), ..Yardstick::default() };
+        assert_eq!(limited.too_wide(&quote(Some(basis(200_001)))), Some(200_001));
+        assert_eq!(limited.too_wide(&quote(Some(basis(200_000)))), None);
+        assert_eq!(limited.too_wide(&quote(None)), None, "it has none");
+        assert_eq!(Yardstick::default().too_wide(&quote(Some(basis(u32::MAX)))), None);
     }
 
     #[test]

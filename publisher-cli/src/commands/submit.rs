@@ -68,8 +68,9 @@ fails leaves the lease as it was.
 
 Offers are compared by what an hour of a profile of work would cost at their rates: `cpu`, `io` and
 `mixed` are shares of full use of the machine, `learned` is what earlier leases used, and a file
-names amounts a second by counter, as in `cpu_micros = 500000`. With --choose-within offers are
-gathered for that time, and the cheapest are taken.
+names amounts a second by counter, as in `cpu_micros = 500000`. Rates that come from benchmarks have
+an interval around what a program is predicted to cost; --max-half-width turns away those that say too
+little. With --choose-within offers are gathered for that time, and the cheapest are taken.
 
 With --keep-best more machines are hired than are wanted. Each gets standard tasks from its start,
 chains of SHA-256 hashes, which are paid for like all work; as many of the answers are checked as
@@ -77,10 +78,10 @@ one processor here can. When the time of --after is over, those whose units of w
 go, and before them those that gave a wrong answer. If not all machines come within --timeout, the
 choice is made among those that did.
 
-With --json every event is one line: identity, announced, met, waiting, too_dear, negotiated, opened, final,
-ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving, disagreed, amended, not_amended,
-lost, back, reclaiming, parted, settled, unsettled, finished. Amounts are in the smallest unit of the
-coin (1 XEN is 10^12), times in seconds since the order began.")]
+With --json every event is one line: identity, announced, met, waiting, too_dear, too_unsure,
+negotiated, opened, final, ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving,
+disagreed, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished.
+Amounts are in the smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines. They are spread over providers: one has more than one only when no other
     /// comes for three seconds

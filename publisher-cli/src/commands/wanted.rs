@@ -130,6 +130,10 @@ pub(super) struct Wanted {
     /// Most that an hour of that may cost, in XEN
     #[arg(long, value_name = "XEN", value_parser = units::amount)]
     max_per_hour: Option<Balance>,
+    /// By how much a program may cost more or less than predicted where an offer's rates come from
+    /// benchmarks, percent of its price [default: the configuration's]
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u32).range(1..=400))]
+    max_half_width: Option<u32>,
     /// Time in which offers are gathered before the cheapest are taken, up to 10s [default: the
     /// configuration's]
     #[arg(long, value_name = "TIME", value_parser = units::time_or_none)]
@@ -221,6 +225,9 @@ impl Wanted {
         let choice = &config.choice;
         let name = self.profile.as_ref().unwrap_or(&choice.profile);
         spec.yardstick.profile = profile(name, choice, store)?;
+        let half_width = self.max_half_width.or(choice.max_half_width_percent);
+        spec.yardstick.max_half_width_ppm =
+            half_width.map(|percent| percent.saturating_mul(10_000));
         spec.choose_within_ms = match self.choose_within {
             Some(time) => u32::try_from(time.as_millis()).unwrap_or(u32::MAX),
             None => choice.within_ms,
@@ -335,6 +342,7 @@ mod tests {
             ("--tick 100ms", "--tick"),
             ("--tick 2h", "--tick"),
             ("--max-per-hour x", "--max-per-hour"),
+            ("--max-half-width 0", "--max-half-width"),
             ("--max-price 0", "--max-price"),
             ("--max-price -1", "-1"),
             ("--rate gold=1", "--rate"),
@@ -367,7 +375,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(
             dir.path().join(crate::config::FILE),
-            "node = \"x\"\n[choice]\nwithin_ms = 700",
+            "node = \"x\"\n[choice]\nwithin_ms = 700\nmax_half_width_percent = 20",
         )
         .unwrap();
         let config = Config::load(dir.path()).unwrap();
@@ -381,7 +389,9 @@ mod tests {
         };
         let usual = compared("--max-per-hour 2").unwrap();
         assert_eq!((usual.choose_within_ms, usual.yardstick.max_per_hour), (700, Some(2 * XEN)));
-        let told = compared("--choose-within 2s --profile cpu").unwrap();
+        assert_eq!(usual.yardstick.max_half_width_ppm, Some(200_000));
+        let told = compared("--choose-within 2s --profile cpu --max-half-width 5").unwrap();
+        assert_eq!(told.yardstick.max_half_width_ppm, Some(50_000));
         assert_eq!((told.choose_within_ms, &*told.yardstick.profile.name), (2000, "cpu"));
         assert!(compared("--choose-within 11s").unwrap_err().to_string().contains("10 s"));
     }

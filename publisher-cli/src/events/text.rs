@@ -35,6 +35,11 @@ impl fmt::Display for Event {
             Event::TooDear { lease, provider, per_hour } => {
                 write!(f, "{provider} is too dear (#{lease}): about {} an hour", xen(*per_hour))
             }
+            Event::TooUnsure { lease, provider, half_width_percent } => write!(
+                f,
+                "{provider} is too unsure (#{lease}): by its benchmarks a program may cost \
+                 {half_width_percent:.1} % more or less than its price; --max-half-width allows more"
+            ),
             Event::Opened { machine, block, .. } => {
                 write!(f, "{machine}: deposit locked in block {block}, waiting for finality")
             }

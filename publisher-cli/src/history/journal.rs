@@ -85,6 +85,7 @@ impl Happening {
             // The end is noted when it is stored.
             What::Waiting
             | What::TooDear { .. }
+            | What::TooUnsure { .. }
             | What::Disagreed(_)
             | What::NoCoin(_)
             | What::Ended => None,

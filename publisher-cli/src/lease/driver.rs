@@ -1,15 +1,15 @@
 //! The only task of a lease: select → step → persist → perform.
 
-use std::{collections::VecDeque, future::pending, time::Instant};
+use std::{collections::VecDeque, future::pending, panic::resume_unwind, time::Instant};
 
 use rand::{rngs::OsRng, RngCore};
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{spawn_blocking, JoinSet},
     time::sleep_until,
 };
 use zennet_chain_client::AccountKey;
-use zennet_lease::{Phase, Publisher, PublisherAction, PublisherEvent, Step};
+use zennet_lease::{Denied, Phase, Publisher, PublisherAction, PublisherEvent, Step};
 use zennet_primitives::{channel::ChannelId, close::CloseReason, frame::Frame, pow::Role};
 use zennet_time::Clock;
 
@@ -343,6 +343,27 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         }
     }
 
+    /// What an event leads to. That of a quote is found elsewhere than on the runtime's threads: the
+    /// check of a benchmark report computes for milliseconds.
+    async fn next_step(
+        &mut self,
+        event: PublisherEvent,
+    ) -> Result<Step<Publisher, PublisherAction>, Denied> {
+        let now = self.clock.now();
+        let is_quoted = matches!(
+            event,
+            PublisherEvent::Received(Frame::Quote(_)) | PublisherEvent::IdentityChecked { .. }
+        );
+        if !is_quoted {
+            return self.parts.machine.step(event, now);
+        }
+        let machine = self.parts.machine.clone();
+        match spawn_blocking(move || machine.step(event, now)).await {
+            Ok(step) => step,
+            Err(broken) => resume_unwind(broken.into_panic()),
+        }
+    }
+
     async fn step(&mut self, event: PublisherEvent) {
         let timer = matches!(event, PublisherEvent::Timer);
         let who = match event {
@@ -350,7 +371,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             _ => Role::Publisher,
         };
         let open = self.parts.machine.close_reason().is_none();
-        match self.parts.machine.step(event, self.clock.now()) {
+        match self.next_step(event).await {
             Ok(step) => {
                 if open && step.next.close_reason().is_some() {
                     self.journal.closed_by = Some(who);
@@ -376,6 +397,12 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                 let provider = terms.provider.clone();
                 self.tell(What::TooDear { provider, per_hour }).await;
                 self.queue.push_back(PublisherEvent::Stop(CloseReason::NoAgreement));
+                return;
+            }
+            if let Some(half_width_ppm) = self.parts.yardstick.too_wide(&terms.quote) {
+                let provider = terms.provider.clone();
+                self.tell(What::TooUnsure { provider, half_width_ppm }).await;
+                self.queue.push_back(PublisherEvent::Stop(CloseReason::RequirementsNotMet));
                 return;
             }
             let bid = Bid { lease: self.parts.id, provider: terms.provider.clone(), per_hour };

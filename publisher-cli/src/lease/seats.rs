@@ -39,8 +39,9 @@ struct State {
     /// Seats that one provider may hold.
     most: usize,
     pinned: bool,
-    /// Providers for which a seat is kept, since they keep the volume of its machine.
-    expected: BTreeSet<AccountId>,
+    /// Providers for which a seat is kept until they hold one, since they keep the volume of its
+    /// machine: elsewhere it would be another, empty one.
+    keepers: BTreeSet<AccountId>,
     /// Providers that have wished for a seat.
     known: BTreeSet<AccountId>,
     /// Whether one of them came since the last beat.
@@ -148,7 +149,7 @@ impl Seats {
             seats: vec![Seat::Free; wanted],
             most: per_provider.unwrap_or(1),
             pinned: per_provider.is_some(),
-            expected: BTreeSet::new(),
+            keepers: BTreeSet::new(),
             known: BTreeSet::new(),
             fresh: false,
             quiet: 0,
@@ -172,11 +173,12 @@ impl Seats {
         self
     }
 
-    /// Keeps a seat for each of these providers; others get what is left.
+    /// Keeps a seat for each of these providers, also when its machine fails before it is ready;
+    /// others get what is left.
     pub(crate) fn keep_for(&self, providers: impl IntoIterator<Item = AccountId>) {
         let mut state = self.lock();
         let most = state.seats.len();
-        state.expected = providers.into_iter().take(most).collect();
+        state.keepers = providers.into_iter().take(most).collect();
     }
 
     /// Takes a seat for a provider, whatever its quote.
@@ -338,12 +340,14 @@ impl State {
         if full && self.pinned {
             return Take::Never;
         }
-        let is_expected = self.expected.contains(provider);
+        let has_none =
+            |account: &AccountId| self.seats.iter().all(|seat| seat.holder() != Some(account));
+        let awaited = self.keepers.iter().filter(|keeper| has_none(keeper)).count();
+        let is_awaited = self.keepers.contains(provider) && has_none(provider);
         let free = self.seats.iter().filter(|seat| **seat == Seat::Free).count();
-        let is_left = is_expected || free > self.expected.len();
+        let is_left = is_awaited || free > awaited;
         match self.seats.iter().position(|seat| *seat == Seat::Free) {
             Some(place) if !full && is_left => {
-                self.expected.remove(provider);
                 self.seats[place] = Seat::Taken(provider.clone());
                 Take::Seat(place + 1)
             }

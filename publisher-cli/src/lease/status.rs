@@ -203,6 +203,13 @@ pub(crate) enum What {
         /// The predicted cost of an hour, in the smallest coin unit.
         per_hour: Balance,
     },
+    /// Its benchmarks say too little of what work will cost.
+    TooUnsure {
+        /// Whose offer it is.
+        provider: AccountId,
+        /// Half width of the interval, as a part of a price, in millionths.
+        half_width_ppm: u32,
+    },
     /// Both have signed; the channel is about to be opened.
     Negotiated,
     /// The account's coin does not suffice for the deposit; why is in words.

@@ -130,6 +130,11 @@ impl Report {
                 let provider = (self.address)(provider);
                 Event::TooDear { lease: news.lease, provider, per_hour: *per_hour }
             }
+            What::TooUnsure { provider, half_width_ppm } => Event::TooUnsure {
+                lease: news.lease,
+                provider: (self.address)(provider),
+                half_width_percent: f64::from(*half_width_ppm) / 1e4,
+            },
             What::Opened(opened) => {
                 stages.channel_included = Some(secs);
                 let channel = format!("{:?}", opened.channel);

@@ -22,6 +22,7 @@ use zennet_primitives::{
 use zennet_transport::{Connection, FrameReceiver, FrameSender, Link, PeerId};
 
 use super::{
+    lie::Reports,
     machine::Machine,
     provider::Provider,
     ssh::{self, HostKey},
@@ -39,6 +40,7 @@ pub(crate) async fn run(
     link: Link,
     setup: ProviderSetup,
     host_key: HostKey,
+    said: Reports,
 ) -> Result<CloseReason> {
     let Link { connection, sender, receiver } = link;
     let connected = ProviderEvent::Connected {
@@ -53,6 +55,7 @@ pub(crate) async fn run(
         sender: Some(sender),
         host_key,
         machine: None,
+        said,
         reports: mpsc::channel(REPORTS),
         tasks: JoinSet::new(),
     };
@@ -71,6 +74,7 @@ struct Driver {
     sender: Option<FrameSender>,
     host_key: HostKey,
     machine: Option<Arc<Machine>>,
+    said: Reports,
     reports: (mpsc::Sender<ProviderEvent>, mpsc::Receiver<ProviderEvent>),
     tasks: JoinSet<()>,
 }
@@ -88,6 +92,7 @@ impl Driver {
         loop {
             if let Some(event) = event.take() {
                 if let Some(reason) = self.on(event).await {
+                    self.account_for(reason);
                     return Ok(reason);
                 }
             }
@@ -167,7 +172,7 @@ impl Driver {
             ProviderAction::PrepareMachine(_) => None,
             ProviderAction::StartMachine => self.lease.terms().cloned().map(|t| self.start(&t)),
             ProviderAction::ReadUsage { tick } => {
-                let usage = self.machine.as_ref()?.usage();
+                let usage = self.said.report(Some(tick), self.machine.as_ref()?.usage());
                 Some(ProviderEvent::Metered { tick, usage })
             }
             ProviderAction::Freeze => {
@@ -180,7 +185,8 @@ impl Driver {
                 None
             }
             ProviderAction::StopMachine => {
-                let usage = self.machine.as_ref().map(|machine| machine.usage());
+                let truth = self.machine.as_ref().map(|machine| machine.usage());
+                let usage = truth.map(|truth| self.said.report(None, truth));
                 Some(ProviderEvent::MachineStopped { usage })
             }
             // A machine lives as long as this program.
@@ -199,6 +205,14 @@ impl Driver {
                 None
             }
             ProviderAction::Finished(_) => None,
+        }
+    }
+
+    /// Prints what a machine's lease came to.
+    fn account_for(&self, reason: CloseReason) {
+        if self.machine.is_some() {
+            let provider = self.provider.grounds.chain.address(&self.provider.key.account());
+            println!("{}", self.said.account(&provider, reason, self.lease.paid()));
         }
     }
 

@@ -4,15 +4,21 @@
 //! announcements, dial, negotiate, wait for final channels, tick, take vouchers and close channels,
 //! all by the real protocol. What they do not have is containers: a machine is a set of counters
 //! that grow with time, and an ssh server that answers the publisher's readings with them.
+//!
+//! One of them may lie: its reports have more of a counter than is true, while its ssh server tells
+//! the truth, or its rates are not those of the benchmarks that it shows. A line of JSON for each
+//! lease that ended says what was told, what was true and what was paid, in the units of the
+//! counters and in the smallest coin unit.
 
 mod accounts;
 mod channels;
 mod lease;
+mod lie;
 mod machine;
 mod provider;
 mod ssh;
 
-use std::{sync::Arc, time::Duration};
+use std::{iter::repeat, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use clap::Parser;
@@ -22,6 +28,7 @@ use zennet_chain_client::{AccountKey, Chain};
 
 use self::{
     channels::Channels,
+    lie::Lie,
     provider::{Grounds, Provider},
 };
 
@@ -43,6 +50,10 @@ struct Opts {
     /// Machines that each of them has
     #[arg(long, default_value_t = 20)]
     machines: u32,
+    /// What the first of them lies about: a counter of which it reports more than is true, such as
+    /// cpu_micros:5 for five percent, or `benchmarks` that do not give its rates
+    #[arg(long, value_name = "WHAT")]
+    lie: Option<Lie>,
 }
 
 fn main() -> Result<()> {
@@ -73,8 +84,8 @@ async fn play(opts: &Opts) -> Result<()> {
         machines: opts.machines,
     });
     let mut providers = Vec::new();
-    for key in keys {
-        providers.push(Arc::new(Provider::new(grounds.clone(), key)?));
+    for (key, lie) in keys.into_iter().zip([opts.lie].into_iter().chain(repeat(None))) {
+        providers.push(Arc::new(Provider::new(grounds.clone(), key, lie)?));
     }
     println!("ready");
     provider::answer_all(&chain, &providers).await

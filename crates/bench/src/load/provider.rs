@@ -8,17 +8,20 @@ use tokio::time::sleep;
 use zennet_chain_client::{AccountKey, Chain};
 use zennet_lease::{quote_for, Listing, ProviderLimits, ProviderSetup};
 use zennet_primitives::{
-    amount::{Rates, RATE_SCALE},
     announcement::{acceptance_message, AnnouncementId, ImageRef},
     contract::{Capabilities, Offer, Resources, Wall},
     pow::{mine, stamp_work},
     record::AnnouncementRecord,
-    usage::Counter,
 };
 use zennet_time::Clock;
 use zennet_transport::{parse_endpoint, Endpoint, Limits};
 
-use super::{channels::Channels, lease, ssh::HostKey};
+use super::{
+    channels::Channels,
+    lease,
+    lie::{prices, Lie, Reports},
+    ssh::HostKey,
+};
 
 /// How long the first lease of an announcement goes ahead of the others, as with real providers.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -50,6 +53,7 @@ pub(crate) struct Provider {
     pub(crate) grounds: Arc<Grounds>,
     pub(crate) key: AccountKey,
     endpoint: Endpoint,
+    lie: Option<Lie>,
 }
 
 /// Answers every announcement with all machines, for good.
@@ -72,9 +76,9 @@ pub(crate) async fn answer_all(chain: &Chain, providers: &[Arc<Provider>]) -> Re
 }
 
 impl Provider {
-    pub(crate) fn new(grounds: Arc<Grounds>, key: AccountKey) -> Result<Self> {
+    pub(crate) fn new(grounds: Arc<Grounds>, key: AccountKey, lie: Option<Lie>) -> Result<Self> {
         let endpoint = Endpoint::dialer(Limits { allow_private: true, ..Limits::default() })?;
-        Ok(Provider { grounds, key, endpoint })
+        Ok(Provider { grounds, key, endpoint, lie })
     }
 
     async fn answer(self: Arc<Self>, id: AnnouncementId, record: AnnouncementRecord<u32>) {
@@ -104,10 +108,11 @@ impl Provider {
         let found = mine(|nonce| stamp_work(message, nonce), body.asks, random(), u64::MAX);
         let stamp = found.context("no stamp was found")?;
         let host_key = HostKey::generate();
-        let rates = Rates::default().with(Counter::CpuMicros, RATE_SCALE);
+        let (rates, behind) = prices(self.lie)?;
+        let (basis, report) = behind.unzip();
         let listing = Listing {
             rates,
-            basis: None,
+            basis,
             grace_ms: GRACE_MS,
             available: LARGEST,
             default: USUAL,
@@ -124,14 +129,15 @@ impl Provider {
             announcement: id,
             publisher,
             account,
-            offer: Offer { capabilities: capabilities(), stamp, report: None },
+            offer: Offer { capabilities: capabilities(), stamp, report },
             quote: quote_for(&body, &listing)?,
             floor: rates,
             limits: ProviderLimits::default(),
         };
         let address = parse_endpoint(&body.endpoint, true)?;
         let link = self.endpoint.dial(&address, DIAL).await.context("cannot dial")?;
-        Box::pin(lease::run(&self, link, setup, host_key)).await
+        let reports = Reports::new(self.lie);
+        Box::pin(lease::run(&self, link, setup, host_key, reports)).await
     }
 }
 

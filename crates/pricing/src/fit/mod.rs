@@ -112,7 +112,7 @@ pub fn fit(rows: &Rows, mode: Mode) -> Result<Fit, FitError> {
         .rows()
         .iter()
         .zip(rows.prices())
-        .map(|(row, price)| Ok((*price, rates.price(&row.usage, &zero(&row.usage))?)))
+        .map(|(row, price)| Ok((*price, rates.price(&row.usage, &Usage::ZERO)?)))
         .collect::<Result<_, PriceError>>()?;
     let errors = table.errors(mode)?;
     Ok(Fit {
@@ -136,9 +136,4 @@ fn to_rate(counter: Counter, price: f64) -> Result<u128, FitError> {
     } else {
         Err(FitError::TooLarge(counter))
     }
-}
-
-/// Usage from which the counters of a run count.
-fn zero(usage: &Usage) -> Usage {
-    usage.iter().fold(Usage::default(), |zero, (counter, _)| zero.with(counter, 0))
 }

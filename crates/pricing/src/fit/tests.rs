@@ -33,7 +33,7 @@ fn runs(count: usize, seed: u64) -> Vec<Row> {
 /// Prices of the runs under some rates, each times a number that `noise` gives.
 fn priced(runs: &[Row], rates: &Rates, mut noise: impl FnMut() -> f64) -> Rows {
     let of_run = |row: &Row| {
-        let price = rates.price(&row.usage, &zero(&row.usage)).unwrap();
+        let price = rates.price(&row.usage, &Usage::ZERO).unwrap();
         (*row, (price as f64 * noise()) as Balance)
     };
     Rows::negotiated(runs.iter().map(of_run).collect()).unwrap()
@@ -75,7 +75,7 @@ fn planted_rates_are_recovered() {
 fn planted_rates_are_recovered_from_runs_that_earn_the_same() {
     const A_SECOND: Balance = XEN / 50;
     let balanced = |row: Row| {
-        let price = planted().price(&row.usage, &zero(&row.usage)).unwrap();
+        let price = planted().price(&row.usage, &Usage::ZERO).unwrap();
         let factor = (A_SECOND * u128::from(row.millis)) as f64 / (1000 * price) as f64;
         let usage = row.usage.iter().fold(Usage::default(), |usage, (counter, figure)| {
             usage.with(counter, (figure as f64 * factor).round() as u64)

@@ -27,12 +27,41 @@ pub(crate) enum Kind {
     Sync,
 }
 
+/// A MiB of memory that can go past the page cache; random, since some file systems do not write
+/// zeros.
+pub struct Aligned {
+    memory: Vec<u8>,
+    start: usize,
+}
+
+impl Aligned {
+    /// The same for the same seed.
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let mut memory = vec![0; PIECE + ALIGNED];
+        memory.chunks_mut(8).for_each(|chunk| {
+            chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
+        });
+        let start = memory.as_ptr().align_offset(ALIGNED);
+        Aligned { memory, start }
+    }
+
+    /// What is written.
+    pub fn bytes(&self) -> &[u8] {
+        &self.memory[self.start..self.start + PIECE]
+    }
+
+    /// Where is read to.
+    pub fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.start + PIECE]
+    }
+}
+
 /// A file that its name is taken from as soon as it is open: nothing stays, however this ends.
 pub(crate) struct File {
     file: fs::File,
     kind: Kind,
-    buffer: Vec<u8>,
-    start: usize,
+    buffer: Aligned,
     next: u64,
 }
 
@@ -50,14 +79,8 @@ impl File {
         let unlinked = fs::remove_file(&path);
         let file = file?;
         unlinked?;
-        // Not all zeros, which some file systems do not write.
-        let mut random = Random::new(u64::from(thread));
-        let mut buffer = vec![0; PIECE + ALIGNED];
-        buffer.chunks_mut(8).for_each(|chunk| {
-            chunk.copy_from_slice(&random.next().to_le_bytes()[..chunk.len()]);
-        });
-        let start = buffer.as_ptr().align_offset(ALIGNED);
-        let mut made = File { file, kind, buffer, start, next: 0 };
+        let buffer = Aligned::new(u64::from(thread));
+        let mut made = File { file, kind, buffer, next: 0 };
         // The room on the disk is found once, not in what is measured.
         (0..PIECES).try_for_each(|_| made.write())?;
         made.file.sync_data()?;
@@ -72,7 +95,7 @@ impl File {
 
     fn write(&mut self) -> io::Result<()> {
         let at = self.place();
-        self.file.write_all_at(&self.buffer[self.start..self.start + PIECE], at)
+        self.file.write_all_at(self.buffer.bytes(), at)
     }
 }
 
@@ -81,7 +104,7 @@ impl Work for File {
         match self.kind {
             Kind::Read => {
                 let at = self.place();
-                self.file.read_exact_at(&mut self.buffer[self.start..self.start + PIECE], at)
+                self.file.read_exact_at(self.buffer.bytes_mut(), at)
             }
             Kind::Write => self.write(),
             Kind::Sync => {

@@ -150,15 +150,19 @@ fn nobody_gets_more_while_nobody_waits() {
 }
 
 #[test]
-fn seats_are_kept_for_the_providers_that_are_expected() {
+fn a_seat_is_kept_for_a_provider_that_has_the_volume_also_when_its_machine_fails() {
     let seats = Seats::new(2, Some(1));
     seats.keep_for([provider(7)]);
     assert_eq!(seats.take(&provider(1)), Take::Seat(1));
     assert_eq!(seats.take(&provider(2)), Take::Wait);
     assert_eq!(seats.take(&provider(7)), Take::Seat(2));
-    // Its machine failed before it was ready: anybody may have the seat.
+    // Its machine failed before it was ready: it may come again, and nobody else has the seat.
     seats.release(2);
-    assert_eq!(seats.take(&provider(2)), Take::Seat(2));
+    assert_eq!(seats.take(&provider(2)), Take::Wait);
+    seats.release(1);
+    assert_eq!(seats.take(&provider(2)), Take::Seat(1));
+    assert_eq!(seats.take(&provider(7)), Take::Seat(2));
+    assert_eq!(seats.take(&provider(7)), Take::Never, "one seat is kept for it, not all");
 }
 
 #[test]
