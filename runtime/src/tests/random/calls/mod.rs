@@ -9,6 +9,7 @@ mod channels;
 mod deposits;
 mod dpos;
 mod forbidden;
+mod governance;
 mod identity;
 mod multisig;
 mod proxy;
@@ -66,6 +67,7 @@ impl Calls {
                 (100, Box::new(deposits::Deposits)),
                 (120, Box::new(dpos::Dpos)),
                 (20, Box::new(forbidden::Forbidden)),
+                (40, Box::new(governance::Governance)),
                 (8, Box::new(identity::Identity)),
                 (20, Box::new(session::Session)),
                 (10, Box::new(system::System)),
