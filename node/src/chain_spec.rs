@@ -1,7 +1,7 @@
 //! Chain specifications: the runtime and one of its genesis presets.
 
 use sc_chain_spec::{ChainType, GenericChainSpec, Properties};
-use zennet_runtime::{DECIMALS, SS58_PREFIX, TOKEN_SYMBOL, WASM_BINARY};
+use zennet_runtime::{presets::MAIN_PRESET, DECIMALS, SS58_PREFIX, TOKEN_SYMBOL, WASM_BINARY};
 
 /// Specification of a chain, as it is written to a file.
 pub(crate) type ChainSpec = GenericChainSpec;
@@ -14,6 +14,12 @@ pub(crate) fn development() -> Result<ChainSpec, String> {
 /// A test network of four bookkeepers.
 pub(crate) fn local() -> Result<ChainSpec, String> {
     preset("Zennet Local", "zennet_local", ChainType::Local, "local_testnet")
+}
+
+/// The main chain, as a frame: whoever launches it names the owners of the coin and the first
+/// bookkeepers in the specification that this exports (`docs/launch.md`). It cannot be run before.
+pub(crate) fn main() -> Result<ChainSpec, String> {
+    preset("Zennet", "zennet", ChainType::Live, MAIN_PRESET)
 }
 
 fn preset(name: &str, id: &str, kind: ChainType, preset: &str) -> Result<ChainSpec, String> {

@@ -46,6 +46,7 @@ impl SubstrateCli for Cli {
         Ok(match id {
             "dev" => Box::new(chain_spec::development()?),
             "" | "local" => Box::new(chain_spec::local()?),
+            "main" => Box::new(chain_spec::main()?),
             path => Box::new(chain_spec::ChainSpec::from_json_file(path.into())?),
         })
     }

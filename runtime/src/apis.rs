@@ -209,7 +209,8 @@ impl_runtime_apis! {
 
     impl sp_genesis_builder::GenesisBuilder<Block> for Runtime {
         fn build_state(config: Vec<u8>) -> sp_genesis_builder::Result {
-            build_state::<RuntimeGenesisConfig>(config)
+            build_state::<RuntimeGenesisConfig>(config)?;
+            presets::check_built()
         }
 
         fn get_preset(id: &Option<PresetId>) -> Option<Vec<u8>> {

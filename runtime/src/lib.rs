@@ -5,6 +5,8 @@
 //! runtime APIs are in `apis`. Rules live in the pallets.
 
 #![cfg_attr(not(feature = "std"), no_std)]
+// The macro that puts the pallets together goes one level deeper for each of them.
+#![recursion_limit = "256"]
 
 #[cfg(feature = "std")]
 include!(concat!(env!("OUT_DIR"), "/wasm_binary.rs"));
@@ -18,6 +20,7 @@ mod benches;
 
 mod apis;
 mod configs;
+mod migrations;
 pub mod presets;
 mod reports;
 #[cfg(test)]
@@ -35,6 +38,8 @@ use sp_runtime::{
 use sp_version::{runtime_version, RuntimeVersion};
 
 pub use apis::RuntimeApi;
+pub use configs::distribution::RESERVE;
+pub use migrations::Migrations;
 pub use zennet_primitives::amount::{Balance, DECIMALS, TOTAL_SUPPLY, XEN};
 
 /// Symbol of the coin.
@@ -125,18 +130,29 @@ impl_opaque_keys! {
     }
 }
 
-/// Version of this runtime.
-#[runtime_version]
-pub const VERSION: RuntimeVersion = RuntimeVersion {
-    spec_name: Cow::Borrowed("zennet"),
-    impl_name: Cow::Borrowed("zennet-node"),
-    authoring_version: 1,
-    spec_version: 1,
-    impl_version: 1,
-    apis: apis::RUNTIME_API_VERSIONS,
-    transaction_version: 1,
-    system_version: 1,
-};
+/// Makes the version of this runtime; it must be a number as it stands, which tools read.
+macro_rules! version {
+    ($spec_version:tt) => {
+        /// Version of this runtime.
+        #[runtime_version]
+        pub const VERSION: RuntimeVersion = RuntimeVersion {
+            spec_name: Cow::Borrowed("zennet"),
+            impl_name: Cow::Borrowed("zennet-node"),
+            authoring_version: 1,
+            spec_version: $spec_version,
+            impl_version: 1,
+            apis: apis::RUNTIME_API_VERSIONS,
+            transaction_version: 1,
+            system_version: 1,
+        };
+    };
+}
+
+#[cfg(not(feature = "next-version"))]
+version!(1);
+// One more, always.
+#[cfg(feature = "next-version")]
+version!(2);
 
 #[frame_support::runtime]
 mod runtime {
@@ -164,8 +180,9 @@ mod runtime {
     #[runtime::pallet_index(2)]
     pub type Balances = pallet_balances;
 
+    // Before what holds coin of the first owners.
     #[runtime::pallet_index(3)]
-    pub type TransactionPayment = pallet_transaction_payment;
+    pub type Distribution = pallet_distribution;
 
     #[runtime::pallet_index(4)]
     pub type Authorship = pallet_authorship;
@@ -194,6 +211,12 @@ mod runtime {
     #[runtime::pallet_index(12)]
     pub type Proxy = pallet_proxy;
 
+    #[runtime::pallet_index(13)]
+    pub type TransactionPayment = pallet_transaction_payment;
+
+    #[runtime::pallet_index(14)]
+    pub type Vesting = pallet_vesting;
+
     #[runtime::pallet_index(18)]
     pub type Offences = pallet_offences;
 
@@ -211,4 +234,16 @@ mod runtime {
 
     #[runtime::pallet_index(23)]
     pub type Channels = pallet_channels;
+
+    #[runtime::pallet_index(30)]
+    pub type Preimage = pallet_preimage;
+
+    #[runtime::pallet_index(31)]
+    pub type Scheduler = pallet_scheduler;
+
+    #[runtime::pallet_index(32)]
+    pub type Referenda = pallet_referenda;
+
+    #[runtime::pallet_index(33)]
+    pub type ConvictionVoting = pallet_conviction_voting;
 }

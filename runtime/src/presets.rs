@@ -1,8 +1,9 @@
-//! Genesis of test networks.
+//! Genesis of test networks, and the frame of the main chain's.
 
-use alloc::{vec, vec::Vec};
+use alloc::{string::String, vec::Vec};
 
 use frame_support::build_struct_json_patch;
+use pallet_distribution::Owners;
 use pallet_pace::Pace;
 use serde_json::Value;
 use sp_consensus_aura::sr25519::AuthorityId as AuraId;
@@ -11,10 +12,16 @@ use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRE
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
 
 use crate::{
-    configs::pace::{MAIN, SHORT},
-    AccountId, Balance, BalancesConfig, BlockNumber, DposConfig, PaceConfig, RuntimeGenesisConfig,
-    SessionConfig, SessionKeys, TOTAL_SUPPLY, XEN,
+    configs::{
+        consensus::MAX_SEATS,
+        pace::{MAIN, SHORT},
+    },
+    AccountId, Balance, BalancesConfig, BlockNumber, DistributionConfig, DposConfig, PaceConfig,
+    Runtime, RuntimeGenesisConfig, SessionConfig, SessionKeys, TOTAL_SUPPLY, XEN,
 };
+
+/// Name of the main chain's preset.
+pub const MAIN_PRESET: &str = "main";
 
 /// What the first bookkeepers bond.
 const BOND: Balance = 1_000_000 * XEN;
@@ -42,6 +49,27 @@ fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)], lengths: Pace<Block
         session: SessionConfig { keys },
         pace: PaceConfig { lengths },
     })
+}
+
+/// The main chain's, in which whoever launches it names the owners of the coin and the first
+/// bookkeepers. Until then no chain can be made of it.
+fn main_chain() -> Value {
+    build_struct_json_patch!(RuntimeGenesisConfig {
+        distribution: DistributionConfig { owners: Some(Owners::default()) },
+        dpos: DposConfig { candidates: Vec::new(), seats: MAX_SEATS },
+        session: SessionConfig { keys: Vec::new() },
+        pace: PaceConfig { lengths: MAIN },
+    })
+}
+
+/// Refuses a first state that nobody could write a block on.
+pub(crate) fn check_built() -> Result<(), String> {
+    if pallet_aura::Authorities::<Runtime>::get().is_empty() {
+        return Err("the chain has no bookkeepers: give session.keys theirs, and dpos.candidates \
+                    their bonds"
+            .into());
+    }
+    Ok(())
 }
 
 /// The whole supply, in equal parts, and the rest of the division where tests draw from.
@@ -74,6 +102,7 @@ pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
             ],
             SHORT,
         ),
+        MAIN_PRESET => main_chain(),
         _ => return None,
     };
     Some(serde_json::to_vec(&genesis).expect("a genesis of plain values is JSON; qed"))
@@ -81,13 +110,13 @@ pub fn preset(id: &PresetId) -> Option<Vec<u8>> {
 
 /// Names of the presets.
 pub fn names() -> Vec<PresetId> {
-    vec![PresetId::from(DEV_RUNTIME_PRESET), PresetId::from(LOCAL_TESTNET_RUNTIME_PRESET)]
+    [DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET, MAIN_PRESET].map(PresetId::from).to_vec()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{tests::state_of, Balances, Runtime, Session, MINUTES};
+    use crate::{tests::state_of, Balances, Session, MINUTES};
 
     #[test]
     fn the_supply_is_whole_at_genesis_and_the_bookkeepers_sit() {
@@ -99,6 +128,12 @@ mod tests {
                 assert_eq!(pallet_dpos::Seats::<Runtime>::get(), count as u32);
             });
         }
+    }
+
+    #[test]
+    fn a_chain_without_bookkeepers_is_refused() {
+        sp_io::TestExternalities::default().execute_with(|| assert!(check_built().is_err()));
+        state_of(DEV_RUNTIME_PRESET).execute_with(|| assert_eq!(check_built(), Ok(())));
     }
 
     #[test]

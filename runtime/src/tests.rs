@@ -1,9 +1,14 @@
 //! What holds between the pallets as this runtime puts them together.
 
+mod blocks;
 mod consensus;
+mod distribution;
 mod equivocation;
+mod governance;
+mod locks;
 #[cfg(feature = "try-runtime")]
 mod random;
+mod versions;
 
 use alloc::{vec, vec::Vec};
 
@@ -177,8 +182,9 @@ fn nobody_can_burn_coin_or_leave_the_chain_without_keys() {
 #[cfg(feature = "try-runtime")]
 #[test]
 fn the_first_state_of_every_preset_is_sound() {
-    for preset in presets::names() {
-        state_of(preset.as_ref()).execute_with(assert_sound);
+    // The main chain's has no owners yet; its own test gives it some.
+    for preset in presets::names().iter().filter(|name| *name != presets::MAIN_PRESET) {
+        state_of(preset).execute_with(assert_sound);
     }
 }
 

@@ -74,7 +74,10 @@ pub mod pallet {
 
     pub(crate) type Channel<T> = ChannelRecord<BlockNumberFor<T>>;
 
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     #[pallet::config]

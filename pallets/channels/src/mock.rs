@@ -61,6 +61,7 @@ impl pallet_balances::Config for Test {
 impl pallet_deposits::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
+    type Unlocked = frame_support::traits::Everything;
     type MaxLock = MaxLock;
     type WeightInfo = ();
 }

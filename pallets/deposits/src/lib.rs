@@ -47,6 +47,7 @@ pub mod pallet {
         traits::{
             fungible::{hold, Inspect, InspectHold, MutateHold},
             tokens::{Fortitude, Precision, Preservation, Provenance, Restriction},
+            Contains,
         },
     };
     use frame_system::pallet_prelude::*;
@@ -62,7 +63,10 @@ pub mod pallet {
         weights::WeightInfo,
     };
 
+    const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
+
     #[pallet::pallet]
+    #[pallet::storage_version(STORAGE_VERSION)]
     pub struct Pallet<T>(_);
 
     #[pallet::config]
@@ -73,6 +77,10 @@ pub mod pallet {
         /// The coin.
         type Currency: Inspect<AccountId, Balance = Balance>
             + hold::Mutate<AccountId, Reason = Self::RuntimeHoldReason>;
+
+        /// Accounts that may lock coin here. One with coin that is locked elsewhere may not: what is
+        /// locked here leaves the account whatever is locked besides.
+        type Unlocked: Contains<AccountId>;
 
         /// Longest time that a deposit can be locked, blocks.
         #[pallet::constant]
@@ -168,6 +176,9 @@ pub mod pallet {
         TooEarly,
         /// The payment would leave its receiver below the existential deposit; it stays locked.
         PayoutTooSmall,
+        /// The owner has coin that is locked, by a vote in a referendum or because it is not
+        /// released yet. Unlock it, or use an account without such coin.
+        CoinLocked,
     }
 
     #[pallet::call]
@@ -326,6 +337,7 @@ pub mod pallet {
             owner: &AccountId,
             amount: Balance,
         ) -> DispatchResult {
+            ensure!(T::Unlocked::contains(owner), Error::<T>::CoinLocked);
             let free =
                 T::Currency::reducible_balance(owner, Preservation::Preserve, Fortitude::Polite);
             ensure!(amount <= free, Error::<T>::NotEnoughFree);

@@ -1,6 +1,9 @@
 //! A runtime with only what deposits need.
 
-use frame_support::{derive_impl, parameter_types, traits::VariantCountOf};
+use frame_support::{
+    derive_impl, parameter_types,
+    traits::{Contains, VariantCountOf},
+};
 use frame_system::pallet_prelude::BlockNumberFor;
 use sp_core::{sr25519, Pair};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
@@ -25,6 +28,19 @@ parameter_types! {
     pub const MaxLock: u64 = MAX_LOCK;
 }
 
+parameter_types! {
+    /// An account with coin that is locked elsewhere.
+    pub static Locked: Option<AccountId> = None;
+}
+
+pub struct UnlockedOfTest;
+
+impl Contains<AccountId> for UnlockedOfTest {
+    fn contains(who: &AccountId) -> bool {
+        Locked::get().as_ref() != Some(who)
+    }
+}
+
 #[derive_impl(frame_system::config_preludes::TestDefaultConfig)]
 impl frame_system::Config for Test {
     type Block = frame_system::mocking::MockBlock<Test>;
@@ -47,6 +63,7 @@ impl pallet_balances::Config for Test {
 impl pallet_deposits::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
+    type Unlocked = UnlockedOfTest;
     type MaxLock = MaxLock;
     type WeightInfo = ();
 }

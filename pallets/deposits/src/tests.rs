@@ -51,6 +51,24 @@ fn held(reason: HoldReason, who: &AccountId) -> Balance {
 }
 
 #[test]
+fn an_account_with_coin_that_is_locked_elsewhere_locks_none_here() {
+    build_and_execute(|| {
+        let deposit = lock(100);
+        Locked::set(Some(account(OWNER)));
+        let again = Deposits::lock(signed(OWNER), account(OTHER), 100, 50);
+        assert_noop!(again, Error::<Test>::CoinLocked);
+        let for_a_channel = <Deposits as DepositLedger>::lock(&account(OWNER), 100);
+        assert_noop!(for_a_channel, Error::<Test>::CoinLocked);
+        // What was locked before is paid and returns all the same.
+        assert_ok!(show(deposit, pay(0, OTHER, 40)));
+        System::set_block_number(50);
+        assert_ok!(Deposits::refund(signed(THIRD), deposit));
+        assert_eq!(held(HoldReason::Deposit, &account(OWNER)), 0);
+        Locked::set(None);
+    });
+}
+
+#[test]
 fn a_lock_holds_the_coins_on_the_owners_own_account() {
     build_and_execute(|| {
         let deposit = lock(1000);

@@ -32,7 +32,7 @@ impl WeightToFee for FeeByWeight {
 }
 
 /// Deposit for keeping something, and for each byte of it.
-const fn deposit(items: u32, bytes: u32) -> Balance {
+pub(super) const fn deposit(items: u32, bytes: u32) -> Balance {
     items as Balance * XEN / 100 + bytes as Balance * XEN / 10_000
 }
 
@@ -108,7 +108,7 @@ pub enum ProxyType {
     Any,
     /// Announce, and pay through channels.
     Market,
-    /// Stand, retire and vote.
+    /// Stand, retire and vote; take part in referenda.
     Voting,
 }
 
@@ -120,7 +120,13 @@ impl InstanceFilter<RuntimeCall> for ProxyType {
                 call,
                 RuntimeCall::Announcements(_) | RuntimeCall::Channels(_) | RuntimeCall::Deposits(_)
             ),
-            ProxyType::Voting => matches!(call, RuntimeCall::Dpos(_)),
+            ProxyType::Voting => matches!(
+                call,
+                RuntimeCall::Dpos(_)
+                    | RuntimeCall::ConvictionVoting(_)
+                    | RuntimeCall::Referenda(_)
+                    | RuntimeCall::Preimage(_)
+            ),
         }
     }
 

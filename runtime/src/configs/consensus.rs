@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Most bookkeepers that there can be.
-const MAX_SEATS: u32 = 21;
+pub(crate) const MAX_SEATS: u32 = 21;
 
 parameter_types! {
     pub const SessionOffset: BlockNumber = 0;

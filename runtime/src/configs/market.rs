@@ -4,6 +4,7 @@ use frame_support::traits::{ConstU128, ConstU32, ConstU64};
 use pallet_mined_identity::MinedIdentities;
 use zennet_primitives::pow::Role;
 
+use super::voting_coin::Unlocked;
 use crate::{
     AccountId, Balances, Deposits, MinedIdentity, Runtime, RuntimeHoldReason, DAYS, HOURS, MINUTES,
     XEN,
@@ -51,6 +52,7 @@ impl pallet_announcements::Config for Runtime {
 impl pallet_deposits::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
+    type Unlocked = Unlocked;
     type MaxLock = ConstU32<{ 365 * DAYS }>;
     type WeightInfo = pallet_deposits::weights::SubstrateWeight<Runtime>;
 }

@@ -15,8 +15,8 @@ use sp_runtime::{traits::AccountIdLookup, Perbill};
 use sp_version::RuntimeVersion;
 
 use crate::{
-    AccountId, Aura, Balance, Block, BlockNumber, Hash, Nonce, PalletInfo, Runtime, RuntimeCall,
-    RuntimeEvent, RuntimeOrigin, RuntimeTask, SLOT_MILLIS, SS58_PREFIX, VERSION,
+    AccountId, Aura, Balance, Block, BlockNumber, Hash, Migrations, Nonce, PalletInfo, Runtime,
+    RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask, SLOT_MILLIS, SS58_PREFIX, VERSION,
 };
 
 /// Part of a block that is open to ordinary transactions.
@@ -39,8 +39,9 @@ parameter_types! {
         .build();
 }
 
-/// Calls that accounts may make: all but those that would change the supply, or take the session keys
-/// of bookkeepers away, without whom the chain would end. Keys can be replaced.
+/// Calls that accounts may make: all but those that would change the supply, take the session keys
+/// of bookkeepers away, without whom the chain would end (keys can be replaced), or lock coin of
+/// others, who then could not rent.
 pub struct Permitted;
 
 impl Contains<RuntimeCall> for Permitted {
@@ -49,6 +50,7 @@ impl Contains<RuntimeCall> for Permitted {
             call,
             RuntimeCall::Balances(pallet_balances::Call::burn { .. })
                 | RuntimeCall::Session(pallet_session::Call::purge_keys { .. })
+                | RuntimeCall::Vesting(pallet_vesting::Call::vested_transfer { .. })
         )
     }
 }
@@ -70,6 +72,7 @@ impl frame_system::Config for Runtime {
     type SS58Prefix = frame_support::traits::ConstU16<SS58_PREFIX>;
     type MaxConsumers = ConstU32<64>;
     type BaseCallFilter = Permitted;
+    type SingleBlockMigrations = Migrations;
 }
 
 impl pallet_timestamp::Config for Runtime {

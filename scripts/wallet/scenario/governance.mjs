@@ -100,21 +100,19 @@ export async function scheduler(ctx) {
 }
 
 export async function vesting(ctx) {
-  const [giver, taker] = await ctx.funded(1_000n * XEN, 'giver', 'taker');
+  const [giver, taker] = await ctx.funded(10n * XEN, 'giver', 'taker');
   const schedule = { locked: 100n * XEN, per_block: XEN, starting_block: 1 };
   const give = call('Vesting.vested_transfer', { target: to(taker), schedule });
-  await Promise.all([ctx.ok(giver, give), ctx.ok(giver, give)]);
   const forced = { source: to(taker), target: to(giver), schedule };
-  await Promise.all([
-    ctx.ok(taker, call('Vesting.vest')),
-    ctx.ok(giver, call('Vesting.vest_other', { target: to(taker) })),
-    ctx.ok(taker, call('Vesting.merge_schedules', { schedule1_index: 0, schedule2_index: 1 })),
-    ctx.allRefused(giver, [
-      [call('Vesting.force_vested_transfer', forced), 'BadOrigin'],
-      [
-        call('Vesting.force_remove_vesting_schedule', { target: to(taker), schedule_index: 0 }),
-        'BadOrigin',
-      ],
-    ]),
+  const merge = { schedule1_index: 0, schedule2_index: 1 };
+  const removed = { target: to(taker), schedule_index: 0 };
+  // Coin waits for its release on the main chain alone, whose genesis locks it.
+  await ctx.allRefused(giver, [
+    [give, 'System.CallFiltered'],
+    [call('Vesting.vest'), 'Vesting.NotVesting'],
+    [call('Vesting.vest_other', { target: to(taker) }), 'Vesting.NotVesting'],
+    [call('Vesting.merge_schedules', merge), 'Vesting.NotVesting'],
+    [call('Vesting.force_vested_transfer', forced), 'BadOrigin'],
+    [call('Vesting.force_remove_vesting_schedule', removed), 'BadOrigin'],
   ]);
 }

@@ -10,6 +10,7 @@ mod deposits;
 mod dpos;
 mod equivocation;
 mod forbidden;
+mod governance;
 mod identity;
 mod multisig;
 mod proxy;
@@ -68,6 +69,7 @@ impl Calls {
                 (160, Box::new(dpos::Dpos)),
                 (4, Box::new(equivocation::Equivocation)),
                 (20, Box::new(forbidden::Forbidden)),
+                (40, Box::new(governance::Governance)),
                 (8, Box::new(identity::Identity)),
                 (20, Box::new(session::Session)),
                 (10, Box::new(system::System)),

@@ -1,0 +1,127 @@
+// Replaces a chain's program by a vote of the development accounts, as a wallet would do it.
+// Arguments: the node's address and the file of the new program. Prints one JSON object with the
+// blocks in which each step was done.
+
+import { readFileSync } from 'node:fs';
+
+import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
+import { blake2AsHex } from '@polkadot/util-crypto';
+import { u8aToHex } from '@polkadot/util';
+
+const [url, file] = process.argv.slice(2);
+// More than half of the supply. Alice pays other accounts meanwhile, so her coin stays free.
+const VOTERS = ['//Bob', '//Charlie', '//Dave', '//Eve', '//Ferdie', '//Alice//stash', '//Bob//stash'];
+const PATIENCE_MS = 300_000;
+// Stays free for fees: coin that votes cannot pay any.
+const XEN = 10n ** 12n;
+
+function fail(what) {
+  console.error(`vote: ${what}`);
+  process.exit(1);
+}
+
+const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true });
+const keyring = new Keyring({ type: 'sr25519' });
+const [proposer, ...others] = VOTERS.map((uri) => keyring.addFromUri(uri));
+
+// Sends a transaction; resolves with its block and events once it is in a block.
+function send(who, call) {
+  const { section, method } = call.method;
+  return new Promise((done, refuse) => {
+    call
+      .signAndSend(who, ({ status, dispatchError, events }) => {
+        if (dispatchError) {
+          const error = dispatchError.isModule
+            ? api.registry.findMetaError(dispatchError.asModule).name
+            : dispatchError.toString();
+          refuse(new Error(`${section}.${method} was refused: ${error}`));
+        } else if (status.isInBlock) {
+          done({ block: status.asInBlock, events: events.map(({ event }) => event) });
+        } else if (status.isError) {
+          refuse(new Error(`${section}.${method} was not taken: ${status.type}`));
+        }
+      })
+      .catch(refuse);
+  });
+}
+
+const numberOf = async (hash) => (await api.rpc.chain.getHeader(hash)).number.toNumber();
+
+// Looks after each new block until something is there.
+async function wait(what, look) {
+  let deadline;
+  const late = new Promise((_, refuse) => {
+    deadline = setTimeout(() => refuse(new Error(`${what} did not come`)), PATIENCE_MS);
+  });
+  let stop;
+  const found = new Promise((done, refuse) => {
+    api.rpc.chain
+      .subscribeNewHeads(async (head) => {
+        try {
+          const seen = await look(head);
+          if (seen) done(seen);
+        } catch (error) {
+          refuse(error);
+        }
+      })
+      .then((unsubscribe) => (stop = unsubscribe), refuse);
+  });
+  try {
+    return await Promise.race([found, late]);
+  } finally {
+    clearTimeout(deadline);
+    stop?.();
+  }
+}
+
+async function run() {
+  const code = readFileSync(file);
+  const steps = {};
+  const call = api.tx.system.authorizeUpgrade(blake2AsHex(code)).method;
+  const bytes = call.toU8a();
+  await send(proposer, api.tx.preimage.notePreimage(u8aToHex(bytes)));
+  const submit = api.tx.referenda.submit(
+    { system: 'Root' },
+    { Lookup: { hash: blake2AsHex(bytes), len: bytes.length } },
+    { After: 0 },
+  );
+  const submitted = await send(proposer, submit);
+  steps.submitted = await numberOf(submitted.block);
+  const [index] = submitted.events.find(({ method }) => method === 'Submitted').data;
+  await send(proposer, api.tx.referenda.placeDecisionDeposit(index));
+
+  const vote = { aye: true, conviction: 'Locked1x' };
+  for (const who of [proposer, ...others]) {
+    const { free, reserved } = (await api.query.system.account(who.address)).data;
+    const balance = free.toBigInt() + reserved.toBigInt() - XEN;
+    await send(who, api.tx.convictionVoting.vote(index, { Standard: { vote, balance } }));
+  }
+  console.error(`   ${VOTERS.length} accounts have voted for referendum ${index}`);
+
+  steps.approved = await wait('the approval', async (head) => {
+    const info = (await api.query.referenda.referendumInfoFor(index)).unwrap();
+    if (!info.isOngoing && !info.isApproved) throw new Error(`the referendum is ${info.type}`);
+    return info.isApproved && info.asApproved[0].toNumber();
+  });
+  steps.authorized = await wait('the authorization', async (head) => {
+    const given = await api.query.system.authorizedUpgrade();
+    return given.isSome && head.number.toNumber();
+  });
+  console.error(`   approved in block ${steps.approved}, authorized by block ${steps.authorized}`);
+
+  // Anybody brings the program.
+  const apply = api.tx.system.applyAuthorizedUpgrade(u8aToHex(code));
+  const applied = await send(others[0], apply);
+  if (!applied.events.some(({ method }) => method === 'CodeUpdated')) {
+    throw new Error(`the program was not replaced: ${applied.events.map(({ method }) => method)}`);
+  }
+  steps.upgraded = await numberOf(applied.block);
+  await send(proposer, api.tx.referenda.refundDecisionDeposit(index));
+  await send(proposer, api.tx.referenda.refundSubmissionDeposit(index));
+  await send(proposer, api.tx.preimage.unnotePreimage(blake2AsHex(bytes)));
+  console.log(JSON.stringify(steps));
+}
+
+await run().catch((error) => fail(error.message));
+await api.disconnect();
+process.exit(0);
