@@ -1,5 +1,5 @@
 //! How the holders of the coin decide: referenda, votes by stake with delegation, and what carries
-//! their decisions out. `docs/decisions/0013-governance.md` has the reasons.
+//! their decisions out. `docs/decisions/0014-governance.md` has the reasons.
 
 use alloc::borrow::Cow;
 
