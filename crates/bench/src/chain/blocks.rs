@@ -31,6 +31,8 @@ pub(crate) struct Seen {
     pub(crate) final_at: Option<Instant>,
     /// Transactions with a signature.
     pub(crate) signed: usize,
+    /// What it did. Read at once, since a node that prunes soon forgets it.
+    pub(crate) deeds: Arc<Deeds>,
     /// The node's figures after it.
     pub(crate) sample: Sample,
 }
@@ -57,14 +59,16 @@ impl Blocks {
             while let Some(head) = best.next().await {
                 let (head, at) = (head?, Instant::now());
                 // At once, since it may be final before its transactions are counted.
-                let block = Seen { head, at, final_at: None, signed: 0, sample: Sample::default() };
+                let (signed, deeds, sample) = (0, Arc::default(), Sample::default());
+                let block = Seen { head, at, final_at: None, signed, deeds, sample };
                 lock(&all).push(block);
                 let signed = chain.count_signed(head.hash).await?;
                 feed.borrow().included(signed);
                 let sample = node.sample().await?;
+                let deeds = Arc::new(Deeds::of(&chain, head.hash).await?);
                 let mut seen = lock(&all);
                 if let Some(block) = seen.last_mut() {
-                    (block.signed, block.sample) = (signed, sample);
+                    (block.signed, block.deeds, block.sample) = (signed, deeds, sample);
                 }
                 counted.send_replace(seen.len());
             }
@@ -149,7 +153,7 @@ pub(crate) struct Deeds {
 
 impl Deeds {
     /// Reads the events of a block.
-    pub(crate) async fn of(chain: &Chain, block: Hash) -> Result<Deeds> {
+    async fn of(chain: &Chain, block: Hash) -> Result<Deeds> {
         let key = prefix("System", "Events");
         let bytes = chain.bytes(&key, block).await?.unwrap_or_default();
         let records: Vec<EventRecord<RuntimeEvent, Hash>> =

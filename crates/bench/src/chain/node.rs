@@ -10,7 +10,7 @@ use tokio::{
 };
 
 /// How long the endpoint may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Parts of a second in which the kernel tells times.
 const USER_HZ: f64 = 100.0;

@@ -213,7 +213,7 @@ mod tests {
         assert_eq!(signed.len(), orders.len());
         for (bytes, (who, ..)) in signed.iter().zip(&orders) {
             let decoded = UncheckedExtrinsic::decode(&mut &bytes[..]).expect("it decodes");
-            let (from, ..) = decoded.to_signed().expect("it is signed");
+            let (from, ..) = decoded.preamble.to_signed().expect("it is signed");
             assert_eq!(from, MultiAddress::Id(account(&keys[*who])));
         }
     }

@@ -19,7 +19,7 @@ use self::{
     report::Phase,
 };
 use crate::{
-    blocks::{Blocks, Deeds, Seen},
+    blocks::{Blocks, Seen},
     feed::Feed,
     node::Node,
 };
@@ -94,6 +94,11 @@ pub(crate) async fn run(opts: Opts) -> Result<()> {
     Ok(())
 }
 
+/// Transactions with a signature, from one block on.
+fn signed(seen: &[Seen], first: usize) -> u64 {
+    seen[first..].iter().map(|block| block.signed as u64).sum()
+}
+
 struct Bench {
     chains: Vec<Chain>,
     blocks: Blocks,
@@ -119,21 +124,23 @@ impl Bench {
             let time = Duration::from_secs(opts.secs);
             let over = |seen: &[Seen]| {
                 let warm = seen[first..].iter().filter(|block| block.signed > 0).nth(WARM_UP);
-                running.is_finished() || warm.is_some_and(|block| block.at.elapsed() > time)
+                let all_in = running.is_finished() && signed(seen, first) >= feed.tally().taken;
+                all_in || warm.is_some_and(|block| block.at.elapsed() > time)
             };
             self.blocks.until("the time to be over", time + DRAIN, over).await?;
             feed.stop();
         }
         running.await?;
         let stopped = Instant::now();
-        let taken = feed.tally().taken as usize;
+        let taken = feed.tally().taken;
         let all_in = |seen: &[Seen]| {
-            let signed: usize = seen[first..].iter().map(|block| block.signed).sum();
-            let idle = seen.last().is_some_and(|block| block.signed == 0 && block.at > stopped);
-            (signed >= taken || idle) && seen.last().is_some_and(|block| block.final_at.is_some())
+            let last = seen.last();
+            let idle = last.is_some_and(|block| block.signed == 0 && block.at > stopped);
+            (signed(seen, first) >= taken || idle)
+                && last.is_some_and(|block| block.final_at.is_some())
         };
         self.blocks.until("all transactions to be final", DRAIN, all_in).await?;
-        let phase = self.measure(kind, first, stopped, &feed, opts).await?;
+        let phase = self.measure(kind, first, stopped, &feed, opts)?;
         self.best_rate = self.best_rate.max(phase.transactions_per_sec());
         Ok(phase)
     }
@@ -146,7 +153,7 @@ impl Bench {
     }
 
     /// Reads what the blocks of a phase did.
-    async fn measure(
+    fn measure(
         &mut self,
         kind: Kind,
         first: usize,
@@ -158,15 +165,14 @@ impl Bench {
         let mut phase = Phase::new(kind, feed.tally());
         let mut full = 0;
         for at in first.max(1)..all.len() {
-            let deeds = Deeds::of(&self.chains[0], all[at].head.hash).await?;
-            self.plan.note(&deeds);
+            self.plan.note(&all[at].deeds);
             full += usize::from(all[at].signed > 0);
             let measured = match opts.count {
                 Some(_) => all[at].signed > 0,
                 None => full > WARM_UP && all[at].at <= stopped,
             };
             if measured {
-                phase.add(&all[at - 1], &all[at], &deeds);
+                phase.add(&all[at - 1], &all[at]);
             }
         }
         ensure!(phase.blocks() > 0, "{kind:?}: no block was measured; was the time long enough?");

@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use serde_json::{json, Map, Value};
 
 use super::plan::Kind;
-use crate::{
-    blocks::{Deeds, Seen},
-    feed::Tally,
-    node::Sample,
-};
+use crate::{blocks::Seen, feed::Tally, node::Sample};
 
 /// The blocks of one kind of transaction.
 pub(crate) struct Phase {
@@ -54,12 +50,12 @@ impl Phase {
     }
 
     /// Counts a block, which came after another one.
-    pub(crate) fn add(&mut self, before: &Seen, block: &Seen, deeds: &Deeds) {
+    pub(crate) fn add(&mut self, before: &Seen, block: &Seen) {
         self.begin.get_or_insert_with(|| Moment::of(before));
         self.end = Some(Moment::of(block));
         self.signed += block.signed;
-        self.done += self.kind.done(deeds);
-        for (error, count) in &deeds.failed {
+        self.done += self.kind.done(&block.deeds);
+        for (error, count) in &block.deeds.failed {
             *self.failed.entry(error.clone()).or_default() += count;
         }
         let since = block.sample.since(&before.sample);
