@@ -7,7 +7,7 @@
 #                            figures for Prometheus at $PROMETHEUS_PORT if that is set;
 #                            with ZENNET_NODE_URL set, the running one of that node on this machine
 #   start_providers COUNT    agents with funded accounts and mined identities
-#   start_load ARGUMENT...   providers without machines, with coin and identities of their own
+#   start_stand_ins ARG...   providers without machines, with coin and identities of their own
 #   start_publisher          a funded account with a mined identity
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
 #   resume                   goes on with the machines of an order that was killed or left
@@ -238,17 +238,17 @@ start_providers() {
 
 provider_is_ready() { grep -q 'waiting for announcements' "$NET/provider-$1.log" && provider_runs "$1"; }
 
-start_load() {
+start_stand_ins() {
 	step "starting providers without machines"
 	: >"$NET/load.log"
 	# Each connection is an open file.
 	start "$NET/load.log" bash -c 'ulimit -n "$(ulimit -Hn)"; exec "$@"' load \
 		"$CARGO_TARGET_DIR/release/bench-load" --node "$NODE_URL" "$@"
 	LOAD_PID=$started
-	within 300 load_is_ready_or_over
+	within 300 stand_ins_are_ready_or_over
 	grep -q '^ready$' "$NET/load.log" || fail_with_log "the providers do not run" "$NET/load.log"
 }
-load_is_ready_or_over() { grep -q '^ready$' "$NET/load.log" || dead "$LOAD_PID"; }
+stand_ins_are_ready_or_over() { grep -q '^ready$' "$NET/load.log" || dead "$LOAD_PID"; }
 
 start_publisher() {
 	step "making a publisher"

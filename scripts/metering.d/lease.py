@@ -47,6 +47,17 @@ class Lease:
     def ssh(self, *command, **options):
         return subprocess.Popen(("ssh", "-F", self.ssh_config, "zn-1", *command), text=True, **options)
 
+    def address(self):
+        """The machine's own, by which it would reach others; connecting sends nothing."""
+        host, port = NOBODY.split(":")
+        code = ("import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+                f"s.connect(('{host}', {port})); print(s.getsockname()[0])")
+        asked = self.ssh("python3", "-c", f'"{code}"', stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        address = asked.communicate(timeout=20)[0].strip()
+        if not address:
+            sys.exit("error: the machine has no address")
+        return address
+
     def copy_workload(self):
         with open(f"{PARTS}/workload.py") as source:
             if self.ssh(f"cat >{WORKLOAD}", stdin=source).wait(20) != 0:
@@ -136,7 +147,6 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--minutes", type=float, required=True)
-    parser.add_argument("--address", required=True, help="the machine's, on its host")
     for name in ("cli", "folder", "ssh-config"):
         parser.add_argument(f"--{name}", required=True)
     opts = parser.parse_args()
@@ -149,7 +159,7 @@ def main():
     until, failures = time.monotonic() + opts.minutes * 60, []
     parts = [threading.Thread(target=work, args=(lease, lines, until, failures))
              for lines in WORK.values()]
-    parts.append(threading.Thread(target=send_to, args=(opts.address, until)))
+    parts.append(threading.Thread(target=send_to, args=(lease.address(), until)))
     for part in parts:
         part.start()
     looks = 0
