@@ -32,6 +32,7 @@ mod types;
 pub use pallet::*;
 pub use types::{hundredths, Amounts, Class, Owners, Plan, Refusal, Release, Share};
 
+/// Who owns the coin at first, and when it is released: done when the genesis is built.
 #[frame_support::pallet]
 pub mod pallet {
     use frame_support::{
