@@ -26,6 +26,8 @@ async function registration(ctx, role, account) {
   const difficulty = await constant(ctx, 'MinedIdentity', 'MinDifficulty');
   const anchor = await ctx.chain.head();
   const nonce = mine(identityWork(role, account.publicKey, anchor.hash), difficulty);
+  // The pool may come to know a block a moment later than a library does.
+  await ctx.until(anchor.number + 1);
   return { role: variant(role), account: account.address, anchor_number: anchor.number, nonce };
 }
 
