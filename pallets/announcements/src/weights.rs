@@ -1,6 +1,6 @@
 //! Weights of `pallet_announcements`.
 //!
-//! Times: rounded up from what `scripts/bench chain` and `scripts/bench prune` measure of blocks in wasm. Database
+//! Times: estimates for wasm, that of `announce` from what blocks take of it (`scripts/bench chain`). Database
 //! accesses: counted in the benchmarks.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]

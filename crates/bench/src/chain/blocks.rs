@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{ensure, Context, Result};
+use anyhow::{bail, Context, Result};
 use codec::Decode;
 use frame_system::EventRecord;
 use sp_crypto_hashing::twox_128;
@@ -112,11 +112,20 @@ impl Blocks {
                 // Finality comes without a new block.
                 let _ =
                     tokio::time::timeout(Duration::from_millis(200), self.count.changed()).await;
-                ensure!(!self.tasks.iter().any(JoinHandle::is_finished), "the node's blocks ended");
+                self.follows().await?;
             }
             Ok(())
         };
         tokio::time::timeout(patience, wait).await.with_context(|| format!("waited for {what}"))?
+    }
+
+    /// Says why it follows no more, if it does not.
+    async fn follows(&mut self) -> Result<()> {
+        let Some(task) = self.tasks.iter_mut().find(|task| task.is_finished()) else {
+            return Ok(());
+        };
+        task.await?.context("the node's blocks cannot be followed")?;
+        bail!("the node's blocks ended")
     }
 }
 
