@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use codec::{Decode, Encode};
+use codec::{Decode, DecodeAll, Encode};
 use redb::{
     DatabaseError, ReadableTable, ReadableTableMetadata, TableDefinition, WriteTransaction,
 };
@@ -128,7 +128,7 @@ pub(crate) struct Run {
 
 impl Run {
     fn to_row(&self) -> Vec<u8> {
-        (self, &self.sought, &self.selection).encode()
+        (self, SOUGHT_FORM, &self.sought, &self.selection).encode()
     }
 
     /// Reads a row. What an earlier version looked for is not looked for any more, its leases are
@@ -136,13 +136,24 @@ impl Run {
     fn from_row(mut row: &[u8]) -> Result<Self, codec::Error> {
         let mut run = Run::decode(&mut row)?;
         if !row.is_empty() {
-            (run.sought, run.selection) = Decode::decode(&mut row).unwrap_or_else(|error| {
+            (run.sought, run.selection) = sought_of(row).unwrap_or_else(|error| {
                 tracing::warn!(%error, "cannot read what the last run was looking for");
                 (None, None)
             });
         }
         Ok(run)
     }
+}
+
+/// Form in which a row has what is looked for. Earlier forms have no number and begin with 0 or 1.
+const SOUGHT_FORM: u8 = 2;
+
+/// What was looked for, and which machines were to stay.
+fn sought_of(mut row: &[u8]) -> Result<(Option<Sought>, Option<Selection>), codec::Error> {
+    if u8::decode(&mut row)? != SOUGHT_FORM {
+        return Err("it was stored by an earlier version".into());
+    }
+    DecodeAll::decode_all(&mut row)
 }
 
 /// How a lease ended.
@@ -567,9 +578,12 @@ pub(crate) mod tests {
         assert_eq!(store.run().unwrap(), Some(run.clone()));
         let without = Run { sought: None, selection: None, ..run.clone() };
         assert_eq!(Run::from_row(&run.encode()).unwrap(), without);
-        let mut other = run.encode();
-        other.extend([1, 2]);
-        assert_eq!(Run::from_row(&other).unwrap(), without);
+        let unnumbered = (&run, &run.sought, &run.selection).encode();
+        let mut longer = run.to_row();
+        longer.push(0);
+        for other in [unnumbered, longer] {
+            assert_eq!(Run::from_row(&other).unwrap(), without);
+        }
     }
 
     #[test]

@@ -76,6 +76,7 @@ async function wait(what, look) {
 
 async function run() {
   const code = readFileSync(file);
+  const version = api.runtimeVersion.specVersion.toNumber();
   const steps = {};
   const call = api.tx.system.authorizeUpgrade(blake2AsHex(code)).method;
   const bytes = call.toU8a();
@@ -116,6 +117,8 @@ async function run() {
     throw new Error(`the program was not replaced: ${applied.events.map(({ method }) => method)}`);
   }
   steps.upgraded = await numberOf(applied.block);
+  // What is signed names the version, which the library learns of a moment later.
+  await wait('the new version', async () => api.runtimeVersion.specVersion.toNumber() > version);
   await send(proposer, api.tx.referenda.refundDecisionDeposit(index));
   await send(proposer, api.tx.referenda.refundSubmissionDeposit(index));
   await send(proposer, api.tx.preimage.unnotePreimage(blake2AsHex(bytes)));

@@ -14,8 +14,8 @@
 //! not count.
 //!
 //! A loop device is another matter: its thread works in the name of the group that gave it the
-//! transfer, so the disk below has what reached it, while the loop device has also what the page
-//! cache served.
+//! transfer, so the disk below has what reached it, while the loop device, and what is made of it, has
+//! also what the page cache served.
 
 #[cfg(test)]
 mod tests;
@@ -57,6 +57,11 @@ struct Device {
 }
 
 impl Device {
+    /// Whether it is a loop device, or made of one.
+    fn is_over_loop(&self) -> bool {
+        self.made.of.iter().chain([&self.number]).any(|number| number.starts_with(LOOP))
+    }
+
     /// Whether the two have a disk in common, or one is made of the other.
     fn is_related(&self, other: &Device) -> bool {
         self.made.of.contains(&other.number)
@@ -153,7 +158,7 @@ impl Devices {
         let all = || self.known.iter().chain(&related);
         let copies: Numbers = all().flat_map(|device| device.made.copies.iter().cloned()).collect();
         for device in &mut related {
-            let counts = !device.number.starts_with(LOOP) && !copies.contains(&device.number);
+            let counts = !device.is_over_loop() && !copies.contains(&device.number);
             device.stack = stack.filter(|_| counts);
         }
         self.known.append(&mut related);

@@ -69,6 +69,15 @@ fn disks_count_and_loops_never() {
 }
 
 #[test]
+fn what_is_made_of_a_loop_counts_where_the_loop_has_its_file() {
+    let host = Host::new();
+    host.device("7:0", "loop0", &[]);
+    host.device("252:0", "dm-0", &["loop0"]);
+    let charged = [("252:0", 5, 7), ("7:0", 5, 7), ("254:0", 4, 7)];
+    assert_eq!(total(&mut host.devices(), &charged), (4, 7));
+}
+
+#[test]
 fn what_an_encrypted_disk_moves_counts_once() {
     let host = Host::new();
     host.device("252:0", "dm-0", &["vda/vda2"]);
