@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use frame_support::{
-    traits::{Get, KeyOwnerProofSystem},
+    traits::{Contains, Get, KeyOwnerProofSystem},
     BoundedVec,
 };
 use pallet_session::SessionHandler;
@@ -79,7 +79,8 @@ impl<T: Config> Pallet<T> {
     }
 }
 
-/// Whose voter key it was. The proof names a session; the chain knows the rest.
+/// Whose voter key it was, unless its owner is barred. The proof names a session; the chain knows the
+/// rest.
 impl<T: Config> KeyOwnerProofSystem<(KeyTypeId, VoterKey)> for Pallet<T> {
     type Proof = MembershipProof;
     type IdentificationTuple = Offender<T::AccountId>;
@@ -95,6 +96,7 @@ impl<T: Config> KeyOwnerProofSystem<(KeyTypeId, VoterKey)> for Pallet<T> {
         // Exactly what would be proved here, so that nothing can be appended.
         let wanted = Self::prove_voter(proof.session, &voter)?;
         let seats = Keys::<T>::get(proof.session).filter(|_| proof == wanted)?;
-        seats.into_iter().find(|seat| seat.voter == voter).map(|seat| (seat.account, ()))
+        let seat = seats.into_iter().find(|seat| seat.voter == voter)?;
+        (!T::Barred::contains(&seat.account)).then_some((seat.account, ()))
     }
 }

@@ -77,7 +77,7 @@ pub type ProofOf<T> = EquivocationProof<HeaderFor<T>, AuthorKey>;
 pub mod pallet {
     use alloc::vec::Vec;
 
-    use frame_support::pallet_prelude::*;
+    use frame_support::{pallet_prelude::*, traits::Contains};
     use frame_system::{pallet_prelude::*, RawOrigin};
     use sp_consensus_aura::{Slot, AURA_ENGINE_ID};
     use sp_staking::{offence::ReportOffence, SessionIndex};
@@ -113,6 +113,10 @@ pub mod pallet {
             Offender<Self::AccountId>,
             BlockEquivocation<Offender<Self::AccountId>>,
         >;
+
+        /// Accounts that lost their seat for good. More votes of theirs are no evidence: each round would
+        /// be an offence of its own, and cost them nothing.
+        type Barred: Contains<Self::AccountId>;
 
         /// Weights of this pallet.
         type WeightInfo: WeightInfo;

@@ -1,7 +1,10 @@
 //! A chain with this pallet alone; its sessions begin when a test says so.
 
 use codec::Encode;
-use frame_support::{derive_impl, parameter_types, traits::ConstU32};
+use frame_support::{
+    derive_impl, parameter_types,
+    traits::{ConstU32, Nothing},
+};
 use frame_system::offchain::{
     CreateAuthorizedTransaction, CreateTransaction, CreateTransactionBase,
 };
@@ -63,6 +66,7 @@ impl crate::Config for Test {
     type CurrentSession = CurrentSession;
     type CurrentSlot = CurrentSlot;
     type Offences = Offences;
+    type Barred = Nothing;
     type WeightInfo = ();
 }
 

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use frame_support::{
     parameter_types,
-    traits::{ConstBool, ConstU128, ConstU32, ConstU64, FindAuthor, Get},
+    traits::{ConstBool, ConstU128, ConstU32, ConstU64, Contains, FindAuthor, Get},
     ConsensusEngineId, PalletId,
 };
 use frame_system::EnsureRoot;
@@ -96,12 +96,22 @@ impl Get<Slot> for CurrentSlot {
     }
 }
 
+/// Bookkeepers that lost their seat for good.
+pub struct BarredBookkeepers;
+
+impl Contains<AccountId> for BarredBookkeepers {
+    fn contains(who: &AccountId) -> bool {
+        pallet_dpos::Barred::<Runtime>::contains_key(who)
+    }
+}
+
 impl pallet_equivocation::Config for Runtime {
     type MaxSeats = ConstU32<MAX_SEATS>;
     type EvidenceSessions = EvidenceSessions;
     type CurrentSession = CurrentSession;
     type CurrentSlot = CurrentSlot;
     type Offences = Offences;
+    type Barred = BarredBookkeepers;
     type WeightInfo = pallet_equivocation::weights::SubstrateWeight<Runtime>;
 }
 

@@ -137,13 +137,25 @@ fn two_blocks_cost_the_seat_for_good_and_part_of_the_bond_and_no_coin_is_lost() 
         let part = <Runtime as pallet_dpos::Config>::SlashFraction::get();
         assert_eq!(before - bond(), part * before);
         assert_eq!(Balances::total_issuance(), TOTAL_SUPPLY);
+    });
+}
 
-        // Two votes of the same bookkeeper are another offence, and cost nothing more.
+#[test]
+fn who_is_barred_cannot_fill_blocks_with_evidence_against_itself() {
+    with_four_bookkeepers(|| {
+        let ownership = || {
+            Runtime::generate_key_ownership_proof(0, OFFENDING_VOTER.public().into())
+                .expect("the voter is of the set")
+        };
+        assert_ok!(report_votes(two_votes(7, 0), ownership()));
         let left = bond();
-        let voter = OFFENDING_VOTER.public().into();
-        let ownership = Runtime::generate_key_ownership_proof(0, voter).expect("it is of the set");
-        assert_ok!(report_votes(two_votes(7, 0), ownership));
-        assert_eq!((offences(), bond()), (2, left));
+        for round in [7, 8, u64::MAX] {
+            assert_noop!(
+                report_votes(two_votes(round, 0), ownership()),
+                pallet_grandpa::Error::<Runtime>::InvalidKeyOwnershipProof
+            );
+        }
+        assert_eq!((offences(), bond()), (1, left));
     });
 }
 
@@ -163,18 +175,12 @@ fn an_equivocator_has_no_turn_in_the_next_block_and_no_seat_two_sessions_later()
 }
 
 #[test]
-fn two_votes_of_one_round_are_an_offence_once() {
+fn two_votes_of_one_round_are_an_offence() {
     with_four_bookkeepers(|| {
-        let ownership = || {
-            Runtime::generate_key_ownership_proof(0, OFFENDING_VOTER.public().into())
-                .expect("the voter is of the set")
-        };
-        assert_ok!(report_votes(two_votes(7, 0), ownership()));
+        let ownership = Runtime::generate_key_ownership_proof(0, OFFENDING_VOTER.public().into())
+            .expect("the voter is of the set");
+        assert_ok!(report_votes(two_votes(7, 0), ownership));
         assert_eq!(offences(), 1);
-        assert_noop!(
-            report_votes(two_votes(7, 0), ownership()),
-            pallet_grandpa::Error::<Runtime>::DuplicateOffenceReport
-        );
         let stranger = Ed25519Keyring::Ferdie.public().into();
         assert!(Runtime::generate_key_ownership_proof(0, stranger).is_none());
     });
