@@ -1,5 +1,4 @@
-//! Fees, tips, dust and slashed coin go to the pot of the session; none is burnt, for the supply is
-//! fixed.
+//! Fees, tips and dust go to the pot of the session; none is burnt, for the supply is fixed.
 
 use core::marker::PhantomData;
 
@@ -11,8 +10,8 @@ use sp_runtime::traits::AccountIdConversion;
 
 use crate::{CarriedFees, Config, Event, Pallet};
 
-/// A fee on its way to the pot.
-pub(crate) type FeeOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;
+/// Coin on its way to an account, such as a fee.
+pub type FeeOf<T> = Credit<<T as frame_system::Config>::AccountId, <T as Config>::Currency>;
 
 /// Collects what it is given on the pot's account, for the bookkeepers of the session.
 ///

@@ -27,8 +27,8 @@
 //!
 //! # Rewards
 //!
-//! Fees, tips, dust and slashed coin collect on the pot's account, see [`FeesToPot`]. At the end of
-//! a session they go to its bookkeepers by blocks authored, and from them, after commission, to those
+//! Fees, tips and dust collect on the pot's account, see [`FeesToPot`]. At the end of a
+//! session they go to its bookkeepers by blocks authored, and from them, after commission, to those
 //! whose stake is in their tallies at that moment, through proxy voters too. Everyone
 //! [claims](Call::claim) what it has earned. No coin is made for rewards.
 //!
@@ -84,7 +84,7 @@ mod tests;
 #[cfg(any(test, feature = "try-runtime"))]
 mod try_state;
 
-pub use fees::FeesToPot;
+pub use fees::{FeeOf, FeesToPot};
 pub use pallet::*;
 pub use shares::{Earned, RewardPool, FRACTION_BITS};
 pub use traits::{BlockAuthor, Seating, SkippedSlots};
@@ -120,7 +120,7 @@ pub mod pallet {
                 Mutate,
             },
             tokens::{Precision, Preservation},
-            EnsureOrigin, NoDrop, ValidatorRegistration, ValidatorSet,
+            EnsureOrigin, NoDrop, OnUnbalanced, ValidatorRegistration, ValidatorSet,
         },
         PalletId,
     };
@@ -128,7 +128,7 @@ pub mod pallet {
     use sp_runtime::{traits::Zero, Perbill};
     use sp_staking::SessionIndex;
 
-    use super::{fees::FeeOf, *};
+    use super::*;
 
     const STORAGE_VERSION: StorageVersion = StorageVersion::new(1);
 
@@ -145,6 +145,10 @@ pub mod pallet {
 
         /// The runtime's reasons of holds.
         type RuntimeHoldReason: From<HoldReason>;
+
+        /// Receives what is slashed. It must be none of those who could have the bonds of others
+        /// slashed, or their own: a bond may be of coin that is locked, and would come out free.
+        type Slashed: OnUnbalanced<FeeOf<Self>>;
 
         /// Knows the current session, who is seated in it and who has session keys.
         type Sessions: ValidatorSet<Self::AccountId, ValidatorId = Self::AccountId>

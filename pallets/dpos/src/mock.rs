@@ -133,6 +133,7 @@ impl pallet_dpos::Config for Test {
     type Sessions = Session;
     type Author = Authorship;
     type Slots = SlotsOfTest;
+    type Slashed = FeesToPot<Test>;
     type AdminOrigin = EnsureRoot<u64>;
     type PotId = PotId;
     type MinBond = ConstU128<MIN_BOND>;

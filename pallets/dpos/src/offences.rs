@@ -12,8 +12,8 @@ use sp_staking::{
 };
 
 use crate::{
-    BalanceOf, Barred, Candidates, Config, Event, FeesToPot, HoldReason, Jailed, Leaving, Missed,
-    Pallet, Retired, SeatsToCheck, WeightInfo,
+    BalanceOf, Barred, Candidates, Config, Event, HoldReason, Jailed, Leaving, Missed, Pallet,
+    Retired, SeatsToCheck, WeightInfo,
 };
 
 impl<T: Config> OnOffenceHandler<T::AccountId, (T::AccountId, ()), Weight> for Pallet<T> {
@@ -65,14 +65,14 @@ impl<T: Config> Pallet<T> {
         })
     }
 
-    /// Moves a part of the bond to the pot, where the fees are, and returns it.
+    /// Takes a part of the bond, gives it to [`Config::Slashed`], and returns it.
     fn slash(who: &T::AccountId, leaving: Leaving<BalanceOf<T>>) -> BalanceOf<T> {
         let part = T::SlashFraction::get().mul_floor(leaving.bond);
         let (credit, _) = T::Currency::slash(&HoldReason::Candidacy.into(), who, part);
         let slashed = credit.peek();
         let bond = leaving.bond.saturating_sub(slashed);
         Retired::<T>::insert(who, Leaving { bond, ..leaving });
-        FeesToPot::<T>::on_unbalanced(credit);
+        T::Slashed::on_unbalanced(credit);
         slashed
     }
 }

@@ -187,6 +187,7 @@ impl pallet_dpos::Config for Runtime {
     type Sessions = Session;
     type Author = Authorship;
     type Slots = AuraSlots;
+    type Slashed = super::distribution::ToReserve;
     type AdminOrigin = EnsureRoot<AccountId>;
     type PotId = PotId;
     type MinBond = ConstU128<{ 10_000 * XEN }>;

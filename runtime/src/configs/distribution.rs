@@ -4,10 +4,11 @@
 
 use frame_support::{
     parameter_types,
-    traits::{ConstU128, ConstU32, WithdrawReasons},
+    traits::{fungible::Balanced, ConstU128, ConstU32, OnUnbalanced, WithdrawReasons},
     PalletId,
 };
 use pallet_distribution::{Plan, Release, Share};
+use pallet_dpos::{FeeOf, FeesToPot};
 use sp_runtime::traits::{AccountIdConversion, ConvertInto};
 
 use crate::{
@@ -62,6 +63,18 @@ parameter_types! {
     pub ReserveAccount: AccountId = RESERVE.into_account_truncating();
     pub UnvestedMay: WithdrawReasons =
         WithdrawReasons::except(WithdrawReasons::TRANSFER | WithdrawReasons::RESERVE);
+}
+
+/// Gives slashed coin to the reserve, which no bookkeeper has a part of.
+pub struct ToReserve;
+
+impl OnUnbalanced<FeeOf<Runtime>> for ToReserve {
+    fn on_nonzero_unbalanced(slashed: FeeOf<Runtime>) {
+        // Less than an account can have at least goes where dust goes.
+        if let Err(left) = Balances::resolve(&ReserveAccount::get(), slashed) {
+            FeesToPot::<Runtime>::on_unbalanced(left);
+        }
+    }
 }
 
 impl pallet_vesting::Config for Runtime {

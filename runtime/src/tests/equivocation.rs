@@ -23,8 +23,9 @@ use sp_runtime::{
 
 use super::state_of;
 use crate::{
-    Balance, Balances, BlockNumber, Dpos, Executive, Grandpa, Hash, Header, Runtime, RuntimeCall,
-    RuntimeOrigin, Session, SessionKeys, System, TOTAL_SUPPLY,
+    configs::distribution::ReserveAccount, Balance, Balances, BlockNumber, Dpos, Executive,
+    Grandpa, Hash, Header, Runtime, RuntimeCall, RuntimeOrigin, Session, SessionKeys, System,
+    TOTAL_SUPPLY,
 };
 
 const OFFENDER: Sr25519Keyring = Sr25519Keyring::Bob;
@@ -136,6 +137,8 @@ fn two_blocks_cost_the_seat_for_good_and_part_of_the_bond_and_no_coin_is_lost() 
         assert!(!pallet_dpos::Candidates::<Runtime>::contains_key(&account));
         let part = <Runtime as pallet_dpos::Config>::SlashFraction::get();
         assert_eq!(before - bond(), part * before);
+        // Nobody who could report it, or have itself reported, has a part of it.
+        assert_eq!(Balances::free_balance(ReserveAccount::get()), part * before);
         assert_eq!(Balances::total_issuance(), TOTAL_SUPPLY);
     });
 }
