@@ -9,6 +9,8 @@
 #   start_providers COUNT    agents with funded accounts and mined identities
 #   start_stand_ins ARG...   providers without machines, with coin and identities of their own
 #   start_publisher          a funded account with a mined identity
+#   claim NAME               runs the function NAME, if ${only[@]} is empty or has it, and counts it;
+#                            `wrong TEXT` in it says what does not hold
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
 #   resume                   goes on with the machines of an order that was killed or left
 #   end_order                Ctrl-C to the order; waits until it is settled
@@ -150,6 +152,25 @@ traces_since() {
 	comm -13 "$before" - <<<"$now"
 }
 no_traces_since() { [ -z "$(traces_since "$@")" ]; }
+
+# ---- claims ----
+
+only=() passed=0 failed=0
+# Runs a claim in a shell of its own, so that one that dies does not end the rest.
+claim() {
+	local name=$1 began=$SECONDS
+	if [ ${#only[@]} -gt 0 ] && [[ " ${only[*]} " != *" $name "* ]]; then return; fi
+	# Outside of any condition, where bash would ignore `set -e`.
+	( trap - EXIT; set -e; "$name" )
+	if [ $? = 0 ]; then
+		passed=$((passed + 1))
+		printf 'ok %s (%s s)\n' "$name" "$((SECONDS - began))"
+	else
+		failed=$((failed + 1))
+		printf 'FAIL %s\n' "$name"
+	fi
+}
+wrong() { say "   $*"; return 1; }
 
 # The end of a log, for an error.
 fail_with_log() {

@@ -25,8 +25,6 @@ pub mod presets;
 mod reports;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod throughput;
 
 use alloc::{borrow::Cow, vec::Vec};
 
@@ -100,6 +98,22 @@ pub type TxExtension = (
     pallet_transaction_payment::ChargeTransactionPayment<Runtime>,
     frame_metadata_hash_extension::CheckMetadataHash<Runtime>,
 );
+
+/// What a transaction carries that pays in the coin and shows no hash of the metadata.
+pub fn tx_extension(nonce: Nonce, tip: Balance, era: generic::Era) -> TxExtension {
+    (
+        frame_system::AuthorizeCall::new(),
+        frame_system::CheckNonZeroSender::new(),
+        frame_system::CheckSpecVersion::new(),
+        frame_system::CheckTxVersion::new(),
+        frame_system::CheckGenesis::new(),
+        frame_system::CheckMortality::from(era),
+        frame_system::CheckNonce::from(nonce),
+        frame_system::CheckWeight::new(),
+        pallet_transaction_payment::ChargeTransactionPayment::from(tip),
+        frame_metadata_hash_extension::CheckMetadataHash::new(false),
+    )
+}
 
 /// A transaction as it comes in.
 pub type UncheckedExtrinsic =

@@ -5,7 +5,7 @@ use frame_system::offchain::{
 };
 use sp_runtime::generic::Era;
 
-use crate::{Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic};
+use crate::{tx_extension, Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic};
 
 impl<Call> CreateTransactionBase<Call> for Runtime
 where
@@ -42,17 +42,6 @@ where
     RuntimeCall: From<Call>,
 {
     fn create_extension() -> TxExtension {
-        (
-            frame_system::AuthorizeCall::new(),
-            frame_system::CheckNonZeroSender::new(),
-            frame_system::CheckSpecVersion::new(),
-            frame_system::CheckTxVersion::new(),
-            frame_system::CheckGenesis::new(),
-            frame_system::CheckMortality::from(Era::Immortal),
-            frame_system::CheckNonce::from(0),
-            frame_system::CheckWeight::new(),
-            pallet_transaction_payment::ChargeTransactionPayment::from(0),
-            frame_metadata_hash_extension::CheckMetadataHash::new(false),
-        )
+        tx_extension(0, 0, Era::Immortal)
     }
 }

@@ -8,6 +8,7 @@ mod governance;
 mod locks;
 #[cfg(feature = "try-runtime")]
 mod random;
+mod throughput;
 mod versions;
 
 use alloc::{vec, vec::Vec};

@@ -3,7 +3,6 @@
 use codec::Encode;
 use frame_support::{assert_ok, traits::fungible::Inspect};
 use pallet_pace::Lengths;
-use pallet_transaction_payment::ChargeTransactionPayment;
 use sp_consensus_aura::{digests::CompatibleDigestItem, sr25519::AuthoritySignature};
 use sp_genesis_builder::{DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
 use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve};
@@ -14,8 +13,8 @@ use sp_runtime::{
 
 use super::state_of;
 use crate::{
-    AccountId, Balance, Balances, Dpos, Executive, Hash, Header, Runtime, RuntimeCall,
-    RuntimeOrigin, Session, System, TxExtension, UncheckedExtrinsic, EXISTENTIAL_DEPOSIT,
+    tx_extension, AccountId, Balance, Balances, Dpos, Executive, Hash, Header, Runtime,
+    RuntimeCall, RuntimeOrigin, Session, System, UncheckedExtrinsic, EXISTENTIAL_DEPOSIT,
     SLOT_MILLIS, TOTAL_SUPPLY, XEN,
 };
 
@@ -52,18 +51,7 @@ impl Chain {
 /// A transaction without tip.
 fn signed(key: Sr25519Keyring, call: RuntimeCall) -> UncheckedExtrinsic {
     let nonce = System::account_nonce(key.to_account_id());
-    let extension: TxExtension = (
-        frame_system::AuthorizeCall::new(),
-        frame_system::CheckNonZeroSender::new(),
-        frame_system::CheckSpecVersion::new(),
-        frame_system::CheckTxVersion::new(),
-        frame_system::CheckGenesis::new(),
-        frame_system::CheckMortality::from(Era::Immortal),
-        frame_system::CheckNonce::from(nonce),
-        frame_system::CheckWeight::new(),
-        ChargeTransactionPayment::from(0),
-        frame_metadata_hash_extension::CheckMetadataHash::new(false),
-    );
+    let extension = tx_extension(nonce, 0, Era::Immortal);
     let payload = SignedPayload::new(call, extension).expect("the extension signs no past block");
     let signature = payload.using_encoded(|bytes| key.sign(bytes));
     let (call, extension, _) = payload.deconstruct();

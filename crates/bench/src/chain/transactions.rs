@@ -14,7 +14,9 @@ use zennet_primitives::{
     signed::{Signable, Unverified},
     AccountId, Hash,
 };
-use zennet_runtime::{Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic, VERSION};
+use zennet_runtime::{
+    tx_extension, Runtime, RuntimeCall, TxExtension, UncheckedExtrinsic, VERSION,
+};
 
 use crate::population::{account, announcement, session, DEPOSIT};
 
@@ -100,18 +102,7 @@ impl Ground {
     }
 
     fn sign(&self, key: &Pair, nonce: u32, call: RuntimeCall) -> Vec<u8> {
-        let extension: TxExtension = (
-            frame_system::AuthorizeCall::new(),
-            frame_system::CheckNonZeroSender::new(),
-            frame_system::CheckSpecVersion::new(),
-            frame_system::CheckTxVersion::new(),
-            frame_system::CheckGenesis::new(),
-            frame_system::CheckMortality::from(Era::Immortal),
-            frame_system::CheckNonce::from(nonce),
-            frame_system::CheckWeight::new(),
-            pallet_transaction_payment::ChargeTransactionPayment::from(0),
-            frame_metadata_hash_extension::CheckMetadataHash::new(false),
-        );
+        let extension = tx_extension(nonce, 0, Era::Immortal);
         let (spec, transaction) = (VERSION.spec_version, VERSION.transaction_version);
         let beside = ((), (), spec, transaction, self.genesis, self.genesis, (), (), (), None);
         let payload = SignedPayload::from_raw(call, extension, beside);

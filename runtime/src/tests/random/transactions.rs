@@ -9,23 +9,8 @@ use sp_runtime::{
 
 use super::world::{Transaction, World};
 use crate::{
-    AccountId, Balance, Nonce, Runtime, RuntimeCall, System, TxExtension, UncheckedExtrinsic,
+    tx_extension, AccountId, Balance, RuntimeCall, System, TxExtension, UncheckedExtrinsic,
 };
-
-fn extension(nonce: Nonce, tip: Balance, era: Era) -> TxExtension {
-    (
-        frame_system::AuthorizeCall::new(),
-        frame_system::CheckNonZeroSender::new(),
-        frame_system::CheckSpecVersion::new(),
-        frame_system::CheckTxVersion::new(),
-        frame_system::CheckGenesis::new(),
-        frame_system::CheckMortality::from(era),
-        frame_system::CheckNonce::from(nonce),
-        frame_system::CheckWeight::new(),
-        pallet_transaction_payment::ChargeTransactionPayment::<Runtime>::from(tip),
-        frame_metadata_hash_extension::CheckMetadataHash::new(false),
-    )
-}
 
 /// The transaction as it goes over the network. `None` if nobody has the key that it needs.
 pub(super) fn encode(transaction: Transaction, world: &mut World) -> Option<UncheckedExtrinsic> {
@@ -35,7 +20,7 @@ pub(super) fn encode(transaction: Transaction, world: &mut World) -> Option<Unch
         // As GRANDPA reports.
         None if matches!(call, RuntimeCall::Grandpa(_)) => Some(UncheckedExtrinsic::new_bare(call)),
         None => {
-            let extension = extension(0, 0, Era::Immortal);
+            let extension = tx_extension(0, 0, Era::Immortal);
             Some(UncheckedExtrinsic::new_transaction(call, extension))
         }
     }
@@ -61,7 +46,7 @@ fn signed(by: &AccountId, call: RuntimeCall, world: &mut World) -> Option<Unchec
         0 => Era::mortal(64, u64::from(System::block_number() - 1)),
         _ => Era::Immortal,
     };
-    let extension = extension(nonce, tip, era);
+    let extension = tx_extension(nonce, tip, era);
     let payload: SignedPayload<RuntimeCall, TxExtension> =
         SignedPayload::new(call, extension.clone()).ok()?;
     let forger = world.chance.once_in(400).then(|| world.person());

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 use codec::Decode;
+use frame_support::traits::Get;
 use futures::{stream, StreamExt, TryStreamExt};
 use sp_core::sr25519::Pair;
 use zennet_chain_client::Chain;
@@ -19,9 +20,6 @@ use crate::{
 
 /// Channels that one transaction opens.
 pub(crate) const BATCH: usize = 50;
-
-/// Announcements that an account may have; bounded by the runtime.
-const PER_ACCOUNT: u64 = 64;
 
 /// Lifetimes of announcements: from the shortest on, spread so widely that no block of expiry fills.
 const SHORTEST: u64 = 3600;
@@ -151,8 +149,9 @@ impl Plan {
         let head = chain.best().await?;
         self.ground.now = head.number;
         // What stands may be one uneven round of the accounts.
+        let most: u32 = <Runtime as pallet_announcements::Config>::MaxPerAccount::get();
         let rounds =
-            PER_ACCOUNT.saturating_sub(self.announced.div_ceil(self.accounts.len() as u64));
+            u64::from(most).saturating_sub(self.announced.div_ceil(self.accounts.len() as u64));
         self.room = rounds.saturating_sub(1) * self.accounts.len() as u64;
         let mut nonces = self.nonces(chain, head.hash).await?;
         let orders: Vec<Order> = self

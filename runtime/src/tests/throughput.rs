@@ -16,7 +16,7 @@ use zennet_primitives::{
     signed::Unverified,
 };
 
-use crate::{Hash, Runtime, RuntimeCall, TxExtension, HOURS, MINUTES, SLOT_MILLIS, XEN};
+use crate::{tx_extension, Hash, Runtime, RuntimeCall, HOURS, MINUTES, SLOT_MILLIS, XEN};
 
 /// What the chain is to take in for as long as it is asked to, transactions a second.
 const WANTED_PER_SEC: u64 = 500;
@@ -26,18 +26,7 @@ fn per_sec(call: RuntimeCall) -> u64 {
     let limits = <Runtime as frame_system::Config>::BlockWeights::get();
     let normal = limits.get(DispatchClass::Normal);
     let room = normal.max_total.expect("ordinary transactions have a bound; qed");
-    let extension: TxExtension = (
-        frame_system::AuthorizeCall::new(),
-        frame_system::CheckNonZeroSender::new(),
-        frame_system::CheckSpecVersion::new(),
-        frame_system::CheckTxVersion::new(),
-        frame_system::CheckGenesis::new(),
-        frame_system::CheckMortality::from(Era::Immortal),
-        frame_system::CheckNonce::from(0),
-        frame_system::CheckWeight::new(),
-        pallet_transaction_payment::ChargeTransactionPayment::from(0),
-        frame_metadata_hash_extension::CheckMetadataHash::new(false),
-    );
+    let extension = tx_extension(0, 0, Era::Immortal);
     let one: Weight = normal
         .base_extrinsic
         .saturating_add(call.get_dispatch_info().call_weight)
