@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use clap::{parser::ValueSource, CommandFactory, FromArgMatches};
+use clap::{Command, CommandFactory, FromArgMatches};
 use sc_cli::SubstrateCli;
 use sc_network::config::NetworkBackendType;
-use sc_service::{BlocksPruning, PartialComponents};
+use sc_service::PartialComponents;
 use zennet_runtime::{opaque::Block, Hash};
 
 use crate::{
@@ -14,8 +14,13 @@ use crate::{
     service,
 };
 
-/// Bodies of finalized blocks that a node keeps unless it is told otherwise: about a day.
-const DEFAULT_BLOCKS_KEPT: u32 = 43_200;
+/// Bodies of finalized blocks that a node keeps unless it is told otherwise: about a day. The
+/// library's own default keeps every body; announcements are meant to be pruned.
+const BLOCKS_KEPT: &str = "43200";
+
+/// The pool that a node has unless it is told otherwise. The library's own default loses
+/// transactions under load (`docs/decisions/0016-the-pool-with-one-state.md`).
+const POOL: &str = "single-state";
 
 impl SubstrateCli for Cli {
     fn impl_name() -> String {
@@ -52,19 +57,20 @@ impl SubstrateCli for Cli {
     }
 }
 
+/// The command line, with this chain's defaults in place of the library's.
+fn command_line() -> Command {
+    Cli::setup_command(Cli::command())
+        .mut_arg("blocks_pruning", |argument| argument.default_value(BLOCKS_KEPT))
+        .mut_arg("pool_type", |argument| argument.default_value(POOL))
+}
+
 /// Parses the command line and does what it says.
 pub(crate) fn run() -> sc_cli::Result<()> {
-    let matches = Cli::setup_command(Cli::command()).get_matches();
+    let matches = command_line().get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // The library's own default keeps every body; announcements are meant to be pruned.
-    let prune_by_default =
-        matches.value_source("blocks_pruning") == Some(ValueSource::DefaultValue);
 
     match &cli.subcommand {
-        None => cli.create_runner(&cli.run)?.run_node_until_exit(|mut config| async move {
-            if prune_by_default {
-                config.blocks_pruning = BlocksPruning::Some(DEFAULT_BLOCKS_KEPT);
-            }
+        None => cli.create_runner(&cli.run)?.run_node_until_exit(|config| async move {
             let started = match config.network.network_backend {
                 NetworkBackendType::Libp2p => {
                     service::start::<sc_network::NetworkWorker<Block, Hash>>(config)
@@ -111,5 +117,30 @@ pub(crate) fn run() -> sc_cli::Result<()> {
             });
             Ok((command.run(client, backend, Some(revert_grandpa)), task_manager))
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sc_cli::TransactionPoolType;
+    use sc_service::BlocksPruning;
+
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> sc_cli::RunCmd {
+        let arguments = ["zennet-node"].iter().chain(arguments);
+        Cli::from_arg_matches(&command_line().get_matches_from(arguments)).unwrap().run
+    }
+
+    #[test]
+    fn a_node_keeps_a_day_of_bodies_and_has_one_pool_unless_it_is_told_otherwise() {
+        let kept =
+            |run: &sc_cli::RunCmd| run.import_params.pruning_params.blocks_pruning().unwrap();
+        let usual = parsed(&[]);
+        assert!(matches!(kept(&usual), BlocksPruning::Some(43_200)));
+        assert!(matches!(usual.pool_config.pool_type, TransactionPoolType::SingleState));
+        let told = parsed(&["--blocks-pruning", "archive", "--pool-type", "fork-aware"]);
+        assert!(matches!(kept(&told), BlocksPruning::KeepAll));
+        assert!(matches!(told.pool_config.pool_type, TransactionPoolType::ForkAware));
     }
 }

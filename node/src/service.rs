@@ -182,6 +182,9 @@ pub(crate) fn start<N: sc_network::NetworkBackend<Block, Hash>>(
     let force_authoring = config.force_authoring;
     let finalizes = !config.disable_grandpa;
     let prometheus_registry = config.prometheus_registry().cloned();
+    if let Some(registry) = &prometheus_registry {
+        crate::memory::show(registry)?;
+    }
 
     let rpc_builder = {
         let (client, pool) = (client.clone(), transaction_pool.clone());

@@ -9,7 +9,7 @@ import re
 import sys
 import urllib.request
 
-NAME = re.compile(r"\b(?:substrate|zennet)_[a-z0-9_]+")
+NAME = re.compile(r"\b(?:substrate|zennet|process)_[a-z0-9_]+")
 
 
 def shown(dashboard):

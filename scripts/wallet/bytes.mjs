@@ -68,6 +68,9 @@ export function mine(work, difficulty) {
   }
 }
 
+// Other bytes than these.
+export const wrong = (bytes) => bytes.map((byte) => byte ^ 1);
+
 // The golden bytes of crates/primitives/src/channel.rs.
 const filled = (byte) => new Uint8Array(32).fill(byte);
 assert.equal(

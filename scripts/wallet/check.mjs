@@ -37,6 +37,20 @@ function documented(chain) {
   assert.deepEqual(missing, [], 'without documentation');
 }
 
+// ---- the metadata's hash ----
+
+async function metadataHashIsChecked(ctx) {
+  const [someone] = await ctx.funded(XEN, 'offline signer');
+  const remark = call('System.remark_with_event', { remark: new TextEncoder().encode('as shown') });
+  const refused = ctx.chain.submitWithWrongMetadataHash(someone, remark);
+  await assert.rejects(refused, /BadProof|bad signature/i);
+  const { error } = await ctx.chain.submitWithMetadataHash(someone, remark);
+  assert.equal(error, undefined);
+  say(
+    'a transaction that names the hash of the metadata is taken in, and refused with another hash',
+  );
+}
+
 // ---- reading ----
 
 async function readStorage(chain) {
@@ -136,7 +150,7 @@ const plain = (_, value) => {
 
 const WORK = {
   async all(ctx) {
-    await Promise.all([runAll(ctx), checkInterface(ctx), readAll(ctx)]);
+    await Promise.all([runAll(ctx), metadataHashIsChecked(ctx), checkInterface(ctx), readAll(ctx)]);
     const seen = await decodeBlocks(ctx.chain, await ctx.settled());
     everyCallWasMade(ctx.chain, seen);
     // Once more, with what the calls have left.

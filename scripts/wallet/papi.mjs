@@ -10,12 +10,12 @@ import {
   unifyMetadata,
 } from '@polkadot-api/substrate-bindings';
 import { createClient } from 'polkadot-api';
-import { getPolkadotSigner } from 'polkadot-api/signer';
+import { getPolkadotSigner, withMetadataHash } from 'polkadot-api/signer';
 import { getWsRawProvider } from 'polkadot-api/ws';
 import { filter, firstValueFrom } from 'rxjs';
 import { WebSocket } from 'ws';
 
-import { concat, fromHex, hex } from './bytes.mjs';
+import { concat, fromHex, hex, wrong } from './bytes.mjs';
 import { Nonces, rewrite, variant } from './call.mjs';
 
 export const library = 'polkadot-api';
@@ -126,9 +126,32 @@ class Chain {
     return this.tx(call).getEstimatedFees(account.publicKey);
   }
 
-  async submit(account, call) {
+  async submit(account, call, signer = signerOf(account)) {
     const nonce = await this.nonces.take(account.address);
-    return this.#included(this.tx(call).signSubmitAndWatch(signerOf(account), { nonce }));
+    return this.#included(this.tx(call).signSubmitAndWatch(signer, { nonce }));
+  }
+
+  // With the hash of the metadata among what is signed.
+  submitWithMetadataHash(account, call) {
+    return this.submit(account, call, this.#hashing(signerOf(account)));
+  }
+
+  // With another hash.
+  submitWithWrongMetadataHash(account, call) {
+    const base = signerOf(account);
+    const signTx = (data, { CheckMetadataHash: right, ...extensions }, ...rest) => {
+      const [tag, ...digest] = right.additionalSigned;
+      const additionalSigned = concat(Uint8Array.of(tag), wrong(Uint8Array.from(digest)));
+      const CheckMetadataHash = { ...right, additionalSigned };
+      return base.signTx(data, { ...extensions, CheckMetadataHash }, ...rest);
+    };
+    const signer = this.#hashing({ ...base, signTx });
+    return this.#included(this.tx(call).signSubmitAndWatch(signer, { nonce: 0 }));
+  }
+
+  #hashing(signer) {
+    const { symbol, decimals } = this.coin();
+    return withMetadataHash({ decimals, tokenSymbol: symbol }, signer);
   }
 
   // A general transaction: no signature, no fee.

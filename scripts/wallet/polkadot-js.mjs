@@ -2,10 +2,11 @@
 
 import assert from 'node:assert/strict';
 
+import { merkleizeMetadata } from '@polkadot-api/merkleize-metadata';
 import { ApiPromise, WsProvider } from '@polkadot/api';
 import { stringCamelCase } from '@polkadot/util';
 
-import { hex } from './bytes.mjs';
+import { hex, wrong } from './bytes.mjs';
 import { Nonces, rewrite } from './call.mjs';
 
 export const library = '@polkadot/api';
@@ -100,15 +101,36 @@ class Chain {
     return (await this.tx(call).paymentInfo(account)).partialFee.toBigInt();
   }
 
-  async submit(account, call) {
+  async submit(account, call, options = {}) {
     const nonce = await this.nonces.take(account.address);
     return new Promise((done, refuse) => {
       const told = (result) => {
         if (result.isError) refuse(new Error(`${call.path}: ${result.status.type}`));
         else if (result.isInBlock) done(this.#outcome(result));
       };
-      this.tx(call).signAndSend(account, { nonce }, told).catch(refuse);
+      this.tx(call)
+        .signAndSend(account, { nonce, ...options }, told)
+        .catch(refuse);
     });
+  }
+
+  // With the hash of the metadata among what is signed.
+  async submitWithMetadataHash(account, call) {
+    return this.submit(account, call, { mode: 1, metadataHash: hex(await this.#metadataHash()) });
+  }
+
+  // With another hash. The node is asked directly, since the library writes refusals to the terminal.
+  async submitWithWrongMetadataHash(account, call) {
+    const metadataHash = hex(wrong(await this.#metadataHash()));
+    const signed = await this.tx(call).signAsync(account, { mode: 1, metadataHash });
+    return this.provider.send('author_submitExtrinsic', [signed.toHex()]);
+  }
+
+  async #metadataHash() {
+    const metadata = await this.api.call.metadata.metadataAtVersion(15);
+    const { symbol, decimals } = this.coin();
+    const info = { decimals, tokenSymbol: symbol };
+    return merkleizeMetadata(metadata.unwrap().toU8a(true), info).digest();
   }
 
   // A general transaction: no signature, no fee.
