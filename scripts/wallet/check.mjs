@@ -1,11 +1,12 @@
-// Uses a chain as a wallet does, with no custom types, by one of two libraries.
+// Uses a chain as a wallet does, with no custom types, by one of two libraries, or by a light client.
 //
 //   node check.mjs LIBRARY NODE_URL all              makes every call, and reads everything
 //   node check.mjs LIBRARY NODE_URL read [EVENT...]  reads everything; the events must be there
 //   node check.mjs LIBRARY NODE_URL block NUMBER     prints a block as it is decoded
 //   node check.mjs LIBRARY NODE_URL docs             prints what is told of the own pallets
+//   node check.mjs light SPECIFICATION follow        reads what stands, and pays
 //
-// LIBRARY is polkadot-js or papi. $OWN_PALLETS has the names of the chain's own pallets.
+// LIBRARY is polkadot-js or papi. A specification names nodes that a light client can dial. $OWN_PALLETS has the names of the chain's own pallets.
 
 import assert from 'node:assert/strict';
 
@@ -169,6 +170,13 @@ const WORK = {
     const shown = (await ctx.chain.block(Number(needed[0]))).shown();
     console.log(JSON.stringify(shown, plain, 2));
   },
+  async follow(ctx) {
+    theCoin(ctx.chain);
+    await readStorage(ctx.chain);
+    await ctx.funded(XEN, 'paid by a light client');
+    const block = await ctx.settled();
+    say(`a payment is final in block ${block}, which no server vouched for`);
+  },
   async docs(ctx) {
     console.log(printed(ownPallets(ctx.chain)));
   },
@@ -178,6 +186,8 @@ try {
   const chain = await connect(url);
   await WORK[what](new Context(chain));
   await chain.end();
+  // A light client keeps its connections for a while.
+  process.exit(0);
 } catch (error) {
   say(process.env.TRACE ? error.stack : error.message);
   // What is still under way has no more use.

@@ -47,7 +47,11 @@ const INTERFACE = [
 
 export async function connect(url) {
   // Nothing stands between the library and the node that would fall back to older methods.
-  const client = createClient(getWsRawProvider(url, { websocketClass: WebSocket }));
+  return chainOf(createClient(getWsRawProvider(url, { websocketClass: WebSocket })));
+}
+
+// The chain that a client of the library follows.
+export async function chainOf(client) {
   const { genesisHash, properties } = await client.getChainSpecData();
   const { hash } = await client.getFinalizedBlock();
   return new Chain(client, fromHex(genesisHash), properties, await client.getMetadata(hash));
@@ -208,7 +212,7 @@ class Chain {
   }
 
   async finalized() {
-    return this.client._request('archive_v1_finalizedHeight', []);
+    return (await this.client.getFinalizedBlock()).number;
   }
 
   async read(pallet, item) {
