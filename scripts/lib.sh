@@ -13,6 +13,8 @@ OPENSSL_NO_VENDOR=1
 WASM_BUILD_WORKSPACE_HINT="$ZENNET_ROOT"
 export ZENNET_ROOT ZENNET_CACHE ZENNET_BUNDLE CARGO_TARGET_DIR OPENSSL_NO_VENDOR WASM_BUILD_WORKSPACE_HINT
 WASM_TARGET=wasm32v1-none
+# No script leaves anything in the checkout.
+export PYTHONDONTWRITEBYTECODE=1
 
 say() { printf '%s\n' "$*" >&2; }
 step() { printf '== %s\n' "$*" >&2; }

@@ -11,6 +11,8 @@
 #   start_publisher          a funded account with a mined identity
 #   claim NAME               runs the function NAME, if ${only[@]} is empty or has it, and counts it;
 #                            `wrong TEXT` in it says what does not hold
+#   skip NAME WHY            counts a claim that cannot be tried here
+#   claims_end               says how many there were; fails when one did
 #   submit ARGUMENT...       an order in the background; its events go to $NET/events
 #   resume                   goes on with the machines of an order that was killed or left
 #   end_order                Ctrl-C to the order; waits until it is settled
@@ -155,11 +157,12 @@ no_traces_since() { [ -z "$(traces_since "$@")" ]; }
 
 # ---- claims ----
 
-only=() passed=0 failed=0
+only=() passed=0 failed=0 skipped=0
+is_asked_for() { [ ${#only[@]} = 0 ] || [[ " ${only[*]} " == *" $1 "* ]]; }
 # Runs a claim in a shell of its own, so that one that dies does not end the rest.
 claim() {
 	local name=$1 began=$SECONDS
-	if [ ${#only[@]} -gt 0 ] && [[ " ${only[*]} " != *" $name "* ]]; then return; fi
+	is_asked_for "$name" || return 0
 	# Outside of any condition, where bash would ignore `set -e`.
 	( trap - EXIT; set -e; "$name" )
 	if [ $? = 0 ]; then
@@ -171,6 +174,15 @@ claim() {
 	fi
 }
 wrong() { say "   $*"; return 1; }
+skip() {
+	is_asked_for "$1" || return 0
+	skipped=$((skipped + 1))
+	printf 'skip %s (%s)\n' "$1" "$2"
+}
+claims_end() {
+	printf '%s passed, %s failed, %s skipped\n' "$passed" "$failed" "$skipped"
+	[ "$failed" = 0 ]
+}
 
 # The end of a log, for an error.
 fail_with_log() {

@@ -9,13 +9,17 @@ block. The node's processor time is that of /proc.
 
 import argparse
 import hashlib
-import http.client
 import json
 import os
 import struct
 import sys
 import threading
 import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "testnet.d"))
+
+from chain import Node  # noqa: E402
 
 CONNECTIONS = 4
 BATCH = 50
@@ -23,32 +27,8 @@ BATCH = 50
 REGISTER = bytes([20, 0])
 DIFFICULTY = 1 << 16
 TICKS = os.sysconf("SC_CLK_TCK")
-
-
-class Rpc:
-    """One connection, which is kept."""
-
-    def __init__(self, port):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-
-    def send(self, body):
-        headers = {"Content-Type": "application/json"}
-        self.connection.request("POST", "/", json.dumps(body), headers)
-        return json.loads(self.connection.getresponse().read())
-
-    def ask(self, method, *params):
-        answer = self.send({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        if "error" in answer:
-            raise RuntimeError(f"{method}: {answer['error']}")
-        return answer["result"]
-
-    def submit(self, transactions):
-        """How many of them were accepted."""
-        calls = [
-            {"jsonrpc": "2.0", "id": i, "method": "author_submitExtrinsic", "params": ["0x" + t.hex()]}
-            for i, t in enumerate(transactions)
-        ]
-        return sum("result" in answer for answer in self.send(calls))
+# Seconds in which a node under a flood must answer.
+PATIENCE = 60
 
 
 def compact(number):
@@ -79,22 +59,15 @@ def mine(role, account, anchor_hash):
         nonce += 1
 
 
-class Chain:
-    def __init__(self, port):
-        self.rpc = Rpc(port)
-
-    def number(self):
-        return int(self.rpc.ask("chain_getHeader")["number"], 16)
-
-    def anchor(self):
-        """A block that is recent, and will not be undone."""
-        number = max(self.number() - 2, 0)
-        return number, bytes.fromhex(self.rpc.ask("chain_getBlockHash", number)[2:])
+def anchor(node):
+    """A block that is recent, and will not be undone."""
+    number = max(node.best() - 2, 0)
+    return number, bytes.fromhex(node.hashes([number])[0][2:])
 
 
-def kinds(chain):
+def kinds(node):
     """What the node must refuse, by what is wrong with it; the number makes each another one."""
-    number, _ = chain.anchor()
+    number, _ = anchor(node)
     account = os.urandom(28)
 
     def no_work(i):
@@ -132,17 +105,18 @@ class Flood:
         self.stop = False
         self.lock = threading.Lock()
         self.threads = [
-            threading.Thread(target=self.send, args=(Rpc(port), kind, part << 28))
+            threading.Thread(target=self.send, args=(Node("node", port, patience=PATIENCE), kind, part << 28))
             for part in range(CONNECTIONS)
         ]
 
-    def send(self, rpc, kind, start):
+    def send(self, node, kind, start):
         while not self.stop:
-            accepted = rpc.submit(kind(start + i) for i in range(BATCH))
+            transactions = [["0x" + kind(start + i).hex()] for i in range(BATCH)]
+            replies = node.batch("author_submitExtrinsic", transactions)
             start += BATCH
             with self.lock:
                 self.sent += BATCH
-                self.accepted += accepted
+                self.accepted += sum("result" in reply for reply in replies)
 
     def __enter__(self):
         for thread in self.threads:
@@ -161,17 +135,17 @@ def cpu_secs(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
-def watch(chain, pid, secs):
+def watch(node, pid, secs):
     """Sends valid registrations for a while. Gives what the chain did meanwhile."""
-    began, cpu, first = time.monotonic(), cpu_secs(pid), chain.number()
+    began, cpu, first = time.monotonic(), cpu_secs(pid), node.best()
     waits = []
     while time.monotonic() - began < secs:
         account = os.urandom(32)
-        number, anchor_hash = chain.anchor()
+        number, anchor_hash = anchor(node)
         nonce = mine(1, account, anchor_hash)
         sent = time.monotonic()
-        chain.rpc.ask("author_submitExtrinsic", "0x" + register(1, account, number, nonce).hex())
-        while chain.rpc.ask("author_pendingExtrinsics"):
+        node.call("author_submitExtrinsic", "0x" + register(1, account, number, nonce).hex())
+        while node.call("author_pendingExtrinsics"):
             if time.monotonic() - sent > 60:
                 sys.exit("a valid registration waits for more than a minute")
             time.sleep(0.05)
@@ -180,7 +154,7 @@ def watch(chain, pid, secs):
     return {
         "cpu": cpu_secs(pid) - cpu,
         "secs": took,
-        "blocks_per_sec": (chain.number() - first) / took,
+        "blocks_per_sec": (node.best() - first) / took,
         "valid": len(waits),
         "valid_wait_secs": sum(waits) / len(waits),
     }
@@ -193,16 +167,16 @@ def main():
     parser.add_argument("--secs", type=float, default=20)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    chain = Chain(options.port)
+    node = Node("node", options.port, patience=PATIENCE)
 
-    quiet = watch(chain, options.pid, options.secs)
+    quiet = watch(node, options.pid, options.secs)
     idle = quiet["cpu"] / quiet["secs"]
     print(f"without a flood: {idle * 100:.1f} % of a core, a registration waits {quiet['valid_wait_secs']:.1f} s")
     print(f"{'flood of':24} {'refused/s':>10} {'CPU each, us':>13} {'blocks/s':>9} {'a valid one waits, s':>21}")
     lines = []
-    for name, kind in kinds(chain).items():
+    for name, kind in kinds(node).items():
         with Flood(options.port, kind) as flood:
-            seen = watch(chain, options.pid, options.secs)
+            seen = watch(node, options.pid, options.secs)
             sent = flood.sent
         if flood.accepted:
             sys.exit(f"{flood.accepted} transactions were accepted: {name}")

@@ -34,8 +34,8 @@ class Refused(Exception):
 class Connection(http.client.HTTPConnection):
     """One that is made inside a network namespace, in which its socket then stays."""
 
-    def __init__(self, port, namespace=None):
-        super().__init__("127.0.0.1", port, timeout=5)
+    def __init__(self, port, namespace, patience):
+        super().__init__("127.0.0.1", port, timeout=patience)
         self.namespace = namespace
 
     def connect(self):
@@ -55,32 +55,46 @@ class Connection(http.client.HTTPConnection):
         return None
 
 
-class Node:
-    """A node that is asked by JSON-RPC."""
+def request(method, params, number=1):
+    return {"jsonrpc": "2.0", "id": number, "method": method, "params": params}
 
-    def __init__(self, name, port, namespace=None):
-        self.name, self.port, self.namespace = name, port, namespace
+
+class Node:
+    """A node that is asked by JSON-RPC, over one connection, which is kept. It is waited for so many
+    seconds for each answer."""
+
+    def __init__(self, name, port, namespace=None, patience=5):
+        self.name, self.port, self.namespace, self.patience = name, port, namespace, patience
         self.connection = None
 
     def call(self, method, *params):
+        reply = self.ask(request(method, params))
+        if "error" in reply:
+            raise Refused(f"{self.name}: {method}: {reply['error']['message']}")
+        return reply["result"]
+
+    def batch(self, method, calls):
+        """Several calls of one method at once, by their parameters; the replies have a result or an error."""
+        replies = self.ask([request(method, params, i) for i, params in enumerate(calls)])
+        if isinstance(replies, dict):
+            raise Refused(f"{self.name}: {method}: {replies['error']['message']}")
+        return replies
+
+    def ask(self, body):
         """The node's answer; one more try on a new connection, since an idle one may be gone."""
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        body = json.dumps(body)
         for last in (False, True):
             fresh = self.connection is None
             if fresh:
-                self.connection = Connection(self.port, self.namespace)
+                self.connection = Connection(self.port, self.namespace, self.patience)
             try:
                 self.connection.request("POST", "/", body, {"Content-Type": "application/json"})
-                reply = json.loads(self.connection.getresponse().read())
+                return json.loads(self.connection.getresponse().read())
             except (OSError, http.client.HTTPException, json.JSONDecodeError) as error:
                 self.connection.close()
                 self.connection = None
                 if fresh or last:
                     raise NoAnswer(f"{self.name}: {error}") from error
-                continue
-            if "error" in reply:
-                raise Refused(f"{self.name}: {method}: {reply['error']['message']}")
-            return reply["result"]
         raise NoAnswer(self.name)
 
     def answers(self):
