@@ -10,10 +10,11 @@ use sp_consensus_aura::sr25519::AuthorityId as AuraId;
 use sp_consensus_grandpa::AuthorityId as GrandpaId;
 use sp_genesis_builder::{PresetId, DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
 use sp_keyring::{Ed25519Keyring, Sr25519Keyring};
+use sp_runtime::Perbill;
 
 use crate::{
     configs::{
-        consensus::MAX_SEATS,
+        consensus::{ElectoralThreshold, MAX_SEATS},
         pace::{MAIN, SHORT},
     },
     AccountId, Balance, BalancesConfig, BlockNumber, DistributionConfig, DposConfig, PaceConfig,
@@ -25,6 +26,10 @@ pub const MAIN_PRESET: &str = "main";
 
 /// What the first bookkeepers bond.
 const BOND: Balance = 1_000_000 * XEN;
+
+/// Votes that a newcomer needs on a test network: a hundred thousand XEN, a small part of what each
+/// account has, and more than is voted by chance.
+const THRESHOLD: Perbill = Perbill::from_parts(10_000);
 
 /// Coin of the account that tests draw from.
 const FAUCET: Sr25519Keyring = Sr25519Keyring::Ferdie;
@@ -45,6 +50,7 @@ fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)], lengths: Pace<Block
         dpos: DposConfig {
             candidates: keys.iter().map(|(who, ..)| (who.clone(), BOND)).collect(),
             seats: keys.len() as u32,
+            threshold: THRESHOLD,
         },
         session: SessionConfig { keys },
         pace: PaceConfig { lengths },
@@ -56,7 +62,11 @@ fn genesis(bookkeepers: &[(Sr25519Keyring, Ed25519Keyring)], lengths: Pace<Block
 fn main_chain() -> Value {
     build_struct_json_patch!(RuntimeGenesisConfig {
         distribution: DistributionConfig { owners: Some(Owners::default()) },
-        dpos: DposConfig { candidates: Vec::new(), seats: MAX_SEATS },
+        dpos: DposConfig {
+            candidates: Vec::new(),
+            seats: MAX_SEATS,
+            threshold: ElectoralThreshold::get(),
+        },
         session: SessionConfig { keys: Vec::new() },
         pace: PaceConfig { lengths: MAIN },
     })
@@ -133,6 +143,16 @@ mod tests {
                 assert_eq!(pallet_dpos::Seats::<Runtime>::get(), count as u32);
             });
         }
+    }
+
+    #[test]
+    fn newcomers_need_a_hundredth_of_all_coin_and_little_on_test_networks() {
+        for id in [DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET] {
+            let needed = || pallet_dpos::Threshold::<Runtime>::get() * TOTAL_SUPPLY;
+            assert_eq!(state_of(id).execute_with(needed), 100_000 * XEN);
+        }
+        let main: Value = serde_json::from_slice(&preset(&MAIN_PRESET.into()).unwrap()).unwrap();
+        assert_eq!(main["dpos"]["threshold"], Perbill::from_percent(1).deconstruct());
     }
 
     #[test]

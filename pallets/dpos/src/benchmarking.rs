@@ -331,11 +331,17 @@ mod benchmarks {
         assert!(!Missed::<T>::contains_key(&author));
     }
 
-    /// All seats are taken by bookkeepers in jail.
+    /// All who have no turns are in jail, and all others are barred.
     #[benchmark]
     fn disable_excluded() {
-        for who in seat::<T>(T::MaxSeats::get()) {
-            Jailed::<T>::insert(&who, BlockNumberFor::<T>::zero());
+        let seats = T::MaxSeats::get();
+        for (who, index) in seat::<T>(seats).iter().zip(0..) {
+            if index < (seats - 1) / 3 {
+                Jailed::<T>::insert(who, BlockNumberFor::<T>::zero());
+                T::Sessions::disable(index);
+            } else {
+                Barred::<T>::insert(who, ());
+            }
         }
         SeatsToCheck::<T>::put(true);
 
@@ -344,8 +350,8 @@ mod benchmarks {
             Pallet::<T>::disable_excluded();
         }
 
-        let seats = T::MaxSeats::get();
         assert!(T::Sessions::disabled().len() as u32 <= (seats - 1) / 3);
+        assert!(!T::Sessions::disabled().contains(&0));
     }
 
     #[benchmark]
@@ -359,6 +365,28 @@ mod benchmarks {
 
         assert!(Barred::<T>::contains_key(&who));
         assert!(Retired::<T>::get(&who).is_some_and(|leaving| leaving.bond < T::MinBond::get()));
+    }
+
+    /// As many stand as can, and all have votes.
+    #[benchmark]
+    fn make_room() {
+        let bond = T::MinBond::get();
+        let commission = Commission::of(T::MaxCommission::get());
+        for order in 0..T::MaxCandidates::get() {
+            let who: T::AccountId = account("other", order, SEED);
+            let candidate = Candidate { bond, order: order.into(), commission, established: true };
+            Candidates::<T>::insert(&who, candidate);
+            Tallies::<T>::insert(&who, <T as Config>::Currency::total_issuance());
+        }
+        let all = Candidates::<T>::count();
+        let newcomer = account("candidate", 0, SEED);
+
+        #[block]
+        {
+            assert_ok!(Pallet::<T>::make_room(&newcomer, bond.saturating_add(1)));
+        }
+
+        assert_eq!(Candidates::<T>::count(), all - 1);
     }
 
     impl_benchmark_test_suite!(Pallet, crate::mock::new_test_ext(), crate::mock::Test);

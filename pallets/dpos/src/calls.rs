@@ -9,41 +9,47 @@ mod calls {
     impl<T: Config> Pallet<T> {
         /// Makes the sender a candidate and holds `bond` on its account.
         ///
-        /// The sender must have session keys. Once it is seated, it keeps the part `commission` of
-        /// its rewards, in parts of a billion, and its voters share the rest.
+        /// The sender must have session keys. To be elected for the first time it needs the votes
+        /// of a certain part of all coin, the threshold. Once it is seated, it keeps the part
+        /// `commission` of its rewards, in parts of a billion, and its voters share the rest.
+        ///
+        /// If as many stand as can, the sender takes the place of the weakest candidate without a
+        /// seat, which retires by that, provided that the sender bonds more. The weakest is the one
+        /// with the lowest tally; among equals one that was never elected, then the one with the
+        /// lowest bond, then the last to have come.
         #[pallet::call_index(0)]
-        #[pallet::weight(T::WeightInfo::stand())]
+        #[pallet::weight(T::WeightInfo::stand().saturating_add(T::WeightInfo::make_room()))]
         pub fn stand(
             origin: OriginFor<T>,
             bond: BalanceOf<T>,
             commission: Perbill,
-        ) -> DispatchResult {
+        ) -> DispatchResultWithPostInfo {
             let who = ensure_signed(origin)?;
             ensure!(T::Sessions::is_registered(&who), Error::<T>::NoSessionKeys);
-            Self::admit(&who, bond, commission)?;
+            let full = Candidates::<T>::count() >= T::MaxCandidates::get();
+            if full {
+                Self::make_room(&who, bond)?;
+            }
+            Self::admit(&who, bond, commission, false)?;
             Self::deposit_event(Event::Stood { candidate: who, bond, commission });
-            Ok(())
+            Ok((!full).then(T::WeightInfo::stand).into())
         }
 
         /// Ends the sender's candidacy.
         ///
         /// If it is seated, or elected for the next session, it serves to the end. Its bond
-        /// stays held for the unbonding time.
+        /// stays held for the unbonding time, which begins again with each session that it serves.
         #[pallet::call_index(1)]
         #[pallet::weight(T::WeightInfo::retire())]
         pub fn retire(origin: OriginFor<T>) -> DispatchResult {
             let who = ensure_signed(origin)?;
-            let Candidate { bond, commission, .. } =
-                Candidates::<T>::get(&who).ok_or(Error::<T>::NotCandidate)?;
-            let withdrawable_at = Self::session_in(T::UnbondingSessions::get())?;
-            Candidates::<T>::remove(&who);
-            Retired::<T>::insert(&who, Leaving { bond, withdrawable_at, commission });
+            let withdrawable_at = Self::end_candidacy(&who)?;
             Self::deposit_event(Event::Retired { candidate: who, withdrawable_at });
             Ok(())
         }
 
         /// Releases the bond of the sender, who is no candidate any more, once the unbonding time
-        /// is over and it is not seated.
+        /// is over. It is never over for one that is seated.
         #[pallet::call_index(2)]
         #[pallet::weight(T::WeightInfo::withdraw())]
         pub fn withdraw(origin: OriginFor<T>) -> DispatchResult {
@@ -54,7 +60,6 @@ mod calls {
                 T::Sessions::session_index() >= withdrawable_at,
                 Error::<T>::TooEarlyToWithdraw
             );
-            ensure!(!T::Sessions::validators().contains(&who), Error::<T>::StillSeated);
             Retired::<T>::remove(&who);
             Missed::<T>::remove(&who);
             T::Currency::release(&HoldReason::Candidacy.into(), &who, bond, Precision::Exact)?;
@@ -291,6 +296,7 @@ mod calls {
         }
 
         /// Sets the number of bookkeepers that are elected to `seats`, from the next election on.
+        /// Seats that nobody has the votes for stay empty.
         ///
         /// Only by the origin that administers the chain.
         #[pallet::call_index(13)]

@@ -15,7 +15,8 @@ mod errors {
         BondTooLow,
         /// The account has no session keys; set them first.
         NoSessionKeys,
-        /// There is no room for another candidate.
+        /// As many stand as can, and the bond is no higher than that of the weakest candidate
+        /// without a seat.
         TooManyCandidates,
         /// The account is not a candidate.
         NotCandidate,
@@ -23,8 +24,6 @@ mod errors {
         NothingToWithdraw,
         /// The unbonding time is not over.
         TooEarlyToWithdraw,
-        /// The account is still seated as a bookkeeper.
-        StillSeated,
         /// The vote names nobody.
         NoChoice,
         /// The vote names an account twice.

@@ -10,7 +10,8 @@ mod events {
     pub enum Event<T: Config> {
         /// An account became a candidate.
         Stood { candidate: T::AccountId, bond: BalanceOf<T>, commission: Perbill },
-        /// A candidate will not be elected again; its bond can be withdrawn from the session named.
+        /// A candidate will not be elected again; its bond can be withdrawn from the session named,
+        /// or later if it is still seated.
         Retired { candidate: T::AccountId, withdrawable_at: SessionIndex },
         /// The bond of an account that was a candidate was released.
         Withdrawn { candidate: T::AccountId, bond: BalanceOf<T> },
@@ -59,5 +60,8 @@ mod events {
         Barred { bookkeeper: T::AccountId, slashed: BalanceOf<T> },
         /// The number of bookkeepers to be elected was set.
         SeatsSet { seats: u32 },
+        /// A candidate without a seat had to make room for one with a higher bond; it has retired,
+        /// and its bond can be withdrawn from the session named.
+        Displaced { candidate: T::AccountId, by: T::AccountId, withdrawable_at: SessionIndex },
     }
 }

@@ -10,15 +10,17 @@ use sp_staking::SessionIndex;
 
 use crate::{
     BalanceOf, Barred, Candidate, Candidates, Choices, Commission, Config, Error, HoldReason,
-    NextOrder, Pallet, Retired, StakeChange, Tallies, Unlockings,
+    Leaving, NextOrder, Pallet, Retired, StakeChange, Tallies, Unlockings,
 };
 
 impl<T: Config> Pallet<T> {
-    /// Enters a candidate and holds its bond, whether or not it has session keys yet.
+    /// Enters a candidate and holds its bond, whether or not it has session keys yet. One that is
+    /// `established` can be elected without votes.
     pub(crate) fn admit(
         who: &T::AccountId,
         bond: BalanceOf<T>,
         commission: Perbill,
+        established: bool,
     ) -> DispatchResult {
         ensure!(!Barred::<T>::contains_key(who), Error::<T>::Barred);
         ensure!(!Candidates::<T>::contains_key(who), Error::<T>::AlreadyCandidate);
@@ -31,8 +33,18 @@ impl<T: Config> Pallet<T> {
         T::Currency::hold(&HoldReason::Candidacy.into(), who, bond)?;
         NextOrder::<T>::put(next);
         let commission = Commission::of(commission);
-        Candidates::<T>::insert(who, Candidate { bond, order, commission });
+        Candidates::<T>::insert(who, Candidate { bond, order, commission, established });
         Ok(())
+    }
+
+    /// Lets a candidate retire. Returns the first session in which it can withdraw its bond.
+    pub(crate) fn end_candidacy(who: &T::AccountId) -> Result<SessionIndex, Error<T>> {
+        let Candidate { bond, commission, .. } =
+            Candidates::<T>::get(who).ok_or(Error::NotCandidate)?;
+        let withdrawable_at = Self::session_in(T::UnbondingSessions::get())?;
+        Candidates::<T>::remove(who);
+        Retired::<T>::insert(who, Leaving { bond, withdrawable_at, commission });
+        Ok(withdrawable_at)
     }
 
     /// The session that is `sessions` after the current one.

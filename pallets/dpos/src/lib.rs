@@ -7,6 +7,7 @@
 //! - **stake**: the coin that a holder has held for its vote or its delegation
 //! - **proxy voter**: an account that votes with the stake that others delegate to it
 //! - **tally**: the sum of the stakes that vote for an account, delegated ones included
+//! - **electoral threshold**: the part of all coin that a tally has to reach to count
 //! - **turn**: a slot in which one bookkeeper, by the order of the seats, may author a block
 //! - **commission**: the part of its rewards that a bookkeeper keeps; its voters share the rest
 //!
@@ -19,11 +20,31 @@
 //! for each candidate that is named, and is not divided among them; unlike there, a vote does not
 //! lose weight with time. At the start of each session the [`Seats`] candidates with the highest
 //! tallies are elected for the session after it. A candidate that [retires](Call::retire) stays
-//! seated until then, and [withdraws](Call::withdraw) its bond after the unbonding time.
+//! seated until then, and [withdraws](Call::withdraw) its bond after the unbonding time, which
+//! begins again with each session that it is seated in.
+//!
+//! A tally below the [`Threshold`] counts as none. Without one that counts, only those can be
+//! elected who were named at genesis or elected before, in the order in which they registered, and
+//! after all whose tallies count. So a seat that nobody else may have goes to one of them, or stays
+//! empty: a newcomer always needs the votes. Whoever has lost its seat, by jail or to another,
+//! comes back without them when there is a seat left.
+//!
+//! Where as many stand as can, one with a higher bond takes the place of the weakest of those
+//! without a seat, see [`stand`](Call::stand).
 //!
 //! A coin never counts twice in one election: it is held while it votes, it leaves the tallies at
 //! once when it is taken out of a vote, and it stays held, unable to move to another account,
 //! for at least one whole further session until it is [unlocked](Call::unlock).
+//!
+//! # What the seats cost
+//!
+//! Bonds return, so they are no price of a seat; the stake that is held for it is. A stake counts
+//! in full for each of up to [`MAX_CHOICES`] candidates, so it is one stake that takes all their
+//! seats and not one for each: at least the threshold, and more than the tally of each candidate
+//! that it is to displace. It has to stay for as long as they are to sit: once it is below the
+//! threshold, the first bookkeepers have their seats back. Of 21 seats 7 stop finality and 15
+//! decide it alone, and one vote can name as many. As long as holders do not vote, the threshold is
+//! the whole price; every stake for an honest candidate raises it.
 //!
 //! # Rewards
 //!
@@ -52,9 +73,10 @@
 //! # Genesis
 //!
 //! [`GenesisConfig`] names the first candidates in order. Nobody has voted yet, so every tally
-//! is zero and this order decides who is seated first. The pallet must come after the balances and
-//! the authorship pallet, and before the session pallet, which asks for the first election when it
-//! is built, and before the pallet that knows the slots.
+//! is zero and this order decides who is seated first; the threshold keeps them seated until
+//! holders have voted. The pallet must come after the balances and the authorship pallet, and
+//! before the session pallet, which asks for the first election when it is built, and before the
+//! pallet that knows the slots.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -69,6 +91,7 @@ mod ledger;
 mod offences;
 mod proxies;
 mod rewards;
+mod room;
 mod shares;
 mod traits;
 mod turns;
@@ -177,7 +200,8 @@ pub mod pallet {
         #[pallet::constant]
         type MinStake: Get<BalanceOf<Self>>;
 
-        /// Most candidates at one time; bounds the work of an election.
+        /// Most candidates at one time; bounds the work of an election. Further ones need a higher
+        /// bond than the weakest, whose place they take.
         #[pallet::constant]
         type MaxCandidates: Get<u32>;
 
@@ -185,13 +209,23 @@ pub mod pallet {
         #[pallet::constant]
         type MaxSeats: Get<u32>;
 
+        /// Part of the total issuance that has to vote for a candidate before it is elected for the
+        /// first time, on a chain whose genesis sets no [`Threshold`] of its own.
+        ///
+        /// At genesis nobody has voted. Without a threshold, candidates with a vote of the smallest
+        /// stake would take all seats in the first election. Votes at genesis would be no better:
+        /// they bind coin of holders who have not said whom they want, and each of them can be
+        /// taken back in the first block. It should be little for all holders together, and so much
+        /// for one that it cannot be had unnoticed.
+        type ElectoralThreshold: Get<Perbill>;
+
         /// Fewest bookkeepers that are elected or keep their turns; all of them, where there are
         /// fewer seats. If fewer candidates can be elected, the seated bookkeepers stay.
         #[pallet::constant]
         type MinBookkeepers: Get<u32>;
 
-        /// Sessions from retiring to the release of the bond, at least two: one may still be
-        /// elected for the next session.
+        /// Sessions from retiring, or after the last one in which it was seated, to the release of
+        /// the bond; at least two, for one that retires may be elected for the next session.
         #[pallet::constant]
         type UnbondingSessions: Get<SessionIndex>;
 
@@ -227,7 +261,8 @@ pub mod pallet {
     #[pallet::storage]
     pub type NextOrder<T: Config> = StorageValue<_, u64, ValueQuery>;
 
-    /// Accounts that are no candidates any more and whose bond is still held.
+    /// Accounts that are no candidates any more and whose bond is still held. Those of them that
+    /// are still seated wait for longer with each session.
     #[pallet::storage]
     pub type Retired<T: Config> =
         StorageMap<_, Blake2_128Concat, T::AccountId, Leaving<BalanceOf<T>>>;
@@ -260,6 +295,10 @@ pub mod pallet {
     /// Number of bookkeepers in a session.
     #[pallet::storage]
     pub type Seats<T: Config> = StorageValue<_, u32, ValueQuery, T::MaxSeats>;
+
+    /// Part of the total issuance that a tally has to reach to count, in parts of a billion.
+    #[pallet::storage]
+    pub type Threshold<T: Config> = StorageValue<_, Perbill, ValueQuery, T::ElectoralThreshold>;
 
     /// Fees that are too little for the pot's account as long as it does not exist.
     #[pallet::storage]
@@ -311,11 +350,19 @@ pub mod pallet {
         pub seats: u32,
         /// Commission of the first candidates, in parts of a billion.
         pub commission: Perbill,
+        /// Part of the total issuance that has to vote for any other candidate before it is elected
+        /// for the first time, in parts of a billion.
+        pub threshold: Perbill,
     }
 
     impl<T: Config> Default for GenesisConfig<T> {
         fn default() -> Self {
-            Self { candidates: Vec::new(), seats: T::MaxSeats::get(), commission: Perbill::zero() }
+            Self {
+                candidates: Vec::new(),
+                seats: T::MaxSeats::get(),
+                commission: Perbill::zero(),
+                threshold: T::ElectoralThreshold::get(),
+            }
         }
     }
 
@@ -329,8 +376,9 @@ pub mod pallet {
                 T::MaxSeats::get()
             );
             Seats::<T>::put(self.seats);
+            Threshold::<T>::put(self.threshold);
             for (who, bond) in &self.candidates {
-                if let Err(refusal) = Pallet::<T>::admit(who, *bond, self.commission) {
+                if let Err(refusal) = Pallet::<T>::admit(who, *bond, self.commission, true) {
                     panic!("genesis candidate {who:?} with bond {bond:?} is refused: {refusal:?}");
                 }
             }

@@ -76,6 +76,8 @@ parameter_types! {
     /// Slots that go by before each block that is run from now on.
     pub static Skipped: Range<u64> = 0..0;
     pub static MinBookkeepers: u32 = 2;
+    pub static MaxCandidates: u32 = 40;
+    pub const ElectoralThreshold: Perbill = Perbill::from_percent(1);
     pub const PotId: PalletId = PalletId(*b"zn/fees0");
     pub const MaxCommission: Perbill = Perbill::from_percent(50);
     pub const SlashFraction: Perbill = Perbill::from_percent(30);
@@ -138,8 +140,9 @@ impl pallet_dpos::Config for Test {
     type PotId = PotId;
     type MinBond = ConstU128<MIN_BOND>;
     type MinStake = ConstU128<MIN_STAKE>;
-    type MaxCandidates = ConstU32<40>;
+    type MaxCandidates = MaxCandidates;
     type MaxSeats = ConstU32<5>;
+    type ElectoralThreshold = ElectoralThreshold;
     type MinBookkeepers = MinBookkeepers;
     type UnbondingSessions = ConstU32<3>;
     type VoteLockSessions = ConstU32<2>;
@@ -166,6 +169,7 @@ impl ExtBuilder {
         BlockAuthor::set(None);
         Skipped::set(0..0);
         MinBookkeepers::set(2);
+        MaxCandidates::set(40);
         let with_keys = 1..=LAST_WITH_KEYS;
         let storage = RuntimeGenesisConfig {
             balances: pallet_balances::GenesisConfig {
@@ -176,6 +180,8 @@ impl ExtBuilder {
                 candidates: self.candidates,
                 seats: self.seats,
                 commission: Perbill::zero(),
+                // Every vote counts, except where a test is about the threshold.
+                threshold: Perbill::zero(),
             },
             session: pallet_session::GenesisConfig {
                 keys: with_keys

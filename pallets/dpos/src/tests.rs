@@ -7,7 +7,9 @@ mod model;
 mod offences;
 mod proxies;
 mod rewards;
+mod room;
 mod shares;
+mod threshold;
 mod turns;
 mod votes;
 
@@ -25,6 +27,8 @@ type Charge = <Test as pallet_transaction_payment::Config>::OnChargeTransaction;
 
 fn stand(who: u64, bond: u128) -> DispatchResult {
     Dpos::stand(RuntimeOrigin::signed(who), bond, Perbill::zero())
+        .map(|_| ())
+        .map_err(|refused| refused.error)
 }
 
 fn vote(who: u64, candidates: &[u64], stake: u128) -> DispatchResult {

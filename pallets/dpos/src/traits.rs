@@ -29,10 +29,10 @@ pub trait Seating {
     /// Indices of the seats that have no turns now.
     fn disabled() -> Vec<u32>;
 
-    /// Takes the turns of a seat, until others are seated.
+    /// Takes the turns of a seat, if it has them, until others are seated.
     fn disable(index: u32);
 
-    /// Gives a seat its turns back.
+    /// Gives a seat its turns back, if it has none.
     fn enable(index: u32);
 }
 

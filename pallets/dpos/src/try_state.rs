@@ -6,7 +6,7 @@ use frame_support::{
     ensure,
     traits::{
         fungible::{Inspect, InspectHold},
-        Get,
+        Get, ValidatorSet,
     },
 };
 use sp_core::U256;
@@ -56,6 +56,13 @@ impl<T: Config> Pallet<T> {
         for who in Barred::<T>::iter_keys() {
             ensure!(!Candidates::<T>::contains_key(&who), "a barred account stands");
             ensure!(!Jailed::<T>::contains_key(&who), "a barred account can come back from jail");
+        }
+        let now = T::Sessions::session_index();
+        for who in T::Sessions::validators() {
+            ensure!(
+                Retired::<T>::get(who).is_none_or(|leaving| leaving.withdrawable_at > now),
+                "one that is seated can withdraw its bond"
+            );
         }
         Ok(())
     }

@@ -70,28 +70,35 @@ impl<T: Config> Pallet<T> {
     }
 
     /// Takes the turns of those among the seated who are barred or in jail, as far as enough
-    /// others are left; of the barred first.
+    /// others are left; of the barred first, for whom some in jail have theirs back.
     ///
     /// They may have them still if they were reported in the last block, or if others were seated:
     /// then the session pallet gives everyone turns.
     pub(crate) fn disable_excluded() {
         let seated = T::Sessions::validators();
-        let (barred, others): (Vec<_>, Vec<_>) =
-            seated.iter().zip(0u32..).partition(|(who, _)| Barred::<T>::contains_key(who));
-        let jailed = others.into_iter().filter(|(who, _)| Jailed::<T>::contains_key(who));
-        for (_, index) in barred.into_iter().chain(jailed) {
-            let disabled = T::Sessions::disabled().contains(&index);
-            if !disabled && Self::can_spare_one(seated.len() as u32) {
-                T::Sessions::disable(index);
-            }
-        }
+        let disabled = T::Sessions::disabled();
+        let rank = |(who, index): (&T::AccountId, u32)| {
+            let barred = Barred::<T>::contains_key(who);
+            let has_turns = !disabled.contains(&index);
+            (barred || Jailed::<T>::contains_key(who)).then_some((!barred, has_turns, index))
+        };
+        // The barred, then those who have no turns already, so that no turns go round in jail.
+        let mut excluded: Vec<_> = seated.iter().zip(0u32..).filter_map(rank).collect();
+        excluded.sort_unstable();
+        let spare = excluded.len().min(Self::spare(seated.len() as u32) as usize);
+        let (without, with) = excluded.split_at(spare);
+        with.iter().for_each(|(.., index)| T::Sessions::enable(*index));
+        without.iter().for_each(|(.., index)| T::Sessions::disable(*index));
     }
 
     /// Whether one more of the bookkeepers in `seats` may lose its turns.
     fn can_spare_one(seats: u32) -> bool {
-        let disabled = T::Sessions::disabled().len() as u32;
-        let left = seats.saturating_sub(disabled).saturating_sub(1);
-        disabled < dispensable(seats) && left >= Self::fewest()
+        (T::Sessions::disabled().len() as u32) < Self::spare(seats)
+    }
+
+    /// How many of the bookkeepers in `seats` may be without turns.
+    fn spare(seats: u32) -> u32 {
+        dispensable(seats).min(seats.saturating_sub(Self::fewest()))
     }
 
     /// The fewest bookkeepers that are elected or keep their turns.

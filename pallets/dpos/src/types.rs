@@ -35,6 +35,9 @@ pub struct Candidate<Balance> {
     pub order: u64,
     /// What it keeps of its rewards.
     pub commission: Commission,
+    /// Whether it can be elected with a tally below the threshold: it was named at genesis, or has
+    /// been elected since it stood.
+    pub established: bool,
 }
 
 /// The part of its rewards that a bookkeeper keeps before its voters have theirs.
@@ -114,7 +117,8 @@ impl Commission {
 pub struct Leaving<Balance> {
     /// Still held on the account.
     pub bond: Balance,
-    /// First session in which the bond can be withdrawn.
+    /// First session in which the bond can be withdrawn; later with each session in which the
+    /// account is still seated.
     pub withdrawable_at: SessionIndex,
     /// What it keeps of its rewards while it is still seated.
     pub commission: Commission,

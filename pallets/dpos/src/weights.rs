@@ -30,6 +30,7 @@ pub trait WeightInfo {
     fn note_turns(m: u32, ) -> Weight;
     fn disable_excluded() -> Weight;
     fn bar() -> Weight;
+    fn make_room() -> Weight;
 }
 
 /// Weights for `pallet_dpos` with the database of the runtime.
@@ -59,13 +60,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     }
     /// Storage: `Dpos::Retired` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
-    /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Missed` (r:0 w:1)
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn withdraw() -> Weight {
         Weight::from_parts(80_000_000, 4200)
-            .saturating_add(T::DbWeight::get().reads(5_u64))
+            .saturating_add(T::DbWeight::get().reads(4_u64))
             .saturating_add(T::DbWeight::get().writes(4_u64))
     }
     /// Storage: `Dpos::Delegations` (r:1 w:0)
@@ -238,6 +238,19 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
             .saturating_add(T::DbWeight::get().reads(9_u64))
             .saturating_add(T::DbWeight::get().writes(11_u64))
     }
+    /// Storage: `Balances::TotalIssuance` (r:1 w:0)
+    /// Storage: `Dpos::Threshold` (r:1 w:0)
+    /// Storage: `Session::Validators` (r:1 w:0)
+    /// Storage: `Dpos::Candidates` (r:256 w:1)
+    /// Storage: `Dpos::Tallies` (r:256 w:0)
+    /// Storage: `Session::CurrentIndex` (r:1 w:0)
+    /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
+    /// Storage: `Dpos::Retired` (r:0 w:1)
+    fn make_room() -> Weight {
+        Weight::from_parts(1_600_000_000, 1310000)
+            .saturating_add(T::DbWeight::get().reads(517_u64))
+            .saturating_add(T::DbWeight::get().writes(3_u64))
+    }
 }
 
 // For tests.
@@ -266,13 +279,12 @@ impl WeightInfo for () {
     }
     /// Storage: `Dpos::Retired` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
-    /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Missed` (r:0 w:1)
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn withdraw() -> Weight {
         Weight::from_parts(80_000_000, 4200)
-            .saturating_add(RocksDbWeight::get().reads(5_u64))
+            .saturating_add(RocksDbWeight::get().reads(4_u64))
             .saturating_add(RocksDbWeight::get().writes(4_u64))
     }
     /// Storage: `Dpos::Delegations` (r:1 w:0)
@@ -444,5 +456,18 @@ impl WeightInfo for () {
         Weight::from_parts(140_000_000, 9000)
             .saturating_add(RocksDbWeight::get().reads(9_u64))
             .saturating_add(RocksDbWeight::get().writes(11_u64))
+    }
+    /// Storage: `Balances::TotalIssuance` (r:1 w:0)
+    /// Storage: `Dpos::Threshold` (r:1 w:0)
+    /// Storage: `Session::Validators` (r:1 w:0)
+    /// Storage: `Dpos::Candidates` (r:256 w:1)
+    /// Storage: `Dpos::Tallies` (r:256 w:0)
+    /// Storage: `Session::CurrentIndex` (r:1 w:0)
+    /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
+    /// Storage: `Dpos::Retired` (r:0 w:1)
+    fn make_room() -> Weight {
+        Weight::from_parts(1_600_000_000, 1310000)
+            .saturating_add(RocksDbWeight::get().reads(517_u64))
+            .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
 }

@@ -177,6 +177,9 @@ impl pallet_dpos::SkippedSlots for AuraSlots {
 
 parameter_types! {
     pub const PotId: PalletId = PalletId(*b"zn/fees0");
+    /// A hundred million XEN, a thirtieth of the private class; one holder can give it to as many
+    /// candidates as a vote can name.
+    pub const ElectoralThreshold: Perbill = Perbill::from_percent(1);
     pub const MaxCommission: Perbill = Perbill::from_percent(50);
     pub const SlashFraction: Perbill = Perbill::from_percent(30);
 }
@@ -194,6 +197,7 @@ impl pallet_dpos::Config for Runtime {
     type MinStake = ConstU128<XEN>;
     type MaxCandidates = ConstU32<256>;
     type MaxSeats = ConstU32<MAX_SEATS>;
+    type ElectoralThreshold = ElectoralThreshold;
     // GRANDPA goes on without one of four, and not without one of three.
     type MinBookkeepers = ConstU32<3>;
     // A day: long enough for a proof of misconduct to be brought.

@@ -5,17 +5,21 @@ use frame_support::{assert_ok, traits::fungible::Inspect};
 use pallet_pace::Lengths;
 use sp_consensus_aura::{digests::CompatibleDigestItem, sr25519::AuthoritySignature};
 use sp_genesis_builder::{DEV_RUNTIME_PRESET, LOCAL_TESTNET_RUNTIME_PRESET};
-use sp_keyring::Sr25519Keyring::{self, Alice, Bob, Charlie, Dave, Eve};
+use sp_keyring::{
+    Ed25519Keyring,
+    Sr25519Keyring::{self, Alice, AliceStash, Bob, BobStash, Charlie, Dave, Eve, Ferdie},
+};
 use sp_runtime::{
     generic::{Digest, DigestItem, Era, SignedPayload},
     traits::{Dispatchable, Header as _},
+    Perbill,
 };
 
 use super::state_of;
 use crate::{
     tx_extension, AccountId, Balance, Balances, Dpos, Executive, Hash, Header, Runtime,
-    RuntimeCall, RuntimeOrigin, Session, System, UncheckedExtrinsic, EXISTENTIAL_DEPOSIT,
-    SLOT_MILLIS, TOTAL_SUPPLY, XEN,
+    RuntimeCall, RuntimeEvent, RuntimeOrigin, Session, SessionKeys, System, UncheckedExtrinsic,
+    EXISTENTIAL_DEPOSIT, SLOT_MILLIS, TOTAL_SUPPLY, XEN,
 };
 
 /// A slot of the first bookkeeper of four, and of the one alone.
@@ -128,6 +132,90 @@ fn ten_missed_turns_cost_a_bookkeeper_its_turns() {
         assert_eq!(pallet_dpos::Jailed::<Runtime>::get(&who), Some(until));
         assert_eq!(Session::disabled_validators(), [3]);
         assert_eq!(Dpos::elect(), [Alice, Bob, Charlie].map(|key| key.to_account_id()));
+    });
+}
+
+/// What the session that ended in this block was paid for: the blocks of each bookkeeper.
+fn rewarded() -> Vec<(AccountId, u32)> {
+    let mut blocks: Vec<_> = System::events()
+        .into_iter()
+        .filter_map(|record| match record.event {
+            RuntimeEvent::Dpos(pallet_dpos::Event::Rewarded { bookkeeper, blocks, .. }) => {
+                Some((bookkeeper, blocks))
+            }
+            _ => None,
+        })
+        .collect();
+    blocks.sort();
+    blocks
+}
+
+#[test]
+fn the_block_that_seats_others_counts_for_those_whose_turn_it_was() {
+    state_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(|| {
+        let of = |keys: &[Sr25519Keyring]| -> Vec<AccountId> {
+            keys.iter().map(|key| key.to_account_id()).collect()
+        };
+        let session = u64::from(Lengths::<Runtime>::get().session);
+        let mut chain = Chain::at_genesis();
+        let retire = RuntimeCall::Dpos(pallet_dpos::Call::retire {});
+        chain.block(FIRST, vec![signed(Bob, retire)]);
+        // The last block of the second session.
+        let last = FIRST + 2 * session - 2;
+        for slot in FIRST + 1..last {
+            chain.block(slot, vec![]);
+        }
+        let remark = RuntimeCall::System(frame_system::Call::remark { remark: vec![] });
+        chain.block(last, vec![signed(Eve, remark)]);
+        assert_eq!(Session::validators(), of(&[Alice, Bob, Charlie, Dave]));
+
+        // Dave lets a slot go by and Alice has the next one. Of three, the turns would be those of
+        // Alice and Charlie.
+        assert_eq!([last + 1, last + 2].map(|slot| (slot % 4, slot % 3)), [(3, 0), (0, 1)]);
+        chain.block(last + 2, vec![]);
+        assert_eq!((Session::current_index(), chain.number), (2, 2 * session as u32));
+        assert_eq!(Session::validators(), of(&[Alice, Charlie, Dave]));
+        let missed = |key: Sr25519Keyring| pallet_dpos::Missed::<Runtime>::get(key.to_account_id());
+        assert_eq!([Alice, Bob, Charlie, Dave].map(missed), [0, 0, 0, 1]);
+        // Each wrote seven, Charlie another one in the last block, and Alice this one.
+        let mut written: Vec<_> =
+            of(&[Alice, Bob, Charlie, Dave]).into_iter().zip([8, 7, 8, 7]).collect();
+        written.sort();
+        assert_eq!(rewarded(), written);
+        assert_eq!(pallet_dpos::Authored::<Runtime>::iter().count(), 0);
+
+        // From the next block on there are three.
+        chain.block(last + 3, vec![]);
+        let authored: Vec<_> = pallet_dpos::Authored::<Runtime>::iter().collect();
+        assert_eq!(authored, [(Dave.to_account_id(), 1)]);
+        assert_eq!(missed(Dave), 0);
+    });
+}
+
+#[test]
+fn newcomers_take_no_seat_with_a_few_coins_and_one_with_the_threshold() {
+    state_of(LOCAL_TESTNET_RUNTIME_PRESET).execute_with(|| {
+        let mut chain = Chain::at_genesis();
+        let newcomers = [Eve, Ferdie, AliceStash, BobStash];
+        for (key, finality) in newcomers.into_iter().zip(Ed25519Keyring::iter().skip(8)) {
+            let keys = SessionKeys { aura: key.public().into(), grandpa: finality.public().into() };
+            pallet_session::NextKeys::<Runtime>::insert(key.to_account_id(), keys);
+        }
+        let commission = Perbill::zero();
+        let stand = pallet_dpos::Call::stand { bond: 10_000 * XEN, commission };
+        let stand = RuntimeCall::Dpos(stand);
+        chain.block(FIRST, newcomers.map(|key| signed(key, stand.clone())).to_vec());
+        let votes = [Eve, Ferdie].map(|key| signed(key, vote(&newcomers, XEN)));
+        chain.block(FIRST + 1, votes.to_vec());
+        let elected = |keys: [Sr25519Keyring; 4]| {
+            assert_eq!(Dpos::elect(), keys.map(|key| key.to_account_id()));
+        };
+        elected([Alice, Bob, Charlie, Dave]);
+        // Ferdie's one is missing.
+        chain.block(FIRST + 2, vec![signed(Eve, vote(&[BobStash], 99_999 * XEN - 1))]);
+        elected([Alice, Bob, Charlie, Dave]);
+        chain.block(FIRST + 3, vec![signed(Eve, vote(&[BobStash], 99_999 * XEN))]);
+        elected([BobStash, Alice, Bob, Charlie]);
     });
 }
 

@@ -47,7 +47,8 @@ fn a_bond_beyond_the_balance_is_refused() {
 }
 
 fn unseated(order: u64) -> Candidate<u128> {
-    Candidate { bond: MIN_BOND, order, commission: Commission::of(Perbill::zero()) }
+    let commission = Commission::of(Perbill::zero());
+    Candidate { bond: MIN_BOND, order, commission, established: false }
 }
 
 #[test]
@@ -112,11 +113,24 @@ fn a_seated_bookkeeper_cannot_withdraw() {
         assert_ok!(retire(1));
         run_to_session(4);
         assert_eq!(Session::validators(), [1]);
-        assert_noop!(withdraw(1), Error::<Test>::StillSeated);
+        assert_noop!(withdraw(1), Error::<Test>::TooEarlyToWithdraw);
+    });
+}
 
+#[test]
+fn the_whole_unbonding_time_runs_from_the_last_session_that_was_served() {
+    ExtBuilder { candidates: vec![(1, MIN_BOND)], seats: 1 }.build_and_execute(|| {
+        assert_ok!(retire(1));
+        run_to_session(4);
         assert_ok!(stand(2, MIN_BOND));
         run_to_session(6);
+        // It was seated in session 5. Evidence of that is taken in three sessions more.
         assert_eq!(Session::validators(), [2]);
+        run_to_session(8);
+        assert_noop!(withdraw(1), Error::<Test>::TooEarlyToWithdraw);
+        report(1);
+        assert!(has_event(Event::Barred { bookkeeper: 1, slashed: MIN_BOND * 3 / 10 }));
+        run_to_session(9);
         assert_ok!(withdraw(1));
     });
 }
@@ -127,12 +141,16 @@ fn a_bond_cannot_be_withdrawn_before_the_last_session_is_served() {
         run_to_session(1);
         // Seated now and elected for session 2.
         assert_ok!(retire(4));
-        let first = Retired::<Test>::get(4).unwrap().withdrawable_at;
+        let withdrawable_at = || Retired::<Test>::get(4).unwrap().withdrawable_at;
+        assert_eq!(withdrawable_at(), 4);
         run_to_session(2);
         assert!(Session::validators().contains(&4));
-        run_to_session(3);
-        assert!(!Session::validators().contains(&4));
-        assert!(first > 2);
+        assert_eq!(withdrawable_at(), 5);
+        for session in [3, 4] {
+            run_to_session(session);
+            assert!(!Session::validators().contains(&4));
+            assert_eq!(withdrawable_at(), 6);
+        }
     });
 }
 

@@ -27,12 +27,23 @@ fn the_default_genesis_takes_every_seat() {
 }
 
 #[test]
+fn the_default_genesis_asks_newcomers_for_votes() {
+    let threshold = crate::GenesisConfig::<Test>::default().threshold;
+    assert_eq!(threshold, Perbill::from_percent(1));
+}
+
+#[test]
 fn genesis_fields_are_read_from_json() {
-    let config: crate::GenesisConfig<Test> =
-        serde_json::from_str(r#"{"candidates": [[1, 100]], "seats": 1, "commission": 50000000}"#)
-            .unwrap();
+    let config: crate::GenesisConfig<Test> = serde_json::from_value(serde_json::json!({
+        "candidates": [[1, 100]],
+        "seats": 1,
+        "commission": 50_000_000,
+        "threshold": 10_000_000,
+    }))
+    .unwrap();
     assert_eq!((config.candidates, config.seats), (vec![(1, 100)], 1));
     assert_eq!(config.commission, Perbill::from_percent(5));
+    assert_eq!(config.threshold, Perbill::from_percent(1));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::{Barred, Candidates, Delegations, Jailed, Tallies, Votes};
+use crate::{Barred, Candidates, Delegations, Jailed, SeatsToCheck, Tallies, Threshold, Votes};
 
 #[derive(Clone, Debug)]
 enum Op {
@@ -118,14 +118,28 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// Who votes and delegates with what, as the callers of the pallet see it.
-#[derive(Default)]
 struct Model {
     votes: BTreeMap<u64, (Vec<u64>, u128)>,
     delegations: BTreeMap<u64, (u64, u128)>,
     open: BTreeSet<u64>,
+    /// The smallest tally that counts.
+    least: u128,
+    /// Who can be elected without.
+    established: BTreeSet<u64>,
 }
 
 impl Model {
+    fn new(threshold: Perbill) -> Self {
+        Threshold::<Test>::put(threshold);
+        Self {
+            votes: BTreeMap::new(),
+            delegations: BTreeMap::new(),
+            open: BTreeSet::new(),
+            least: threshold.mul_ceil(SUPPLY),
+            established: GENESIS.into(),
+        }
+    }
+
     /// A refusal is as good an outcome as any; it must only leave everything as it was.
     fn apply(&mut self, op: Op) {
         match op {
@@ -194,6 +208,21 @@ impl Model {
         votes.map(|(who, _)| self.weight(*who)).sum()
     }
 
+    /// The tally, if it counts.
+    fn counted(&self, candidate: u64) -> Option<u128> {
+        Some(self.tally(candidate)).filter(|tally| *tally >= self.least)
+    }
+
+    /// A newcomer can do without votes only once it was elected with them.
+    fn assert_nobody_came_without_votes(&mut self) {
+        let stand = Candidates::<Test>::iter();
+        let established = stand.filter(|(_, it)| it.established).map(|(who, _)| who).collect();
+        for who in BTreeSet::difference(&established, &self.established) {
+            assert!(self.counted(*who).is_some(), "{who} was elected");
+        }
+        self.established = established;
+    }
+
     fn assert_agrees(&self) {
         for candidate in 1..=8 {
             assert_eq!(Tallies::<Test>::get(candidate), self.tally(candidate));
@@ -226,10 +255,19 @@ fn assert_enough_have_turns() {
     let seats = Session::validators().len();
     let disabled = Session::disabled_validators();
     assert!(disabled.len() <= (seats - 1) / 3, "{disabled:?} of {seats}");
-    for index in disabled {
-        let who = Session::validators()[index as usize];
-        assert!(Jailed::<Test>::contains_key(who) || Barred::<Test>::contains_key(who));
+    let (mut in_jail, mut barred_with_turns) = (false, false);
+    for (who, index) in Session::validators().into_iter().zip(0..) {
+        let (jailed, barred) =
+            (Jailed::<Test>::contains_key(who), Barred::<Test>::contains_key(who));
+        if disabled.contains(&index) {
+            assert!(jailed || barred);
+            in_jail |= jailed;
+        } else {
+            barred_with_turns |= barred;
+        }
     }
+    // Who was barred in this block loses its turns in the next.
+    assert!(SeatsToCheck::<Test>::get() || !(in_jail && barred_with_turns), "{disabled:?}");
     for who in Dpos::elect() {
         assert!(Candidates::<Test>::contains_key(who) && !Jailed::<Test>::contains_key(who));
     }
@@ -241,18 +279,24 @@ proptest! {
     #[test]
     fn every_sequence_leaves_a_sound_state_and_the_whole_supply(
         ops in prop::collection::vec(op(), 1..120),
+        threshold in prop_oneof![Just(0), 1..4u32],
+        candidates in 5..9u32,
     ) {
         ExtBuilder { seats: 4, ..Default::default() }.build_and_execute(|| {
-            let mut model = Model::default();
+            MaxCandidates::set(candidates);
+            let mut model = Model::new(Perbill::from_percent(threshold));
             for op in ops {
                 model.apply(op);
                 model.assert_agrees();
+                model.assert_nobody_came_without_votes();
                 assert_supply_is_conserved();
                 assert_enough_have_turns();
                 Dpos::do_try_state().expect("the state is sound after every call");
             }
             let elected = Dpos::elect();
-            assert!(elected.windows(2).all(|pair| model.tally(pair[0]) >= model.tally(pair[1])));
+            assert!(elected.windows(2).all(|two| model.counted(two[0]) >= model.counted(two[1])));
+            let may = |who: &u64| model.counted(*who).is_some() || model.established.contains(who);
+            assert!(elected.iter().all(may));
         });
     }
 }

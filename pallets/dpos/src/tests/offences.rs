@@ -3,7 +3,7 @@
 use frame_support::{assert_noop, assert_ok, assert_storage_noop};
 
 use super::*;
-use crate::{Barred, Error, Event, Jailed, Missed, Retired};
+use crate::{Barred, Error, Event, Jailed, Missed, Retired, SeatsToCheck};
 
 const SLASHED: u128 = 30;
 
@@ -30,7 +30,7 @@ fn an_equivocation_costs_the_seat_for_good_and_a_part_of_the_bond() {
 
         run_to_session(2);
         assert_eq!(Session::validators(), [4, 2, 1]);
-        run_to_session(3);
+        run_to_session(5);
         assert_ok!(withdraw(3));
         assert_eq!(Balances::free_balance(3), ENDOWED - SLASHED);
         assert_noop!(stand(3, MIN_BOND), Error::<Test>::Barred);
@@ -65,9 +65,9 @@ fn one_that_has_retired_loses_a_part_of_its_bond_all_the_same() {
         run_to_session(2);
         report(3);
         let leaving = Retired::<Test>::get(3).unwrap();
-        assert_eq!((leaving.bond, leaving.withdrawable_at), (MIN_BOND - SLASHED, 3));
+        assert_eq!((leaving.bond, leaving.withdrawable_at), (MIN_BOND - SLASHED, 5));
         assert_eq!(held(HoldReason::Candidacy, 3), MIN_BOND - SLASHED);
-        run_to_session(3);
+        run_to_session(5);
         assert_ok!(withdraw(3));
         assert_eq!(Balances::free_balance(3), ENDOWED - SLASHED);
         assert_noop!(stand(3, MIN_BOND), Error::<Test>::Barred);
@@ -78,7 +78,7 @@ fn one_that_has_retired_loses_a_part_of_its_bond_all_the_same() {
 fn one_that_has_withdrawn_is_barred_without_a_slash() {
     four().build_and_execute(|| {
         assert_ok!(retire(3));
-        run_to_session(3);
+        run_to_session(5);
         assert_ok!(withdraw(3));
         report(3);
         assert!(has_event(Event::Barred { bookkeeper: 3, slashed: 0 }));
@@ -116,6 +116,34 @@ fn of_those_who_lose_their_turns_the_barred_come_first() {
     four().build_and_execute(|| {
         Jailed::<Test>::insert(4, 100);
         report(3);
+        next_block_by(Some(2));
+        assert_eq!(disabled(), [1]);
+    });
+}
+
+#[test]
+fn a_barred_one_takes_the_place_of_one_in_jail_among_those_without_turns() {
+    four().build_and_execute(|| {
+        for _ in 0..10 {
+            next_block_after(Some(4), 1..2);
+        }
+        // Three is in jail, and of four no second one can be spared.
+        assert_eq!(disabled(), [1]);
+        report(2);
+        next_block_by(Some(4));
+        assert_eq!(disabled(), [2]);
+        assert!(Jailed::<Test>::contains_key(3));
+    });
+}
+
+#[test]
+fn of_those_in_jail_the_same_one_stays_without_turns() {
+    four().build_and_execute(|| {
+        for _ in 0..10 {
+            next_block_after(Some(4), 1..2);
+        }
+        Jailed::<Test>::insert(4, 100);
+        SeatsToCheck::<Test>::put(true);
         next_block_by(Some(2));
         assert_eq!(disabled(), [1]);
     });

@@ -1,0 +1,37 @@
+//! Room for a newcomer where as many stand as can.
+//!
+//! Bonds return, so whoever has enough coin for a while could fill the list of candidates and keep
+//! everybody else out. Therefore a full list is open to those who bond more: the rest of it is worth
+//! no more than its lowest bond, and candidates whom holders want are the last that have to go.
+
+use core::cmp::Reverse;
+
+use frame_support::traits::ValidatorSet;
+
+use crate::{BalanceOf, Candidate, Candidates, Config, Error, Event, Pallet};
+
+impl<T: Config> Pallet<T> {
+    /// Lets the weakest candidate without a seat retire, if `newcomer` bonds more than it.
+    pub(crate) fn make_room(newcomer: &T::AccountId, bond: BalanceOf<T>) -> Result<(), Error<T>> {
+        let (candidate, _) = Self::weakest()
+            .filter(|(_, weakest)| bond > weakest.bond)
+            .ok_or(Error::TooManyCandidates)?;
+        let withdrawable_at = Self::end_candidacy(&candidate)?;
+        let by = newcomer.clone();
+        Self::deposit_event(Event::Displaced { candidate, by, withdrawable_at });
+        Ok(())
+    }
+
+    /// Of the candidates without a seat the one with the lowest tally that counts; among equals one
+    /// that was never elected, then the one with the lowest bond, then the last to have registered.
+    /// Reads two items a candidate.
+    fn weakest() -> Option<(T::AccountId, Candidate<BalanceOf<T>>)> {
+        let least = Self::least_tally();
+        let seated = T::Sessions::validators();
+        Candidates::<T>::iter().filter(|(who, _)| !seated.contains(who)).min_by_key(
+            |(who, Candidate { bond, order, established, .. })| {
+                (Self::counted(who, least), *established, *bond, Reverse(*order))
+            },
+        )
+    }
+}
