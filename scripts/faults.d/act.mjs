@@ -8,6 +8,8 @@
 
 import { createRequire } from 'node:module';
 
+import { succeed } from '../wallet/transaction.mjs';
+
 const library = createRequire(`${process.env.WALLET_LIBRARIES}/package.json`);
 const { ApiPromise, Keyring, WsProvider } = library('@polkadot/api');
 const { u8aToHex } = library('@polkadot/util');
@@ -22,26 +24,13 @@ function at(place, path) {
   return found;
 }
 
-function failure(error) {
-  if (!error.isModule) return error.toString();
-  const { section, name, docs } = api.registry.findMetaError(error.asModule);
-  return `${section}.${name}: ${docs.join(' ')}`;
-}
-
 const pair = (suri) => new Keyring({ type: 'sr25519', ss58Format: api.registry.chainSS58 }).addFromUri(suri);
 const address = (suri) => ({ address: pair(suri).address, public: u8aToHex(pair(suri).publicKey) });
 
-function send(suri, path, text) {
-  const from = pair(suri);
-  return new Promise((done, refuse) => {
-    at(api.tx, path)(...JSON.parse(text))
-      .signAndSend(from, ({ status, dispatchError, events }) => {
-        if (dispatchError) refuse(new Error(failure(dispatchError)));
-        if (status.isInvalid || status.isDropped || status.isUsurped) refuse(new Error(`it is ${status.type}`));
-        if (status.isFinalized) done({ block: status.asFinalized.toHex(), events: events.map(told) });
-      })
-      .catch(refuse);
-  });
+async function send(suri, path, text) {
+  const call = at(api.tx, path)(...JSON.parse(text));
+  const { status, events } = await succeed(call, pair(suri), { final: true });
+  return { block: status.asFinalized.toHex(), events: events.map(told) };
 }
 
 const told = ({ event }) => ({ name: `${event.section}.${event.method}`, data: event.data.toHuman() });

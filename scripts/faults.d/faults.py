@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-from elections import ELECTIONS
+from elections import ELECTIONS, needs_of
 from network import FAKETIME, RPC_PORT, Broken, Network, within
 
 from chain import SLOT_SECS, NoAnswer, Refused  # isort: skip
@@ -76,45 +76,12 @@ def one_killed(net):
 
 def database_deleted(net):
     """Who lost its database syncs every block again."""
-    return synced_anew(net, "full")
+    return {"back_secs": net.syncs_anew(net["dave"], "full")}
 
 
 def database_deleted_warp(net):
     """Who lost its database jumps to a proven state (warp sync), writes blocks, and fetches the rest."""
-    return synced_anew(net, "warp")
-
-
-def synced_anew(net, how):
-    dave = net["dave"]
-    dave.kill()
-    dave.forget()
-    log = net.folder / "dave.log"
-    said, began = log.stat().st_size, time.monotonic()
-    dave.start("--sync", how)
-    if dave.final() > 0:
-        raise Broken("its database is there still")
-    # Old blocks come last.
-    dave.partial = how == "warp"
-    net.catches_up(dave)
-    back = round(time.monotonic() - began, 1)
-    within(60, "all old blocks are there", lambda: None not in dave.hashes(list(range(dave.final() + 1))))
-    dave.partial = False
-    if (b"Warp sync is complete" in log.read_bytes()[said:]) != (how == "warp"):
-        raise Broken(f"it did not sync by {how}")
-    writes_again(net, dave)
-    return {"back_secs": back}
-
-
-def writes_again(net, peer, secs=60):
-    """One of the blocks from now on is by this bookkeeper's key."""
-    watcher = net.living(peer.name)[0]
-    since = watcher.best()
-
-    def wrote():
-        news = watcher.best() - since
-        return news > 0 and peer.key.capitalize() in watcher.authors(news)[0]
-
-    within(secs, f"{peer.name} writes a block", wrote)
+    return {"back_secs": net.syncs_anew(net["dave"], "warp")}
 
 
 def clock_skewed(net):
@@ -125,7 +92,7 @@ def clock_skewed(net):
     dave, others, measured = net["dave"], net.living("dave"), {}
     for secs in (1, -1):
         restart(dave, secs)
-        writes_again(net, dave)
+        net.writes(dave)
         net.catches_up(dave)
     for secs in (60, -60):
         restart(dave, secs)
@@ -137,7 +104,7 @@ def clock_skewed(net):
         began = time.monotonic()
         restart(dave, 0)
         net.catches_up(dave, 180)
-        writes_again(net, dave, 180)
+        net.writes(dave, 180)
         back = round(time.monotonic() - began, 1)
         measured[f"{secs:+}_secs"] = {"five_blocks_secs": went_on, "writes_again_secs": back}
     return measured
@@ -188,7 +155,22 @@ class Bank:
 
 QUICK = [one_cut_off, two_and_two, one_killed, database_deleted_warp]
 FULL = [one_cut_off, two_and_two, killed_in_turn, database_deleted, database_deleted_warp, clock_skewed, *ELECTIONS]
-FAULTS = {fault.__name__: fault for fault in [*QUICK, *FULL]}
+# In the order in which they run: some find what others leave.
+FAULTS = {fault.__name__: fault for fault in [*FULL, *QUICK]}
+
+
+def course_of(chosen):
+    """These faults, each once, and those that they need before them."""
+    needs = {needs_of(fault): fault for fault in chosen if needs_of(fault)}
+    for needed, fault in needs.items():
+        if needed not in chosen:
+            print(f"   {fault.__name__} needs {needed.__name__}, which runs first", file=sys.stderr, flush=True)
+    return [fault for fault in FAULTS.values() if fault in chosen or fault in needs]
+
+
+def after_what(fault):
+    needed = needs_of(fault)
+    return f" Runs after {needed.__name__}." if needed else ""
 
 
 def tried(net, fault):
@@ -236,12 +218,12 @@ def main():
     options = parser.parse_args()
     if options.list:
         for name, fault in FAULTS.items():
-            print(f"{name:24} {' '.join(fault.__doc__.split())}")
+            print(f"{name:30} {' '.join(fault.__doc__.split())}{after_what(fault)}")
         return
     for name in options.faults:
         if name not in FAULTS:
             parser.error(f"there is no fault {name}; --list tells what there is")
-    chosen = [FAULTS[name] for name in options.faults] or (QUICK if options.quick else FULL)
+    chosen = course_of([FAULTS[name] for name in options.faults] or (QUICK if options.quick else FULL))
     net = Network(os.environ["NET"])
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     began = time.monotonic()

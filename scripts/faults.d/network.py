@@ -57,6 +57,7 @@ class Peer(Node):
         self.key = key
         self.address = f"10.214.0.{number}"
         self.folder = network.folder / name
+        self.log = network.folder / f"{name}.log"
         self.cable = f"zf{number}"
         # Whether it may lack old blocks, since it did not sync all.
         self.partial = False
@@ -84,7 +85,7 @@ class Peer(Node):
         ]  # fmt: skip
         if self.key:
             arguments.insert(1, f"--{self.key}")
-        with open(self.network.folder / f"{self.name}.log", "ab") as log:
+        with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", self.namespace, *arguments],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
@@ -116,6 +117,12 @@ class Peer(Node):
         """Removes its database; its keys stay."""
         for database in (self.folder / "chains").glob("*/paritydb"):
             shutil.rmtree(database)
+
+    def said_since(self, position):
+        """What it has written to its log since the log had so many bytes."""
+        with open(self.log, "rb") as log:
+            log.seek(position)
+            return log.read().decode(errors="replace")
 
     def inside(self, *command):
         """A program in the node's namespace; gives what it prints."""
@@ -197,6 +204,37 @@ class Network:
         goal = max(other.final() for other in self.living(peer.name))
         within(secs, f"{peer.name} catches up to #{goal}", lambda: peer.final() >= goal)
         return round(time.monotonic() - began, 1)
+
+    def writes(self, peer, secs=60):
+        """One of the blocks from now on is by this bookkeeper."""
+        watcher = self.living(peer.name)[0]
+        since = watcher.best()
+
+        def wrote():
+            news = watcher.best() - since
+            return news > 0 and peer.name.capitalize() in watcher.authors(news)[0]
+
+        within(secs, f"{peer.name} writes a block", wrote)
+
+    def syncs_anew(self, peer, how):
+        """A bookkeeper loses its database, gets all blocks by this way of syncing, and writes blocks; gives
+        the seconds until it had final what was final on the others."""
+        peer.kill()
+        peer.forget()
+        position, began = peer.log.stat().st_size, time.monotonic()
+        peer.start("--sync", how)
+        if peer.final() > 0:
+            raise Broken("its database is there still")
+        # Old blocks come last.
+        peer.partial = how == "warp"
+        self.catches_up(peer)
+        back = round(time.monotonic() - began, 1)
+        within(60, "all old blocks are there", lambda: None not in peer.hashes(list(range(peer.final() + 1))))
+        peer.partial = False
+        if ("State sync is complete" in peer.said_since(position)) != (how == "warp"):
+            raise Broken(f"it did not sync by {how}")
+        self.writes(peer)
+        return back
 
     # ---- what must hold after each step ----
 

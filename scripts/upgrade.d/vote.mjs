@@ -3,11 +3,14 @@
 // blocks in which each step was done.
 
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 
-import { ApiPromise, Keyring, WsProvider } from '@polkadot/api';
-import { blake2AsHex } from '@polkadot/util-crypto';
-import { u8aToHex } from '@polkadot/util';
+import { succeed } from '../wallet/transaction.mjs';
 
+const library = createRequire(`${process.env.WALLET_LIBRARIES}/package.json`);
+const { ApiPromise, Keyring, WsProvider } = library('@polkadot/api');
+const { blake2AsHex } = library('@polkadot/util-crypto');
+const { u8aToHex } = library('@polkadot/util');
 const [url, file] = process.argv.slice(2);
 // More than half of the supply. Alice pays other accounts meanwhile, so her coin stays free.
 const VOTERS = ['//Bob', '//Charlie', '//Dave', '//Eve', '//Ferdie', '//Alice//stash', '//Bob//stash'];
@@ -23,29 +26,6 @@ function fail(what) {
 const api = await ApiPromise.create({ provider: new WsProvider(url), noInitWarn: true });
 const keyring = new Keyring({ type: 'sr25519' });
 const [proposer, ...others] = VOTERS.map((uri) => keyring.addFromUri(uri));
-
-// Sends a transaction; resolves with its block and events once it is in a block.
-function send(who, call) {
-  const { section, method } = call.method;
-  return new Promise((done, refuse) => {
-    call
-      .signAndSend(who, ({ status, dispatchError, events }) => {
-        if (dispatchError) {
-          const error = dispatchError.isModule
-            ? api.registry.findMetaError(dispatchError.asModule).name
-            : dispatchError.toString();
-          refuse(new Error(`${section}.${method} was refused: ${error}`));
-        } else if (status.isInBlock) {
-          done({ block: status.asInBlock, events: events.map(({ event }) => event) });
-        } else if (status.isError) {
-          refuse(new Error(`${section}.${method} was not taken: ${status.type}`));
-        }
-      })
-      .catch(refuse);
-  });
-}
-
-const numberOf = async (hash) => (await api.rpc.chain.getHeader(hash)).number.toNumber();
 
 // Looks after each new block until something is there.
 async function wait(what, look) {
@@ -80,22 +60,22 @@ async function run() {
   const steps = {};
   const call = api.tx.system.authorizeUpgrade(blake2AsHex(code)).method;
   const bytes = call.toU8a();
-  await send(proposer, api.tx.preimage.notePreimage(u8aToHex(bytes)));
+  await succeed(api.tx.preimage.notePreimage(u8aToHex(bytes)), proposer);
   const submit = api.tx.referenda.submit(
     { system: 'Root' },
     { Lookup: { hash: blake2AsHex(bytes), len: bytes.length } },
     { After: 0 },
   );
-  const submitted = await send(proposer, submit);
-  steps.submitted = await numberOf(submitted.block);
-  const [index] = submitted.events.find(({ method }) => method === 'Submitted').data;
-  await send(proposer, api.tx.referenda.placeDecisionDeposit(index));
+  const { blockNumber, events } = await succeed(submit, proposer);
+  steps.submitted = Number(blockNumber);
+  const [index] = events.find(({ event }) => event.method === 'Submitted').event.data;
+  await succeed(api.tx.referenda.placeDecisionDeposit(index), proposer);
 
   const vote = { aye: true, conviction: 'Locked1x' };
   for (const who of [proposer, ...others]) {
     const { free, reserved } = (await api.query.system.account(who.address)).data;
     const balance = free.toBigInt() + reserved.toBigInt() - XEN;
-    await send(who, api.tx.convictionVoting.vote(index, { Standard: { vote, balance } }));
+    await succeed(api.tx.convictionVoting.vote(index, { Standard: { vote, balance } }), who);
   }
   console.error(`   ${VOTERS.length} accounts have voted for referendum ${index}`);
 
@@ -120,9 +100,9 @@ async function run() {
   });
   // What is signed names the version, which the library learns of a moment later.
   await wait('the new version', async () => api.runtimeVersion.specVersion.toNumber() > version);
-  await send(proposer, api.tx.referenda.refundDecisionDeposit(index));
-  await send(proposer, api.tx.referenda.refundSubmissionDeposit(index));
-  await send(proposer, api.tx.preimage.unnotePreimage(blake2AsHex(bytes)));
+  await succeed(api.tx.referenda.refundDecisionDeposit(index), proposer);
+  await succeed(api.tx.referenda.refundSubmissionDeposit(index), proposer);
+  await succeed(api.tx.preimage.unnotePreimage(blake2AsHex(bytes)), proposer);
   console.log(JSON.stringify(steps));
 }
 

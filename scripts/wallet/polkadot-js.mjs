@@ -8,6 +8,7 @@ import { stringCamelCase } from '@polkadot/util';
 
 import { hex, wrong } from './bytes.mjs';
 import { Nonces, rewrite } from './call.mjs';
+import { failure, send } from './transaction.mjs';
 
 export const library = '@polkadot/api';
 
@@ -103,15 +104,7 @@ class Chain {
 
   async submit(account, call, options = {}) {
     const nonce = await this.nonces.take(account.address);
-    return new Promise((done, refuse) => {
-      const told = (result) => {
-        if (result.isError) refuse(new Error(`${call.path}: ${result.status.type}`));
-        else if (result.isInBlock) done(this.#outcome(result));
-      };
-      this.tx(call)
-        .signAndSend(account, { nonce, ...options }, told)
-        .catch(refuse);
-    });
+    return this.#outcome(await send(this.tx(call), account, { nonce, ...options }));
   }
 
   // With the hash of the metadata among what is signed.
@@ -166,15 +159,9 @@ class Chain {
     return {
       block: Number(blockNumber),
       index: txIndex,
-      error: dispatchError && this.#errorName(dispatchError),
+      error: dispatchError && failure(dispatchError).name,
       events: events.map(({ event }) => this.#event(event)),
     };
-  }
-
-  #errorName(error) {
-    if (!error.isModule) return [error.type, error.inner.type].filter(Boolean).join('.');
-    const { index } = error.asModule;
-    return `${this.named.get(index.toNumber())}.${this.api.registry.findMetaError(error.asModule).name}`;
   }
 
   #event(event) {
