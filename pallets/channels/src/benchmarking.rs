@@ -128,9 +128,11 @@ mod benchmarks {
     #[benchmark]
     fn top_up() -> Result<(), BenchmarkError> {
         let setup = opened::<T>()?;
+        let publisher = setup.publisher.clone();
+        whitelist!(publisher);
 
         #[extrinsic_call]
-        top_up(RawOrigin::Signed(setup.publisher.clone()), setup.channel, setup.deposit);
+        top_up(RawOrigin::Signed(publisher), setup.channel, setup.deposit);
 
         assert_eq!(T::Ledger::locked(&setup.publisher), setup.deposit * 2);
         Ok(())
@@ -167,9 +169,11 @@ mod benchmarks {
     fn close() -> Result<(), BenchmarkError> {
         let setup = opened::<T>()?;
         let voucher = Some(setup.voucher::<T>());
+        let provider = setup.provider.clone();
+        whitelist!(provider);
 
         #[extrinsic_call]
-        close(RawOrigin::Signed(setup.provider.clone()), setup.channel, voucher);
+        close(RawOrigin::Signed(provider), setup.channel, voucher);
 
         assert!(!Channels::<T>::contains_key(setup.channel));
         assert_eq!(T::Ledger::locked(&setup.publisher), 0);
@@ -183,10 +187,12 @@ mod benchmarks {
         let bytes = split.signing_bytes(&setup.context::<T>());
         let by_publisher = sign(&setup.publisher_key, &bytes);
         let by_provider = sign(&setup.provider_key, &bytes);
+        let provider = setup.provider.clone();
+        whitelist!(provider);
 
         #[extrinsic_call]
         close_together(
-            RawOrigin::Signed(setup.provider.clone()),
+            RawOrigin::Signed(provider),
             setup.channel,
             split,
             by_publisher,
