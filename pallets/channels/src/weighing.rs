@@ -11,16 +11,16 @@ use zennet_primitives::{record::ChannelRecord, AccountId};
 
 use crate::{Channel, Config, Pallet, WeightInfo};
 
-/// Accounts beside the caller's that the weight of `claim` has in it: all of the parties.
-const IN_CLAIM: u64 = 3;
-
-/// Those that the weight of `close` has in it: the caller is the provider.
-const IN_CLOSE: u64 = 2;
-
 impl<T: Config> Pallet<T> {
     /// Weight of the claim that `caller` made.
     pub(crate) fn weight_of_claim(caller: &AccountId, record: &Channel<T>) -> Weight {
-        Self::with_accounts(T::WeightInfo::claim(), IN_CLAIM, others(caller, record))
+        // The weights have the accounts of all whom they are about.
+        let (weight, counted) = if developer(record).is_some() {
+            (T::WeightInfo::claim(), 3)
+        } else {
+            (T::WeightInfo::claim_without_developer(), 2)
+        };
+        Self::with_accounts(weight, counted, others(caller, record))
     }
 
     /// Weight of the provider's close, with a voucher or without one. Then it does what `finalize` does.
@@ -28,20 +28,30 @@ impl<T: Config> Pallet<T> {
         if !with_voucher {
             return T::WeightInfo::finalize();
         }
-        Self::with_accounts(T::WeightInfo::close(), IN_CLOSE, others(&record.provider, record))
+        // The provider's account is not in them, since only the provider closes.
+        let (weight, counted) = if developer(record).is_some() {
+            (T::WeightInfo::close(), 2)
+        } else {
+            (T::WeightInfo::close_without_developer(), 1)
+        };
+        Self::with_accounts(weight, counted, others(&record.provider, record))
     }
 
     /// A weight that has the accesses to `counted` accounts in it, with those to `accounts` instead.
-    fn with_accounts(most: Weight, counted: u64, accounts: u64) -> Weight {
+    fn with_accounts(weight: Weight, counted: u64, accounts: u64) -> Weight {
         let spared = counted.saturating_sub(accounts);
-        most.saturating_sub(T::DbWeight::get().reads_writes(spared, spared))
+        weight.saturating_sub(T::DbWeight::get().reads_writes(spared, spared))
     }
+}
+
+/// The developer, if it is paid apart from the provider.
+fn developer<BlockNumber>(record: &ChannelRecord<BlockNumber>) -> Option<&AccountId> {
+    record.app.as_ref().map(|app| &app.developer).filter(|who| **who != record.provider)
 }
 
 /// How many accounts the parties of a channel have beside the caller's.
 fn others<BlockNumber>(caller: &AccountId, record: &ChannelRecord<BlockNumber>) -> u64 {
-    let developer = record.app.as_ref().map(|app| &app.developer);
-    let parties = [Some(&record.publisher), Some(&record.provider), developer];
+    let parties = [Some(&record.publisher), Some(&record.provider), developer(record)];
     let others = parties.into_iter().flatten().filter(|who| *who != caller);
     others.collect::<BTreeSet<_>>().len() as u64
 }

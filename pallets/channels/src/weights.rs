@@ -12,7 +12,9 @@ pub trait WeightInfo {
 	fn top_up() -> Weight;
 	fn extend() -> Weight;
 	fn claim() -> Weight;
+	fn claim_without_developer() -> Weight;
 	fn close() -> Weight;
+	fn close_without_developer() -> Weight;
 	fn close_together() -> Weight;
 	fn request_close() -> Weight;
 	fn finalize() -> Weight;
@@ -54,10 +56,26 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn claim_without_developer() -> Weight {
+		Weight::from_parts(120_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close() -> Weight {
 		Weight::from_parts(180_000_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn close_without_developer() -> Weight {
+		Weight::from_parts(150_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	/// Storage: `System::Account` (r:2 w:2)
@@ -105,10 +123,20 @@ impl WeightInfo for () {
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(5_u64))
 	}
+	fn claim_without_developer() -> Weight {
+		Weight::from_parts(120_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(4_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
+	}
 	fn close() -> Weight {
 		Weight::from_parts(180_000_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
+	}
+	fn close_without_developer() -> Weight {
+		Weight::from_parts(150_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(3_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn close_together() -> Weight {
 		Weight::from_parts(340_000_000, 8799)
