@@ -38,14 +38,14 @@ pub(crate) trait Ledger: Clone + Send + Sync + 'static {
         at: Hash,
     ) -> impl Future<Output = Result<Option<ChannelRecord<u32>>, ChainError>> + Send;
 
-    /// What claiming a voucher would cost.
+    /// What claiming a voucher would cost at most.
     fn claim_fee(
         &self,
         id: ChannelId,
         voucher: &Unverified<Voucher>,
     ) -> impl Future<Output = Result<Balance, ChainError>> + Send;
 
-    /// What closing a channel would cost.
+    /// What closing a channel would cost at most.
     fn close_fee(
         &self,
         id: ChannelId,

@@ -4,6 +4,7 @@ mod blocks;
 mod consensus;
 mod distribution;
 mod equivocation;
+mod fees;
 mod governance;
 mod locks;
 #[cfg(feature = "try-runtime")]

@@ -229,7 +229,8 @@ impl Chain {
         self.send(key, RawCall::new("Channels", "close", (channel, voucher))).await
     }
 
-    /// What that claim would cost now, in the smallest coin unit.
+    /// What that claim would cost now at most, in the smallest coin unit: the chain takes less where
+    /// fewer accounts are paid.
     pub async fn claim_fee(
         &self,
         key: &AccountKey,
@@ -239,7 +240,8 @@ impl Chain {
         self.fee(key, RawCall::new("Channels", "claim", (channel, voucher))).await
     }
 
-    /// What closing the channel so would cost now, in the smallest coin unit.
+    /// What closing the channel so would cost now at most, in the smallest coin unit: the chain takes
+    /// less without a voucher, and where fewer accounts are paid.
     pub async fn close_fee(
         &self,
         key: &AccountKey,

@@ -30,11 +30,10 @@ fn largest_body(task: u64) -> Announcement {
     body
 }
 
-fn funded<T: Config>(n: u32) -> AccountId
+fn funded<T: Config>(who: AccountId) -> AccountId
 where
     T::Currency: Mutate<AccountId, Balance = Balance>,
 {
-    let who: AccountId = account("publisher", n, 0);
     let deposit =
         deposit_for(T::DepositBase::get(), T::DepositPerByte::get(), MAX_ANNOUNCEMENT_BYTES)
             .expect("the deposit fits: integrity_test has it; qed");
@@ -60,7 +59,7 @@ where
     T::Currency: Mutate<AccountId, Balance = Balance>,
 {
     for i in 0..n {
-        let publisher = funded::<T>(i + 1);
+        let publisher = funded::<T>(account("publisher", i, 0));
         let body = largest_body(i.into());
         let id = id_of::<T>(&publisher, &body);
         let deposit =
@@ -68,7 +67,6 @@ where
                 .expect("the deposit fits: integrity_test has it; qed");
         T::Currency::hold(&HoldReason::Announcement.into(), &publisher, deposit)
             .expect("the account is funded; qed");
-        CountOf::<T>::insert(&publisher, 1);
         ExpiringAt::<T>::mutate(expires_at, |ids| ids.try_push(id).expect("n is in bounds; qed"));
         let record = AnnouncementRecord { publisher, body, stamp: 0, expires_at, deposit };
         Announcements::<T>::insert(id, record);
@@ -85,7 +83,7 @@ mod benchmarks {
         frame_system::Pallet::<T>::set_block_number(now);
         let expires_at = now + lifetime;
         fill::<T>(T::MaxExpiringPerBlock::get() - 1, expires_at);
-        let publisher = funded::<T>(0);
+        let publisher = funded::<T>(whitelisted_caller());
         let body = largest_body(0);
         let id = id_of::<T>(&publisher, &body);
         let stamp = stamp(id, T::MinStampDifficulty::get());
@@ -102,10 +100,11 @@ mod benchmarks {
         let expires_at = T::MaxLifetime::get();
         fill::<T>(T::MaxExpiringPerBlock::get(), expires_at);
         let id = ExpiringAt::<T>::get(expires_at).last().copied().expect("it is full; qed");
-        let record = Announcements::<T>::get(id).expect("it is in the index; qed");
+        let publisher = Announcements::<T>::get(id).expect("it is in the index; qed").publisher;
+        whitelist!(publisher);
 
         #[extrinsic_call]
-        _(RawOrigin::Signed(record.publisher), id);
+        _(RawOrigin::Signed(publisher), id);
 
         assert!(!Announcements::<T>::contains_key(id));
         assert!(!ExpiringAt::<T>::get(expires_at).contains(&id));

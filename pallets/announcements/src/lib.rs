@@ -17,9 +17,10 @@
 //!
 //! # Data
 //!
-//! [`Announcements`] by id; [`ExpiringAt`], the ids that expire in a block; [`CountOf`] a
-//! publisher; [`Overdue`], the oldest block whose expiry is unfinished, absent while there is none.
-//! The steps of expiry in a block are bounded; what is left over is carried to the next block.
+//! [`Announcements`] by id; [`ExpiringAt`], the ids that expire in a block; [`Overdue`], the oldest
+//! block whose expiry is unfinished, absent while there is none. The steps of expiry in a block are
+//! bounded; what is left over is carried to the next block. What an account may announce at a time is
+//! bounded by what it has on hold for it.
 //!
 //! # Calls
 //!
@@ -28,7 +29,6 @@
 #![cfg_attr(not(feature = "std"), no_std)]
 #![allow(clippy::large_enum_variant, reason = "a call is decoded once and not kept")]
 
-#[cfg(feature = "runtime-benchmarks")]
 extern crate alloc;
 
 #[cfg(feature = "runtime-benchmarks")]
@@ -42,7 +42,11 @@ pub mod weights;
 
 use frame_support::{
     pallet_prelude::*,
-    traits::{fungible::MutateHold, tokens::Precision, Defensive},
+    traits::{
+        fungible::{InspectHold, MutateHold},
+        tokens::Precision,
+        Defensive,
+    },
 };
 use frame_system::pallet_prelude::*;
 use sp_runtime::traits::{CheckedAdd, One, Zero};
@@ -89,9 +93,10 @@ pub mod pallet {
         #[pallet::constant]
         type MaxLifetime: Get<BlockNumberFor<Self>>;
 
-        /// Announcements that one publisher may have at a time.
+        /// The most that an account may have on hold for its announcements, in the smallest coin
+        /// unit. Deposits are by size, so this bounds the space that they take.
         #[pallet::constant]
-        type MaxPerAccount: Get<u32>;
+        type MaxDeposit: Get<Balance>;
 
         /// Announcements that may expire in one block.
         #[pallet::constant]
@@ -128,10 +133,6 @@ pub mod pallet {
         BoundedVec<AnnouncementId, T::MaxExpiringPerBlock>,
         ValueQuery,
     >;
-
-    /// Number of announcements that a publisher has standing.
-    #[pallet::storage]
-    pub type CountOf<T: Config> = StorageMap<_, Blake2_128Concat, AccountId, u32, ValueQuery>;
 
     /// Oldest block whose announcements have expired and are not all removed yet.
     #[pallet::storage]
@@ -189,8 +190,9 @@ pub mod pallet {
         StampInsufficient,
         /// This publisher's announcement of this very body stands: change its task number.
         AlreadyAnnounced,
-        /// The publisher has `MaxPerAccount` announcements: cancel one or wait.
-        TooMany,
+        /// The publisher would have more than `MaxDeposit` on hold: cancel an announcement or wait
+        /// until one expires.
+        TooMuchOnHold,
         /// No more announcements may expire in that block: ask for another lifetime.
         ExpiryBlockFull,
         /// The deposit does not fit in 128 bits.
@@ -234,19 +236,15 @@ pub mod pallet {
                 Error::<T>::StampInsufficient
             );
             ensure!(!Announcements::<T>::contains_key(id), Error::<T>::AlreadyAnnounced);
-            let count = CountOf::<T>::get(&publisher);
-            ensure!(count < T::MaxPerAccount::get(), Error::<T>::TooMany);
-            let expiring = ExpiringAt::<T>::decode_len(expires_at).unwrap_or_default();
-            ensure!(expiring < T::MaxExpiringPerBlock::get() as usize, Error::<T>::ExpiryBlockFull);
             let deposit =
                 deposit_for(T::DepositBase::get(), T::DepositPerByte::get(), body.encoded_size())
                     .ok_or(Error::<T>::DepositOverflow)?;
 
-            T::Currency::hold(&HoldReason::Announcement.into(), &publisher, deposit)?;
-            // Adds to the encoded list, so that a long one costs no more than a short one.
+            Self::hold(&publisher, deposit)?;
+            // Adds to the encoded list, so that a long one costs little more than a short one. A list
+            // that is full undoes the hold, as every error does.
             ExpiringAt::<T>::try_append(expires_at, id)
                 .map_err(|()| Error::<T>::ExpiryBlockFull)?;
-            CountOf::<T>::insert(&publisher, count.saturating_add(1));
             let record = AnnouncementRecord {
                 publisher: publisher.clone(),
                 body,
@@ -290,16 +288,12 @@ pub mod pallet {
         fn integrity_test() {
             assert!(T::MaxStepsPerBlock::get() >= 2, "expiry must get on in every block");
             assert!(T::MaxExpiringPerBlock::get() > 0, "announcements must be able to expire");
-            assert!(T::MaxPerAccount::get() > 0, "publishers must be able to announce");
             assert!(!T::MaxLifetime::get().is_zero(), "announcements must be able to stand");
+            let (base, per_byte) = (T::DepositBase::get(), T::DepositPerByte::get());
+            let largest = deposit_for(base, per_byte, MAX_ANNOUNCEMENT_BYTES);
             assert!(
-                deposit_for(
-                    T::DepositBase::get(),
-                    T::DepositPerByte::get(),
-                    MAX_ANNOUNCEMENT_BYTES
-                )
-                .is_some(),
-                "the largest deposit must fit in 128 bits"
+                largest.is_some_and(|deposit| deposit <= T::MaxDeposit::get()),
+                "publishers must be able to announce the largest body"
             );
         }
 
@@ -332,6 +326,14 @@ impl<T: Config> Pallet<T> {
         now.checked_add(&lifetime).ok_or(Error::BadLifetime)
     }
 
+    /// Holds the deposit of one more announcement, within what an account may have on hold.
+    fn hold(publisher: &AccountId, deposit: Balance) -> DispatchResult {
+        let reason = HoldReason::Announcement.into();
+        let held = T::Currency::balance_on_hold(&reason, publisher).checked_add(deposit);
+        ensure!(held.is_some_and(|held| held <= T::MaxDeposit::get()), Error::<T>::TooMuchOnHold);
+        T::Currency::hold(&reason, publisher, deposit)
+    }
+
     /// Releases the deposit and forgets the announcement; the index is the caller's.
     fn remove(
         id: AnnouncementId,
@@ -341,9 +343,6 @@ impl<T: Config> Pallet<T> {
         let (reason, publisher) = (HoldReason::Announcement.into(), &record.publisher);
         T::Currency::release(&reason, publisher, record.deposit, Precision::BestEffort)?;
         Announcements::<T>::remove(id);
-        CountOf::<T>::mutate_exists(publisher, |count| {
-            *count = count.and_then(|n| n.checked_sub(1)).filter(|n| *n > 0);
-        });
         Ok(())
     }
 
@@ -384,11 +383,9 @@ impl<T: Config> Pallet<T> {
         }
     }
 
-    /// Checks that index, counts and holds agree with the announcements.
+    /// Checks that index and holds agree with the announcements.
     #[cfg(any(feature = "try-runtime", test))]
     pub(crate) fn do_try_state(now: BlockNumberFor<T>) -> Result<(), sp_runtime::TryRuntimeError> {
-        use frame_support::traits::fungible::InspectHold;
-
         let oldest = Overdue::<T>::get();
         ensure!(oldest.is_none_or(|at| at <= now), "expiry is overdue from a future block");
         let mut indexed = 0usize;
@@ -402,19 +399,14 @@ impl<T: Config> Pallet<T> {
             indexed = indexed.saturating_add(ids.len());
         }
         ensure!(indexed == Announcements::<T>::iter_keys().count(), "the index is incomplete");
-        for (publisher, count) in CountOf::<T>::iter() {
-            let (mut own, mut deposits) = (0u32, Balance::zero());
-            for record in Announcements::<T>::iter_values().filter(|r| r.publisher == publisher) {
-                own = own.saturating_add(1);
-                deposits = deposits.saturating_add(record.deposit);
-            }
-            ensure!(count > 0 && own == count, "a count is wrong");
-            let held = T::Currency::balance_on_hold(&HoldReason::Announcement.into(), &publisher);
-            ensure!(held == deposits, "the hold differs from the deposits");
+        let mut deposits = alloc::collections::BTreeMap::<AccountId, Balance>::new();
+        for record in Announcements::<T>::iter_values() {
+            let sum = deposits.entry(record.publisher).or_default();
+            *sum = sum.checked_add(record.deposit).ok_or("the deposits overflow")?;
         }
-        let publishers = Announcements::<T>::iter_values().map(|r| r.publisher);
-        for publisher in publishers {
-            ensure!(CountOf::<T>::contains_key(publisher), "a publisher has no count");
+        for (publisher, sum) in deposits {
+            let held = T::Currency::balance_on_hold(&HoldReason::Announcement.into(), &publisher);
+            ensure!(held == sum, "the hold differs from the deposits");
         }
         Ok(())
     }

@@ -47,11 +47,11 @@ impl pallet_balances::Config for Test {
 parameter_types! {
     pub const MinStampDifficulty: Difficulty = 16;
     pub const MaxLifetime: u64 = 100;
-    pub const MaxPerAccount: u32 = 4;
     pub const MaxExpiringPerBlock: u32 = 6;
     pub const MaxStepsPerBlock: u32 = 4;
     pub const DepositBase: Balance = 100;
     pub static DepositPerByte: Balance = 2;
+    pub static MaxDeposit: Balance = 1200;
     pub static Known: BTreeSet<AccountId> = BTreeSet::new();
 }
 
@@ -61,7 +61,7 @@ impl crate::Config for Test {
     type Identities = Known;
     type MinStampDifficulty = MinStampDifficulty;
     type MaxLifetime = MaxLifetime;
-    type MaxPerAccount = MaxPerAccount;
+    type MaxDeposit = MaxDeposit;
     type MaxExpiringPerBlock = MaxExpiringPerBlock;
     type MaxStepsPerBlock = MaxStepsPerBlock;
     type DepositBase = DepositBase;

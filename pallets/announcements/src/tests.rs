@@ -49,7 +49,6 @@ fn an_announcement_is_stored_indexed_and_paid_for_by_size() {
         let work = pow::stamp_work(id(1, 7), record.stamp);
         assert!(pow::meets(work, MinStampDifficulty::get()));
         assert_eq!(ExpiringAt::<Test>::get(11).to_vec(), vec![id(1, 7)]);
-        assert_eq!(CountOf::<Test>::get(who(1)), 1);
         assert_eq!(held(1), deposit(7));
         let event = Event::Announced { id: id(1, 7), publisher: who(1), expires_at: 11 };
         System::assert_last_event(event.into());
@@ -216,15 +215,24 @@ fn a_standing_announcement_cannot_be_repeated_and_a_gone_one_can() {
 }
 
 #[test]
-fn the_announcements_of_an_account_are_bounded() {
+fn what_an_account_has_on_hold_is_bounded() {
+    let (before, most) = (MaxDeposit::get(), 3 * deposit(0));
     build_and_execute(|| {
-        for task in 0..u64::from(MaxPerAccount::get()) {
+        MaxDeposit::set(most);
+        for task in 0..3 {
             assert_ok!(announce(1, task, 10));
         }
-        assert_noop!(announce(1, 99, 11), Error::<Test>::TooMany);
+        assert_eq!(held(1), most);
+        assert_noop!(announce(1, 3, 11), Error::<Test>::TooMuchOnHold);
+        // It is a bound on each account.
+        assert_ok!(announce(2, 3, 11));
         assert_ok!(cancel(1, 0));
-        assert_ok!(announce(1, 99, 11));
+        MaxDeposit::set(most - 1);
+        assert_noop!(announce(1, 3, 11), Error::<Test>::TooMuchOnHold);
+        MaxDeposit::set(most);
+        assert_ok!(announce(1, 3, 11));
     });
+    MaxDeposit::set(before);
 }
 
 #[test]
@@ -326,7 +334,7 @@ proptest! {
                 assert_eq!(state() != root, changed);
                 Pool::do_try_state(System::block_number()).unwrap();
             }
-            // At most 20 stand, in at most 5 blocks: a few blocks of four steps clear them.
+            // At most four of each stand, in at most 5 blocks: a few blocks of four steps clear them.
             run_to(System::block_number() + 25);
             assert_eq!(state(), before);
         });

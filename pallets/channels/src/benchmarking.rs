@@ -19,7 +19,7 @@ const KEYS: KeyTypeId = KeyTypeId(*b"znch");
 
 type CurrencyOf<T> = <T as pallet_deposits::Config>::Currency;
 
-/// A channel with a developer's share, and the keys of those who sign for it.
+/// A channel, and the keys of those who sign for it.
 struct Setup {
     channel: ChannelId,
     publisher: AccountId,
@@ -57,7 +57,17 @@ where
     Ok(AppShare { developer, share: Perbill::from_percent(10) })
 }
 
+/// A channel with a developer's share.
 fn opened<T: Config + pallet_deposits::Config>() -> Result<Setup, BenchmarkError>
+where
+    CurrencyOf<T>: fungible::Mutate<AccountId>,
+{
+    opened_with::<T>(Some(app_of::<T>()?))
+}
+
+fn opened_with<T: Config + pallet_deposits::Config>(
+    app: Option<AppShare>,
+) -> Result<Setup, BenchmarkError>
 where
     CurrencyOf<T>: fungible::Mutate<AccountId>,
 {
@@ -75,7 +85,7 @@ where
         deposit,
         expires_at,
         T::MaxChallenge::get(),
-        Some(app_of::<T>()?),
+        app,
     )?;
     let channel = channel_id(Pallet::<T>::genesis(), &publisher, &provider, contract, 0);
     Ok(Setup { channel, publisher, publisher_key, provider, provider_key, session_key, deposit })
@@ -128,9 +138,11 @@ mod benchmarks {
     #[benchmark]
     fn top_up() -> Result<(), BenchmarkError> {
         let setup = opened::<T>()?;
+        let publisher = setup.publisher.clone();
+        whitelist!(publisher);
 
         #[extrinsic_call]
-        top_up(RawOrigin::Signed(setup.publisher.clone()), setup.channel, setup.deposit);
+        top_up(RawOrigin::Signed(publisher), setup.channel, setup.deposit);
 
         assert_eq!(T::Ledger::locked(&setup.publisher), setup.deposit * 2);
         Ok(())
@@ -164,12 +176,43 @@ mod benchmarks {
     }
 
     #[benchmark]
+    fn claim_without_developer() -> Result<(), BenchmarkError> {
+        let setup = opened_with::<T>(None)?;
+        let voucher = setup.voucher::<T>();
+        let caller: AccountId = whitelisted_caller();
+
+        #[extrinsic_call]
+        claim(RawOrigin::Signed(caller), setup.channel, voucher);
+
+        let record = Channels::<T>::get(setup.channel).expect("the channel is open");
+        assert_eq!(record.paid, setup.deposit / 2);
+        Ok(())
+    }
+
+    #[benchmark]
     fn close() -> Result<(), BenchmarkError> {
         let setup = opened::<T>()?;
         let voucher = Some(setup.voucher::<T>());
+        let provider = setup.provider.clone();
+        whitelist!(provider);
 
         #[extrinsic_call]
-        close(RawOrigin::Signed(setup.provider.clone()), setup.channel, voucher);
+        close(RawOrigin::Signed(provider), setup.channel, voucher);
+
+        assert!(!Channels::<T>::contains_key(setup.channel));
+        assert_eq!(T::Ledger::locked(&setup.publisher), 0);
+        Ok(())
+    }
+
+    #[benchmark]
+    fn close_without_developer() -> Result<(), BenchmarkError> {
+        let setup = opened_with::<T>(None)?;
+        let voucher = Some(setup.voucher::<T>());
+        let provider = setup.provider.clone();
+        whitelist!(provider);
+
+        #[extrinsic_call]
+        close(RawOrigin::Signed(provider), setup.channel, voucher);
 
         assert!(!Channels::<T>::contains_key(setup.channel));
         assert_eq!(T::Ledger::locked(&setup.publisher), 0);
@@ -183,10 +226,12 @@ mod benchmarks {
         let bytes = split.signing_bytes(&setup.context::<T>());
         let by_publisher = sign(&setup.publisher_key, &bytes);
         let by_provider = sign(&setup.provider_key, &bytes);
+        let provider = setup.provider.clone();
+        whitelist!(provider);
 
         #[extrinsic_call]
         close_together(
-            RawOrigin::Signed(setup.provider.clone()),
+            RawOrigin::Signed(provider),
             setup.channel,
             split,
             by_publisher,

@@ -28,6 +28,9 @@
 //! provider may also close without it. A developer's part that its account cannot take goes to the
 //! provider. When a channel is closed while the publisher's account cannot take the rest, the rest
 //! stays locked for [`Call::finalize`], so no publisher can stop a provider from being paid.
+//!
+//! **Fees.** [`Call::claim`] and [`Call::close`] are charged for the accounts that they may change, so
+//! a fee that was estimated before is the most that they cost.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 
@@ -37,6 +40,7 @@ mod payments;
 #[cfg(any(test, feature = "try-runtime"))]
 mod try_state;
 mod types;
+mod weighing;
 pub mod weights;
 
 #[cfg(feature = "runtime-benchmarks")]
@@ -346,15 +350,16 @@ pub mod pallet {
             origin: OriginFor<T>,
             channel: ChannelId,
             voucher: Unverified<Voucher>,
-        ) -> DispatchResult {
-            ensure_signed(origin)?;
+        ) -> DispatchResultWithPostInfo {
+            let who = ensure_signed(origin)?;
             let mut record = Self::record(channel)?;
             ensure!(voucher.payload.cumulative > record.paid, Error::<T>::StaleVoucher);
             let voucher = Self::verify(channel, &record, voucher)?;
 
             Self::pay_voucher(channel, &mut record, &voucher)?;
+            let weight = Self::weight_of_claim(&who, &record);
             Channels::<T>::insert(channel, record);
-            Ok(())
+            Ok(Some(weight).into())
         }
 
         /// Pays a last voucher, refunds the rest at once and deletes the channel. For the provider;
@@ -369,16 +374,18 @@ pub mod pallet {
             origin: OriginFor<T>,
             channel: ChannelId,
             voucher: Option<Unverified<Voucher>>,
-        ) -> DispatchResult {
+        ) -> DispatchResultWithPostInfo {
             let who = ensure_signed(origin)?;
             let mut record = Self::record(channel)?;
             ensure!(who == record.provider, Error::<T>::NotProvider);
+            let weight = Self::weight_of_close(&record, voucher.is_some());
             if let Some(voucher) = voucher {
                 ensure!(voucher.payload.cumulative >= record.paid, Error::<T>::StaleVoucher);
                 let voucher = Self::verify(channel, &record, voucher)?;
                 Self::pay_voucher(channel, &mut record, &voucher)?;
             }
-            Self::settle_or_keep(channel, record)
+            Self::settle_or_keep(channel, record)?;
+            Ok(Some(weight).into())
         }
 
         /// Settles at once as both parties signed with their account keys. Either may submit.

@@ -1,6 +1,6 @@
 //! A runtime with only what channels need.
 
-use frame_support::{derive_impl, parameter_types};
+use frame_support::{derive_impl, parameter_types, weights::constants::RocksDbWeight};
 use frame_system::pallet_prelude::BlockNumberFor;
 use sp_core::{sr25519, Pair};
 use sp_runtime::{traits::IdentityLookup, BuildStorage};
@@ -46,6 +46,8 @@ parameter_types! {
 impl frame_system::Config for Test {
     type Block = frame_system::mocking::MockBlock<Test>;
     type AccountId = AccountId;
+    // That of the weights for tests.
+    type DbWeight = RocksDbWeight;
     type Lookup = IdentityLookup<AccountId>;
     type AccountData = pallet_balances::AccountData<Balance>;
 }

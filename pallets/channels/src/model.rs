@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use frame_support::traits::fungible::Inspect;
+use frame_support::{
+    dispatch::{DispatchResult, DispatchResultWithPostInfo},
+    traits::fungible::Inspect,
+};
 use pallet_deposits::DepositLedger;
 use proptest::prelude::*;
 use sp_core::Pair;
@@ -260,6 +263,11 @@ fn id_of(publisher: u8, provider: u8, nonce: u64) -> ChannelId {
     channel_id(Channels::genesis(), &publisher, &provider, Hash::zero(), nonce)
 }
 
+/// What a call came to, whatever it weighed.
+fn outcome(done: DispatchResultWithPostInfo) -> DispatchResult {
+    done.map(|_| ()).map_err(|refused| refused.error)
+}
+
 /// The same step on the chain.
 fn perform(model: &Model, step: &Step) -> bool {
     let signed = |seed| RuntimeOrigin::signed(account(seed));
@@ -297,11 +305,12 @@ fn perform(model: &Model, step: &Step) -> bool {
         }
         Step::Claim { of, cumulative, forged } => {
             let key = if forged { PROVIDER } else { SESSION };
-            Channels::claim(signed(WATCHTOWER), known(of).id, voucher(of, cumulative, key))
+            let voucher = voucher(of, cumulative, key);
+            outcome(Channels::claim(signed(WATCHTOWER), known(of).id, voucher))
         }
         Step::Close { of, voucher: last } => {
             let last = last.map(|cumulative| voucher(of, cumulative, SESSION));
-            Channels::close(signed(known(of).provider), known(of).id, last)
+            outcome(Channels::close(signed(known(of).provider), known(of).id, last))
         }
         Step::CloseTogether { of, to_provider } => {
             let split = Split { to_provider };

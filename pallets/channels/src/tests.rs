@@ -3,6 +3,7 @@ mod claiming;
 mod ending;
 mod opening;
 mod splitting;
+mod weighing;
 
 use frame_support::{
     assert_noop, assert_ok,

@@ -12,7 +12,9 @@ pub trait WeightInfo {
 	fn top_up() -> Weight;
 	fn extend() -> Weight;
 	fn claim() -> Weight;
+	fn claim_without_developer() -> Weight;
 	fn close() -> Weight;
+	fn close_without_developer() -> Weight;
 	fn close_together() -> Weight;
 	fn request_close() -> Weight;
 	fn finalize() -> Weight;
@@ -22,22 +24,20 @@ pub trait WeightInfo {
 pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Channels::NextNonce` (r:1 w:1)
-	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::Account` (r:2 w:1)
+	/// Storage: `System::Account` (r:1 w:0)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn open() -> Weight {
 		Weight::from_parts(95_000_000, 6196)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn top_up() -> Weight {
 		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(T::DbWeight::get().reads(3_u64))
-			.saturating_add(T::DbWeight::get().writes(3_u64))
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().writes(2_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	fn extend() -> Weight {
@@ -46,31 +46,44 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `System::Account` (r:3 w:3)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn claim() -> Weight {
 		Weight::from_parts(150_000_000, 8799)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
+			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::BlockHash` (r:1 w:0)
-	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `System::Account` (r:2 w:2)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn claim_without_developer() -> Weight {
+		Weight::from_parts(120_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close() -> Weight {
 		Weight::from_parts(180_000_000, 8799)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
-			.saturating_add(T::DbWeight::get().writes(5_u64))
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::BlockHash` (r:1 w:0)
-	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `System::Account` (r:1 w:1)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn close_without_developer() -> Weight {
+		Weight::from_parts(150_000_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close_together() -> Weight {
 		Weight::from_parts(340_000_000, 8799)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
-			.saturating_add(T::DbWeight::get().writes(5_u64))
+			.saturating_add(T::DbWeight::get().reads(4_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	fn request_close() -> Weight {
@@ -92,13 +105,13 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 impl WeightInfo for () {
 	fn open() -> Weight {
 		Weight::from_parts(95_000_000, 6196)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
-			.saturating_add(RocksDbWeight::get().writes(4_u64))
+			.saturating_add(RocksDbWeight::get().reads(4_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn top_up() -> Weight {
 		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(RocksDbWeight::get().reads(3_u64))
-			.saturating_add(RocksDbWeight::get().writes(3_u64))
+			.saturating_add(RocksDbWeight::get().reads(2_u64))
+			.saturating_add(RocksDbWeight::get().writes(2_u64))
 	}
 	fn extend() -> Weight {
 		Weight::from_parts(25_000_000, 3800)
@@ -107,18 +120,28 @@ impl WeightInfo for () {
 	}
 	fn claim() -> Weight {
 		Weight::from_parts(150_000_000, 8799)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
+			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(5_u64))
+	}
+	fn claim_without_developer() -> Weight {
+		Weight::from_parts(120_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(4_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn close() -> Weight {
 		Weight::from_parts(180_000_000, 8799)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
-			.saturating_add(RocksDbWeight::get().writes(5_u64))
+			.saturating_add(RocksDbWeight::get().reads(4_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
+	}
+	fn close_without_developer() -> Weight {
+		Weight::from_parts(150_000_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(3_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn close_together() -> Weight {
 		Weight::from_parts(340_000_000, 8799)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
-			.saturating_add(RocksDbWeight::get().writes(5_u64))
+			.saturating_add(RocksDbWeight::get().reads(4_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn request_close() -> Weight {
 		Weight::from_parts(25_000_000, 3800)

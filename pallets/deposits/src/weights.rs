@@ -17,22 +17,19 @@ pub trait WeightInfo {
 pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Deposits::NextNonce` (r:1 w:1)
-	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
-	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `Deposits::Deposits` (r:0 w:1)
 	fn lock() -> Weight {
 		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(T::DbWeight::get().reads(4_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 	/// Storage: `Deposits::Deposits` (r:1 w:1)
-	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn spend() -> Weight {
 		Weight::from_parts(230_000_000, 6196)
-			.saturating_add(T::DbWeight::get().reads(5_u64))
+			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `Deposits::Deposits` (r:1 w:1)
@@ -49,12 +46,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 impl WeightInfo for () {
 	fn lock() -> Weight {
 		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(RocksDbWeight::get().reads(4_u64))
-			.saturating_add(RocksDbWeight::get().writes(4_u64))
+			.saturating_add(RocksDbWeight::get().reads(2_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn spend() -> Weight {
 		Weight::from_parts(230_000_000, 6196)
-			.saturating_add(RocksDbWeight::get().reads(5_u64))
+			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn refund() -> Weight {

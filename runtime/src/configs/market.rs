@@ -2,13 +2,17 @@
 
 use frame_support::traits::{ConstU128, ConstU32, ConstU64};
 use pallet_mined_identity::MinedIdentities;
-use zennet_primitives::pow::Role;
+use zennet_primitives::{announcement::MAX_ANNOUNCEMENT_BYTES, pow::Role};
 
-use super::voting_coin::Unlocked;
+use super::{accounts::deposit, voting_coin::Unlocked};
 use crate::{
-    AccountId, Balances, Deposits, MinedIdentity, Runtime, RuntimeHoldReason, DAYS, HOURS, MINUTES,
-    XEN,
+    AccountId, Balance, Balances, Deposits, MinedIdentity, Runtime, RuntimeHoldReason, DAYS, HOURS,
+    MINUTES,
 };
+
+/// Announcements of the largest size that an account may have at a time; of smaller ones it may have
+/// more, since what is scarce is the space.
+const LARGEST_PER_ACCOUNT: Balance = 64;
 
 impl pallet_mined_identity::Config for Runtime {
     type AnchorWindow = ConstU32<{ 10 * MINUTES }>;
@@ -40,12 +44,13 @@ impl pallet_announcements::Config for Runtime {
     type Identities = MinedPublishers;
     type MinStampDifficulty = ConstU64<{ 1 << 12 }>;
     type MaxLifetime = ConstU32<DAYS>;
-    type MaxPerAccount = ConstU32<64>;
+    type MaxDeposit =
+        ConstU128<{ LARGEST_PER_ACCOUNT * deposit(1, MAX_ANNOUNCEMENT_BYTES as u32) }>;
     type MaxExpiringPerBlock = ConstU32<1024>;
     // As many as blocks can take in for a long time.
     type MaxStepsPerBlock = ConstU32<1024>;
-    type DepositBase = ConstU128<{ XEN / 100 }>;
-    type DepositPerByte = ConstU128<{ XEN / 10_000 }>;
+    type DepositBase = ConstU128<{ deposit(1, 0) }>;
+    type DepositPerByte = ConstU128<{ deposit(0, 1) }>;
     type WeightInfo = pallet_announcements::weights::SubstrateWeight<Runtime>;
 }
 

@@ -1,36 +1,31 @@
-//! How many transactions fit into a block by their weights.
+//! How many transactions fit into a block by what they weigh when they are done.
 
 use alloc::vec;
 
-use frame_support::{
-    dispatch::{DispatchClass, GetDispatchInfo},
-    traits::Get,
-    weights::Weight,
-};
-use sp_core::sr25519::Signature;
+use frame_support::{dispatch::DispatchClass, traits::Get, weights::Weight};
+use sp_genesis_builder::DEV_RUNTIME_PRESET;
 use sp_keyring::Sr25519Keyring;
-use sp_runtime::{generic::Era, traits::TransactionExtension, BoundedVec, MultiAddress};
+use sp_runtime::{BoundedVec, MultiAddress};
 use zennet_primitives::{
     announcement::{Announcement, LeaseRange, Needs},
-    channel::Voucher,
-    signed::Unverified,
+    pow,
+    record::IdentityRecord,
 };
 
-use crate::{tx_extension, Hash, Runtime, RuntimeCall, HOURS, MINUTES, SLOT_MILLIS, XEN};
+use super::{
+    blocks::on_a_chain_of,
+    fees::{claim, close, newest, open, send, PROVIDER, PUBLISHER},
+};
+use crate::{Channels, Runtime, RuntimeCall, HOURS, SLOT_MILLIS, XEN};
 
 /// What the chain is to take in for as long as it is asked to, transactions a second.
 const WANTED_PER_SEC: u64 = 500;
 
-/// Transactions a second of a kind, if blocks have nothing else in them.
-fn per_sec(call: RuntimeCall) -> u64 {
+/// Transactions a second of a weight, if blocks have nothing else in them.
+fn per_sec(one: Weight) -> u64 {
     let limits = <Runtime as frame_system::Config>::BlockWeights::get();
-    let normal = limits.get(DispatchClass::Normal);
-    let room = normal.max_total.expect("ordinary transactions have a bound; qed");
-    let extension = tx_extension(0, 0, Era::Immortal);
-    let one: Weight = normal
-        .base_extrinsic
-        .saturating_add(call.get_dispatch_info().call_weight)
-        .saturating_add(extension.weight(&call));
+    let room = limits.get(DispatchClass::Normal).max_total;
+    let room = room.expect("ordinary transactions have a bound; qed");
     room.ref_time() / one.ref_time() * 1000 / SLOT_MILLIS
 }
 
@@ -55,54 +50,43 @@ fn announce() -> RuntimeCall {
         info_url: Default::default(),
         endpoint: BoundedVec::truncate_from(vec![b'e'; 64]),
     };
-    assert!(body.check().is_ok());
+    let id = body.id(Channels::genesis(), &PUBLISHER.to_account_id());
+    let work: u64 = <Runtime as pallet_announcements::Config>::MinStampDifficulty::get();
+    let stamp = pow::mine(|nonce| pow::stamp_work(id, nonce), work, 0, u64::MAX);
     RuntimeCall::Announcements(pallet_announcements::Call::announce {
         body,
         lifetime: HOURS,
-        stamp: 0,
+        stamp: stamp.expect("some nonce of 2^64 meets it; qed"),
     })
 }
 
-fn open() -> RuntimeCall {
-    RuntimeCall::Channels(pallet_channels::Call::open {
-        provider: Sr25519Keyring::Bob.to_account_id(),
-        contract: Hash::zero(),
-        session_key: Sr25519Keyring::Charlie.public(),
-        deposit: XEN,
-        expires_at: HOURS,
-        challenge: MINUTES,
-        app: None,
-    })
+fn make_known() {
+    let (who, record) =
+        (PUBLISHER.to_account_id(), IdentityRecord { registered_at: 0, difficulty: 1 });
+    pallet_mined_identity::Identities::<Runtime>::insert(pow::Role::Publisher, who, record);
 }
 
-fn voucher() -> Unverified<Voucher> {
-    let payload = Voucher { cumulative: 1, usage_hash: Hash::zero() };
-    Unverified { payload, signature: Signature::default() }
-}
-
-fn claim() -> RuntimeCall {
-    let (channel, voucher) = (Hash::zero(), voucher());
-    RuntimeCall::Channels(pallet_channels::Call::claim { channel, voucher })
-}
-
-fn close() -> RuntimeCall {
-    let (channel, voucher) = (Hash::zero(), Some(voucher()));
-    RuntimeCall::Channels(pallet_channels::Call::close { channel, voucher })
+/// Transactions a second of each kind. The usual payment has no developer, and its provider asks.
+fn rates() -> Vec<(&'static str, u64)> {
+    make_known();
+    let mut rates = Vec::new();
+    let mut add = |name, by, call| rates.push((name, per_sec(send(by, call).weight)));
+    add("transfer", PUBLISHER, transfer());
+    add("announce", PUBLISHER, announce());
+    add("open", PUBLISHER, open(None));
+    add("claim", PROVIDER, claim(newest(), XEN / 4));
+    add("close", PROVIDER, close(newest(), Some(XEN / 2)));
+    rates
 }
 
 #[test]
 fn blocks_have_room_for_the_wanted_rate_of_every_kind() {
-    let kinds = [
-        ("transfer", transfer()),
-        ("announce", announce()),
-        ("open", open()),
-        ("claim", claim()),
-        ("close", close()),
-    ];
-    let rates = kinds.map(|(name, call)| (name, per_sec(call)));
-    for (name, rate) in rates {
-        assert!(rate >= WANTED_PER_SEC, "{name} is too slow: {rates:?}");
-    }
+    on_a_chain_of(DEV_RUNTIME_PRESET, || {
+        let rates = rates();
+        for (name, rate) in &rates {
+            assert!(*rate >= WANTED_PER_SEC, "{name} is too slow: {rates:?}");
+        }
+    });
 }
 
 #[test]

@@ -33,8 +33,8 @@ use zennet_primitives::{
 use zennet_runtime::{Balances, BlockNumber, Runtime, RuntimeHoldReason};
 
 use crate::population::{
-    active, announcement, owner, owners_of, session_key, standing_channels, ACTIVE_COIN, DEPOSIT,
-    PER_OWNER,
+    active, announcement, announcement_deposit, owner, owners_of, session_key, standing_channels,
+    ACTIVE_COIN, DEPOSIT, PER_OWNER,
 };
 
 /// Stands for the storage in the text of the specification until it is written.
@@ -115,7 +115,6 @@ fn endow(
         if announcements > 0 {
             let reason = pallet_announcements::HoldReason::Announcement;
             Balances::hold(&RuntimeHoldReason::Announcements(reason), who, deposits)?;
-            pallet_announcements::CountOf::<Runtime>::insert(who, announcements as u32);
         }
         if channels > 0 {
             let reason = pallet_deposits::HoldReason::Channel;
@@ -129,14 +128,6 @@ fn endow(
 /// How many of `of` things, given out in turn, number `number` of `all` gets.
 fn share(of: u64, all: u64, number: u64) -> u64 {
     of / all + u64::from(number < of % all)
-}
-
-fn announcement_deposit() -> Balance {
-    type Config = Runtime;
-    let base = <Config as pallet_announcements::Config>::DepositBase::get();
-    let per_byte = <Config as pallet_announcements::Config>::DepositPerByte::get();
-    pallet_announcements::deposit_for(base, per_byte, announcement(0).encoded_size())
-        .expect("the pallet's integrity test has it that the largest deposit fits; qed")
 }
 
 /// Announcements expire over the second half of the longest lifetime, in turn.

@@ -4,6 +4,8 @@
 //! *Active* accounts send transactions. *Owners* hold what stands on the chain from its first block
 //! and send none, so that the bounds on one account are left to the active ones.
 
+use codec::Encode;
+use frame_support::traits::Get;
 use sp_core::{crypto::Pair as _, sr25519::Pair};
 use sp_crypto_hashing::blake2_256;
 use sp_runtime::BoundedVec;
@@ -13,6 +15,7 @@ use zennet_primitives::{
     channel::{channel_id, ChannelId},
     hash_of, AccountId, Hash, SessionKey,
 };
+use zennet_runtime::Runtime;
 
 /// Announcements, and channels, of an owner.
 pub(crate) const PER_OWNER: u64 = 64;
@@ -114,6 +117,20 @@ pub(crate) fn announcement(task: u64) -> Announcement {
     }
 }
 
+/// Deposit of such an announcement, in the smallest coin unit.
+pub(crate) fn announcement_deposit() -> Balance {
+    let base = <Runtime as pallet_announcements::Config>::DepositBase::get();
+    let per_byte = <Runtime as pallet_announcements::Config>::DepositPerByte::get();
+    pallet_announcements::deposit_for(base, per_byte, announcement(0).encoded_size())
+        .expect("the pallet's integrity test has it that the largest deposit fits; qed")
+}
+
+/// Such announcements that one account may have at a time.
+pub(crate) fn most_announcements() -> u64 {
+    let most: Balance = <Runtime as pallet_announcements::Config>::MaxDeposit::get();
+    u64::try_from(most / announcement_deposit()).unwrap_or(u64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -140,5 +157,11 @@ mod tests {
     #[test]
     fn the_announcement_is_one_that_the_chain_takes() {
         assert_eq!(announcement(7).check(), Ok(()));
+    }
+
+    #[test]
+    fn every_announcement_has_the_same_deposit_and_an_owner_may_have_its_share() {
+        assert_eq!(announcement(u64::MAX).encoded_size(), announcement(0).encoded_size());
+        assert!(PER_OWNER <= most_announcements(), "{}", most_announcements());
     }
 }

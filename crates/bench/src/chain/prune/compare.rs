@@ -154,7 +154,7 @@ mod tests {
             };
             compare(&state(), &after)
         };
-        assert!(with(key("Announcements", "CountOf", 1), Some(vec![0])).is_err());
+        assert!(with(key("Announcements", "ExpiringAt", 1), Some(vec![0])).is_err());
         assert!(with(key("Balances", "Holds", 1), None).is_err());
         assert!(with(key("Balances", "Holds", 1), Some(vec![8])).is_err());
         assert!(with(key("System", "Account", 1), Some(account_of(0, 100, 4))).is_err());

@@ -22,7 +22,7 @@ use crate::{
     blocks::{prefix, Blocks, Seen},
     feed::{Feed, Tally},
     node::Node,
-    population::{account, active, active_key, PER_OWNER},
+    population::{account, active, active_key, most_announcements},
     transactions::{Ground, Job, Order},
 };
 
@@ -67,7 +67,8 @@ pub(crate) struct Compact {
 }
 
 pub(crate) async fn run(opts: Opts) -> Result<()> {
-    ensure!(opts.count <= opts.accounts * PER_OWNER, "so many accounts may not announce so much");
+    let most = opts.accounts.saturating_mul(most_announcements());
+    ensure!(opts.count <= most, "so many accounts may not announce more than {most}");
     let mut chains = Vec::new();
     for _ in 0..CONNECTIONS {
         chains.push(Chain::connect(&opts.node, None).await?);

@@ -14,16 +14,15 @@ use zennet_runtime::Runtime;
 
 use crate::{
     blocks::Deeds,
-    population::{account, active_key, owner, standing_channels},
+    population::{account, active_key, most_announcements, owner, standing_channels},
     transactions::{Ground, Job, Order},
 };
 
 /// Channels that one transaction opens.
 pub(crate) const BATCH: usize = 50;
 
-/// Lifetimes of announcements: from the shortest on, spread so widely that no block of expiry fills.
+/// The shortest lifetime of announcements, blocks: none expires while kinds are measured.
 const SHORTEST: u64 = 3600;
-const SPREAD: u64 = 14_400;
 
 /// Requests for nonces at once.
 const AT_ONCE: usize = 64;
@@ -81,6 +80,14 @@ impl Kind {
     }
 }
 
+/// Lifetimes that so many announcements are given in turn. Publishers take round ones, so that many
+/// announcements share a block of expiry; these have as few as leave each block of expiry about half
+/// empty, since the blocks that take announcements in do not take in equal parts of each lifetime.
+fn spread_of(announcements: u64) -> u64 {
+    let most: u32 = <Runtime as pallet_announcements::Config>::MaxExpiringPerBlock::get();
+    announcements.div_ceil(u64::from(most / 2)).max(1)
+}
+
 /// A channel that is open.
 struct Channel {
     id: ChannelId,
@@ -101,6 +108,8 @@ pub(crate) struct Plan {
     announced: u64,
     /// Those that may still be planned.
     room: u64,
+    /// Lifetimes that they have.
+    spread: u64,
     /// Contracts made so far.
     contracts: u64,
 }
@@ -124,6 +133,7 @@ impl Plan {
             tasks: 0,
             announced: 0,
             room: 0,
+            spread: 1,
             contracts: 0,
         }
     }
@@ -149,10 +159,11 @@ impl Plan {
         let head = chain.best().await?;
         self.ground.now = head.number;
         // What stands may be one uneven round of the accounts.
-        let most: u32 = <Runtime as pallet_announcements::Config>::MaxPerAccount::get();
-        let rounds =
-            u64::from(most).saturating_sub(self.announced.div_ceil(self.accounts.len() as u64));
+        let stand = self.announced.div_ceil(self.accounts.len() as u64);
+        let rounds = most_announcements().saturating_sub(stand);
         self.room = rounds.saturating_sub(1) * self.accounts.len() as u64;
+        let announcements = if kind == Kind::Mixed { count.div_ceil(5) } else { count };
+        self.spread = spread_of(self.tasks + announcements as u64);
         let mut nonces = self.nonces(chain, head.hash).await?;
         let orders: Vec<Order> = self
             .jobs(kind, count)
@@ -227,7 +238,7 @@ impl Plan {
         let task = self.tasks;
         self.tasks += 1;
         let who = (task % self.accounts.len() as u64) as usize;
-        Some((who, Job::Announce { task, lifetime: (SHORTEST + task % SPREAD) as u32 }))
+        Some((who, Job::Announce { task, lifetime: (SHORTEST + task % self.spread) as u32 }))
     }
 
     fn open(&mut self, who: usize) -> Job {
@@ -243,7 +254,7 @@ impl Plan {
     }
 
     /// Vouchers of all channels in turn. Those of one channel are shown by one account, since they
-    /// must come in their order.
+    /// must come in their order: by its provider, as they are where people rent.
     fn claims(&mut self, count: usize) -> Vec<(usize, Job)> {
         let all = self.channels.len();
         let count = if all == 0 { 0 } else { count };
@@ -253,7 +264,7 @@ impl Plan {
     fn claim(&mut self, number: usize) -> (usize, Job) {
         let channel = &mut self.channels[number];
         channel.claimed += 1;
-        (number % self.accounts.len(), Job::Claim(channel.id, channel.claimed))
+        (channel.provider, Job::Claim(channel.id, channel.claimed))
     }
 
     fn close(&mut self) -> Option<(usize, Job)> {
@@ -280,5 +291,34 @@ impl Plan {
             jobs.push(job);
         }
         jobs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The most announcements that expire in one block, if blocks take in so many, in turn.
+    fn fullest(announcements: u64, per_block: u64) -> u64 {
+        let spread = spread_of(announcements);
+        let mut expiring = HashMap::<u64, u64>::new();
+        for task in 0..announcements {
+            *expiring.entry(task / per_block + task % spread).or_default() += 1;
+        }
+        expiring.into_values().max().unwrap_or_default()
+    }
+
+    #[test]
+    fn no_block_of_expiry_fills_and_many_announcements_share_one() {
+        let most: u32 = <Runtime as pallet_announcements::Config>::MaxExpiringPerBlock::get();
+        for announcements in [1, 1000, 1500, 50_000, 290_000] {
+            for per_block in [1, 100, 1000, 1400, 2500] {
+                let fullest = fullest(announcements, per_block);
+                let case = format!("{announcements} by {per_block}: {fullest}");
+                assert!(fullest <= u64::from(most) * 3 / 4, "{case}");
+                let shared = announcements.min(u64::from(most / 4));
+                assert!(fullest >= shared || per_block < 1000, "{case}");
+            }
+        }
     }
 }
