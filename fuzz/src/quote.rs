@@ -2,7 +2,8 @@
 
 use codec::{Decode, Encode};
 use zennet_lease::{
-    deposit_for, judge, price_of_full_use, quote_for, requote, Listing, PublisherPolicy, Verdict,
+    deposit_for, judge, price_of_full_use, quote_for, requote, HourLimit, Listing, PublisherPolicy,
+    Verdict, Workload,
 };
 use zennet_primitives::{
     amount::{Rates, TOTAL_SUPPLY},
@@ -17,7 +18,7 @@ type Offers =
     (Announcement, Capabilities, Quote, CounterOffer, (Rates, Resources, u32), PublisherPolicy);
 
 /// Arbitrary announcements, offers and policies are judged without a panic; an accepted deposit
-/// keeps the policy's limit; a further quote never asks for more than the one before; an opening
+/// keeps the policy's limits, as what is asked for does; a further quote never asks for more than the one before; an opening
 /// quote gives no more than there is.
 pub fn run(mut data: &[u8]) {
     let Ok((body, capabilities, quote, asked, mine, policy)) = Offers::decode(&mut data) else {
@@ -30,8 +31,12 @@ pub fn run(mut data: &[u8]) {
             assert!(policy.max_price.is_none_or(|limit| deposit <= limit));
             assert!(body.max_rates.is_none_or(|limit| quote.rates.within(&limit)));
             assert!(policy.max_rates.is_none_or(|limit| quote.rates.within(&limit)));
+            assert!(is_within_hour(&policy, &quote.rates, &quote.resources));
         }
-        Verdict::Counter(wanted) => assert!(wanted.rates.within(&quote.rates)),
+        Verdict::Counter(wanted) => {
+            assert!(wanted.rates.within(&quote.rates));
+            assert!(is_within_hour(&policy, &wanted.rates, &quote.resources));
+        }
         Verdict::Unfit | Verdict::Unaffordable => {}
     }
     let (floor, available, max_lease_secs) = mine;
@@ -55,6 +60,12 @@ pub fn run(mut data: &[u8]) {
     }
 }
 
+fn is_within_hour(policy: &PublisherPolicy, rates: &Rates, resources: &Resources) -> bool {
+    policy.max_per_hour.as_ref().is_none_or(|limit| {
+        limit.workload.price(rates, resources).is_some_and(|price| price <= limit.most)
+    })
+}
+
 /// An offer that is accepted, one that is haggled over, and one that nobody could pay.
 pub fn seeds() -> Vec<Vec<u8>> {
     let all = |prepaid: bool, rate: u128, policy: PublisherPolicy| {
@@ -68,7 +79,12 @@ pub fn seeds() -> Vec<Vec<u8>> {
     let rate = rates().get(Counter::CpuMicros);
     let with =
         |max_rates, max_price| PublisherPolicy { max_rates, max_price, ..Default::default() };
+    let limit = |most| HourLimit { workload: Workload::Shares([500; Counter::COUNT]), most };
+    let hourly =
+        |most| PublisherPolicy { max_per_hour: Some(limit(most)), ..Default::default() };
     vec![
+        all(false, rate, hourly(u128::MAX)),
+        all(false, rate, hourly(1)),
         all(false, rate, with(None, None)),
         all(true, rate, with(None, None)),
         all(false, 2 * rate, with(Some(rates()), None)),

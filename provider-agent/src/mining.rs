@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use zennet_chain_client::{Chain, ChainError};
 use zennet_primitives::{
     announcement::{acceptance_message, AnnouncementId},
-    pow::{identity_work, mine, stamp_work, Difficulty, PowNonce, Role},
+    pow::{expected, identity_work, mine, stamp_work, Difficulty, PowNonce, Role},
     AccountId, Hash,
 };
 
@@ -22,8 +22,9 @@ const REPORT: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Searches in bounded pieces until there is a nonce, or until `go_on`, which is told how many
-/// hashes were done, says no.
+/// hashes were done, says no. It says how it goes.
 async fn search(
+    what: &'static str,
     work: impl Fn(PowNonce) -> Hash + Send + Sync + 'static,
     difficulty: Difficulty,
     mut go_on: impl AsyncFnMut(u64) -> bool,
@@ -31,6 +32,8 @@ async fn search(
     let work = Arc::new(work);
     let mut start: PowNonce = rand::random();
     let mut done = 0;
+    let began = Instant::now();
+    let mut reported = began;
     loop {
         let piece = work.clone();
         let found = spawn_blocking(move || mine(|nonce| piece(nonce), difficulty, start, CHUNK));
@@ -42,10 +45,28 @@ async fn search(
         }
         start = start.wrapping_add(CHUNK);
         done += CHUNK;
+        if reported.elapsed() >= REPORT {
+            reported = Instant::now();
+            report(what, difficulty, done, began.elapsed());
+        }
         if !go_on(done).await {
             return None;
         }
     }
+}
+
+/// Says how a search goes.
+fn report(what: &'static str, difficulty: Difficulty, done: u64, took: Duration) {
+    let per_second = (done as f64 / took.as_secs_f64()) as u64;
+    let expected_secs = expected(difficulty, done, took).map(|more| more.as_secs());
+    info!(
+        what,
+        done,
+        difficulty,
+        per_second,
+        expected_secs,
+        "mining; about expected_secs more are expected, however long it has taken"
+    );
 }
 
 /// The stamp on this provider's answer to an announcement. Its difficulty was bounded before.
@@ -56,7 +77,7 @@ pub(crate) async fn acceptance_stamp(
     asked: Difficulty,
 ) -> Option<PowNonce> {
     let message = acceptance_message(genesis, announcement, provider);
-    search(move |nonce| stamp_work(message, nonce), asked, async |_| true).await
+    search("stamp", move |nonce| stamp_work(message, nonce), asked, async |_| true).await
 }
 
 /// Makes sure that this provider's identity is mined and registered.
@@ -79,6 +100,7 @@ pub(crate) async fn ensure_identity(chain: &Chain, account: &AccountId) -> Resul
             Err(
                 error @ (ChainError::Rejected { .. }
                 | ChainError::NotTaken { .. }
+                | ChainError::Lost { .. }
                 | ChainError::NotIncluded { .. }),
             ) => {
                 warn!(%error, "the identity was not taken, mining again");
@@ -96,21 +118,12 @@ async fn mine_identity(
     difficulty: Difficulty,
 ) -> Result<Option<PowNonce>, ChainError> {
     let started = Instant::now();
-    let mut reported = started;
     // Half of the window is left for getting into a block.
     let blocks = chain.constants().anchor_window / 2;
     let until = Duration::from_millis(chain.constants().block_ms.saturating_mul(blocks.into()));
     let owner = account.clone();
     let work = move |nonce| identity_work(Role::Provider, &owner, anchor.hash, nonce);
-    let mined = search(work, difficulty, async |done| {
-        if reported.elapsed() >= REPORT {
-            reported = Instant::now();
-            let per_second = (done as f64 / started.elapsed().as_secs_f64()) as u64;
-            info!(done, difficulty, per_second, "mining the provider's identity");
-        }
-        started.elapsed() < until
-    });
-    Ok(mined.await)
+    Ok(search("identity", work, difficulty, async |_| started.elapsed() < until).await)
 }
 
 #[cfg(test)]
@@ -130,6 +143,7 @@ mod tests {
     async fn a_search_ends_when_it_is_told_to() {
         let mut seen = Vec::new();
         let found = search(
+            "nothing",
             |_| Hash::repeat_byte(0xff),
             u64::MAX,
             async |done| {

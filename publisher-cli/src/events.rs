@@ -24,10 +24,44 @@ pub(crate) struct Stages {
     pub(crate) ready: Option<f64>,
 }
 
+/// What is mined.
+#[derive(Clone, Copy, Serialize, PartialEq, Eq, Debug)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Work {
+    /// The publisher's identity.
+    Identity,
+    /// The stamp of an announcement.
+    Stamp,
+}
+
+impl Work {
+    /// As people read it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Work::Identity => "identity",
+            Work::Stamp => "stamp",
+        }
+    }
+}
+
 /// What happens during an order. Amounts are in the smallest coin unit.
 #[derive(Clone, Serialize, PartialEq, Debug)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum Event {
+    /// A proof of work takes longer than a second. Each hash has the same chance, so the time that is
+    /// expected from now on stays the same however long it has taken.
+    Mining {
+        /// What for.
+        work: Work,
+        /// Hashes that it takes on average.
+        difficulty: u64,
+        /// Speed on this machine.
+        hashes_per_sec: u64,
+        /// Time that is expected from now on.
+        expected_secs: f64,
+        /// Since the begin.
+        secs: f64,
+    },
     /// The publisher's identity stands on chain.
     Identity {
         /// Address.
@@ -89,13 +123,14 @@ pub(crate) enum Event {
         /// Since the begin.
         secs: f64,
     },
-    /// An hour of an offer would cost more than the order allows.
+    /// An hour of an offer would cost more than the order allows, and its provider comes no further
+    /// down.
     TooDear {
         /// Number of the lease.
         lease: u64,
         /// Address of the provider.
         provider: String,
-        /// Predicted cost of an hour of the order's profile.
+        /// Predicted cost of an hour of the order's profile, by the provider's last quote.
         per_hour: Balance,
     },
     /// What work will cost at an offer's rates is less sure than the order allows.

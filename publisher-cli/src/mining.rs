@@ -1,6 +1,7 @@
-//! Proof of work: identities and stamps, on all cores, with progress.
+//! Proof of work: identities and stamps, on all cores, with the time that is expected.
 
 use std::{
+    fmt::Write,
     sync::{
         atomic::{AtomicBool, AtomicU64, Ordering},
         Arc,
@@ -10,12 +11,17 @@ use std::{
 };
 
 use anyhow::{anyhow, bail, Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tokio::sync::mpsc;
 use zennet_chain_client::Chain;
 use zennet_primitives::{
-    pow::{identity_work, mine, stamp_work, Difficulty, PowNonce, Role},
+    pow::{expected, identity_work, mine, stamp_work, Difficulty, PowNonce, Role},
     AccountId, Hash,
+};
+
+use crate::{
+    events::{Event, Work},
+    teller::Teller,
 };
 
 /// Nonces that a thread tries between two looks at whether to stop.
@@ -23,6 +29,9 @@ const STRIDE: u64 = 1 << 12;
 
 /// Cores that mine at most.
 const THREADS: usize = 64;
+
+/// Time after which a search says how long it is expected to take: then its speed is known.
+const MEASURED: Duration = Duration::from_secs(1);
 
 /// How often an identity is mined anew because its anchor became too old.
 const ANCHORS: usize = 200;
@@ -68,13 +77,17 @@ impl Search {
         Search { stop, hashes, found }
     }
 
-    /// Waits for a nonce, at most until `deadline`; shows progress meanwhile.
-    async fn wait(&mut self, deadline: Option<Instant>, bar: &ProgressBar) -> Option<PowNonce> {
+    /// Waits for a nonce, at most until `deadline`; shows how it goes meanwhile.
+    async fn wait(
+        &mut self,
+        deadline: Option<Instant>,
+        mut progress: Progress<'_>,
+    ) -> Option<PowNonce> {
         loop {
             tokio::select! {
                 nonce = self.found.recv() => return nonce,
                 () = tokio::time::sleep(Duration::from_millis(100)) => {
-                    bar.set_position(self.hashes.load(Ordering::Relaxed));
+                    progress.show(self.hashes.load(Ordering::Relaxed));
                     if deadline.is_some_and(|at| Instant::now() >= at) {
                         return None;
                     }
@@ -84,22 +97,74 @@ impl Search {
     }
 }
 
-fn bar(what: &str, difficulty: Difficulty) -> ProgressBar {
-    let bar = ProgressBar::new(difficulty);
-    let style = "{msg} [{bar:30}] {human_pos} of about {human_len} hashes, {per_sec}, {elapsed}";
-    if let Ok(style) = ProgressStyle::with_template(style) {
-        bar.set_style(style);
+/// Shows how a search goes: all the time on a terminal, and once as an event.
+struct Progress<'a> {
+    work: Work,
+    difficulty: Difficulty,
+    bar: ProgressBar,
+    /// Who tells the event, once.
+    teller: Option<&'a Teller>,
+}
+
+impl<'a> Progress<'a> {
+    fn new(work: Work, difficulty: Difficulty, teller: Option<&'a Teller>) -> Self {
+        let bar = ProgressBar::new(difficulty);
+        let style = "mining the {msg}: {human_pos} hashes in {elapsed}, {per_sec}, {left}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style.with_key(
+                "left",
+                move |state: &ProgressState, out: &mut dyn Write| {
+                    let _ = out.write_str(&left(difficulty, state.pos(), state.elapsed()));
+                },
+            ));
+        }
+        bar.set_message(work.name());
+        Progress { work, difficulty, bar, teller }
     }
-    bar.set_message(what.to_owned());
-    bar
+
+    fn show(&mut self, hashes: u64) {
+        self.bar.set_position(hashes);
+        let took = self.bar.elapsed();
+        let Some(more) = expected(self.difficulty, hashes, took).filter(|_| took >= MEASURED)
+        else {
+            return;
+        };
+        if let Some(teller) = self.teller.take() {
+            let event = Event::Mining {
+                work: self.work,
+                difficulty: self.difficulty,
+                hashes_per_sec: (hashes as f64 / took.as_secs_f64()) as u64,
+                expected_secs: (more.as_secs_f64() * 10.0).round() / 10.0,
+                secs: teller.secs(),
+            };
+            self.bar.suspend(|| teller.tell(&event));
+        }
+    }
+}
+
+impl Drop for Progress<'_> {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// The time that is still expected. It does not fall with what has been done.
+fn left(difficulty: Difficulty, hashes: u64, took: Duration) -> String {
+    match expected(difficulty, hashes, took) {
+        Some(more) => format!("about {} more expected", zennet_time::length(more.as_secs())),
+        None => "measuring the speed".to_owned(),
+    }
 }
 
 /// Mines the stamp of a message.
-pub(crate) async fn stamp(message: Hash, difficulty: Difficulty) -> Result<PowNonce> {
-    let bar = bar("mining the stamp", difficulty);
+pub(crate) async fn stamp(
+    message: Hash,
+    difficulty: Difficulty,
+    teller: Option<&Teller>,
+) -> Result<PowNonce> {
+    let progress = Progress::new(Work::Stamp, difficulty, teller);
     let mut search = Search::start(move |nonce| stamp_work(message, nonce), difficulty);
-    let nonce = search.wait(None, &bar).await;
-    bar.finish_and_clear();
+    let nonce = search.wait(None, progress).await;
     nonce.ok_or_else(|| anyhow!("the search for a stamp ended without one"))
 }
 
@@ -130,6 +195,7 @@ pub(crate) async fn ensure_identity(
     chain: &Chain,
     role: Role,
     account: &AccountId,
+    teller: Option<&Teller>,
 ) -> Result<Registered> {
     if let Some(found) = registered(chain, role, account).await? {
         return Ok(found);
@@ -145,13 +211,12 @@ pub(crate) async fn ensure_identity(
         let lag = best.number.saturating_sub(last.number);
         let anchor = if lag < constants.anchor_window / 4 { last } else { best };
         let difficulty = chain.difficulty(role, best.hash).await?;
-        let bar = bar("mining the identity", difficulty);
+        let progress = Progress::new(Work::Identity, difficulty, teller);
         let owner = account.clone();
         let mut search =
             Search::start(move |nonce| identity_work(role, &owner, anchor.hash, nonce), difficulty);
-        let nonce = search.wait(Some(Instant::now() + patience), &bar).await;
+        let nonce = search.wait(Some(Instant::now() + patience), progress).await;
         drop(search);
-        bar.finish_and_clear();
         let Some(nonce) = nonce else { continue };
         let included = chain.register_identity(role, account, anchor.number, nonce).await;
         match included {
@@ -180,20 +245,54 @@ pub(crate) async fn ensure_identity(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{event_log::EventLog, output::Out};
     use zennet_primitives::pow::meets;
 
     #[tokio::test]
     async fn a_found_stamp_meets_the_difficulty() {
         let message = Hash::repeat_byte(5);
-        let nonce = stamp(message, 5000).await.unwrap();
+        let nonce = stamp(message, 5000, None).await.unwrap();
         assert!(meets(stamp_work(message, nonce), 5000));
     }
 
     #[tokio::test]
     async fn a_search_without_hope_ends_at_its_deadline() {
         let mut search = Search::start(|nonce| stamp_work(Hash::zero(), nonce), u64::MAX);
-        let hidden = ProgressBar::hidden();
-        assert_eq!(search.wait(Some(Instant::now()), &hidden).await, None);
-        assert!(search.hashes.load(Ordering::Relaxed) > 0 || hidden.position() == 0);
+        let progress = Progress::new(Work::Stamp, u64::MAX, None);
+        assert_eq!(search.wait(Some(Instant::now()), progress).await, None);
+    }
+
+    #[tokio::test]
+    async fn a_long_search_says_once_how_long_it_is_expected_to_take() {
+        let dir = tempfile::tempdir().unwrap();
+        let teller = Teller::new(Out { json: false }, EventLog::open(dir.path()).unwrap());
+        let mut progress = Progress::new(Work::Identity, 1 << 40, Some(&teller));
+        progress.bar.set_elapsed(MEASURED / 2);
+        progress.show(1 << 20);
+        assert!(progress.teller.is_some(), "its speed is not known yet");
+        progress.bar.set_elapsed(Duration::from_secs(16));
+        progress.show(1 << 20);
+        assert!(progress.teller.is_none());
+        progress.show(1 << 21);
+        let log = std::fs::read_to_string(crate::event_log::path(dir.path())).unwrap();
+        let events: Vec<serde_json::Value> =
+            log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(events.len(), 1, "{log}");
+        assert_eq!(
+            (&events[0]["event"], &events[0]["work"]),
+            (&"mining".into(), &"identity".into())
+        );
+        // A millionth of 2^40 hashes took 16 s.
+        let secs = events[0]["expected_secs"].as_f64().unwrap();
+        assert!((secs / (16 << 20) as f64 - 1.0).abs() < 0.01, "{secs}");
+    }
+
+    #[test]
+    fn what_is_left_is_not_said_to_fall() {
+        let took = Duration::from_secs;
+        let left = |hashes, secs| left(6_000, hashes, took(secs));
+        assert_eq!(left(100, 1), left(100_000, 1000));
+        assert!(left(100, 1).starts_with("about ") && left(100, 1).ends_with(" more expected"));
+        assert_eq!(left(0, 1), "measuring the speed");
     }
 }

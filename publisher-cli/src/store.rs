@@ -149,7 +149,7 @@ impl Run {
 }
 
 /// Form in which a row has what is looked for. Earlier forms have no number and begin with 0 or 1.
-const SOUGHT_FORM: u8 = 2;
+const SOUGHT_FORM: u8 = 3;
 
 /// What was looked for, and which machines were to stay.
 fn sought_of(mut row: &[u8]) -> Result<(Option<Sought>, Option<Selection>), codec::Error> {

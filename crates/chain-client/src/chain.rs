@@ -149,6 +149,32 @@ impl Chain {
         Ok(Chain { client, rpc, storage, senders, genesis, properties, constants })
     }
 
+    /// Over a node that stands in, whose constants are not looked at.
+    #[cfg(test)]
+    pub(crate) async fn over(transport: RpcClient) -> Chain {
+        let rpc = LegacyRpcMethods::new(transport.clone());
+        let backend = Arc::new(LegacyBackend::builder().build(transport));
+        let client = OnlineClient::from_backend(backend).await.unwrap();
+        Chain {
+            genesis: client.genesis_hash(),
+            storage: Storage::new(rpc.clone()),
+            client,
+            rpc,
+            senders: Default::default(),
+            properties: Properties { symbol: "XEN".into(), decimals: 12, ss58: 42 },
+            constants: Constants {
+                announcement_max_lifetime: 0,
+                channel_max_lifetime: 0,
+                min_challenge: 0,
+                max_challenge: 0,
+                min_stamp: 0,
+                existential_deposit: 0,
+                block_ms: 0,
+                anchor_window: 0,
+            },
+        }
+    }
+
     /// Hash of the chain's first block.
     pub fn genesis(&self) -> Hash {
         self.genesis

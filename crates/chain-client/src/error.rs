@@ -56,12 +56,20 @@ pub enum ChainError {
         /// Call that it could not pay.
         call: String,
     },
-    /// The pool did not take the transaction.
+    /// The node's pool refused the transaction: it is in no block and will not be.
     #[error("the node did not take {call}: {reason}")]
     NotTaken {
         /// Call that was submitted.
         call: String,
         /// What the node said.
+        reason: String,
+    },
+    /// The transaction was given to the node, and whether it will be in a block is not known.
+    #[error("what becomes of {call} is not known: {reason}")]
+    Lost {
+        /// Call that was submitted.
+        call: String,
+        /// What was heard last.
         reason: String,
     },
     /// The transaction did not get into a block in time.

@@ -1,7 +1,12 @@
 //! Events that clients act on.
 
 use codec::Decode;
+use subxt::{
+    config::SubstrateConfig, error::DispatchError, extrinsics::ExtrinsicEvents, ArcMetadata,
+};
 use zennet_primitives::{amount::Balance, channel::ChannelId, AccountId, Hash};
+
+use crate::ChainError;
 
 /// A channel was settled and is gone. The fields follow the pallet's event.
 #[derive(Clone, PartialEq, Eq, Debug, Decode)]
@@ -38,4 +43,42 @@ pub(crate) struct FeePaid {
     pub(crate) _who: AccountId,
     pub(crate) fee: Balance,
     pub(crate) _tip: Balance,
+}
+
+/// What a transaction's events say.
+#[derive(Default)]
+pub(crate) struct TransactionEvents {
+    pub(crate) fee: Balance,
+    pub(crate) opened: Vec<OpenedEvent>,
+    /// For each call of a batch, in order, why it failed, if it did.
+    pub(crate) items: Vec<Option<DispatchError>>,
+}
+
+impl TransactionEvents {
+    pub(crate) fn of(
+        events: &ExtrinsicEvents<SubstrateConfig>,
+        metadata: &ArcMetadata,
+    ) -> Result<Self, ChainError> {
+        let mut found = Self::default();
+        let bad = || ChainError::Decode("an event");
+        for event in events.iter() {
+            let event = event.map_err(|_| bad())?;
+            let mut bytes = event.field_bytes();
+            match (event.pallet_name(), event.event_name()) {
+                ("TransactionPayment", "TransactionFeePaid") => {
+                    found.fee = FeePaid::decode(&mut bytes).map_err(|_| bad())?.fee;
+                }
+                ("Channels", "Opened") => {
+                    found.opened.push(OpenedEvent::decode(&mut bytes).map_err(|_| bad())?);
+                }
+                ("Utility", "ItemCompleted") => found.items.push(None),
+                ("Utility", "ItemFailed") => {
+                    let error = DispatchError::decode_from(bytes, metadata.clone());
+                    found.items.push(Some(error.map_err(|_| bad())?));
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
 }

@@ -12,6 +12,7 @@ mod events;
 mod heads;
 mod key;
 mod reputation;
+mod send;
 mod settlements;
 mod storage;
 mod submit;

@@ -1,14 +1,10 @@
 //! Transactions.
 
-use std::time::Duration;
-
-use codec::{Compact, Decode, Encode};
+use codec::Compact;
 use subxt::{
-    config::{DefaultExtrinsicParamsBuilder, SubstrateConfig},
-    error::{DispatchError, TokenError, TransactionEventsError},
-    tx::{Signer, TransactionStatus},
+    config::SubstrateConfig,
+    tx::Signer,
     utils::{AccountId32, MultiSignature},
-    ArcMetadata,
 };
 use zennet_primitives::{
     amount::Balance,
@@ -21,16 +17,10 @@ use zennet_primitives::{
 };
 
 use crate::{
-    calls::{Calls, RawCall},
-    events::{FeePaid, OpenedEvent},
+    calls::{Action, RawCall},
+    events::OpenedEvent,
     AccountKey, Chain, ChainError, Head,
 };
-
-/// How long a transaction may take to get into a block.
-const INCLUSION_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// Blocks after which a transaction that was not included can no longer be.
-const MORTALITY: u64 = 64;
 
 /// A transaction that did what it says, in a best block.
 #[derive(Clone, Debug)]
@@ -74,7 +64,7 @@ impl Chain {
         nonce: PowNonce,
     ) -> Result<Included, ChainError> {
         let call = RawCall::new("MinedIdentity", "register", (role, account, anchor, nonce));
-        self.submit(&call, None).await.map(|(included, _)| included)
+        self.submit(&call.into(), None).await.map(|(included, _)| included)
     }
 
     /// Announces a task for a number of blocks.
@@ -104,7 +94,8 @@ impl Chain {
         terms: &Terms,
         expires_at: u32,
     ) -> Result<Opened, ChainError> {
-        let (included, events) = self.submit(&open_call(terms, expires_at), Some(key)).await?;
+        let (included, events) =
+            self.submit(&open_call(terms, expires_at).into(), Some(key)).await?;
         let opened = events.opened.first();
         let opened = opened.ok_or(ChainError::Decode("the event of an opened channel"))?;
         let Included { block, fee } = included;
@@ -124,8 +115,8 @@ impl Chain {
         }
         let calls: Vec<RawCall> =
             contracts.iter().map(|(terms, expires_at)| open_call(terms, *expires_at)).collect();
-        let call = self.batch("force_batch", &calls).await?;
-        let (included, events) = self.submit(&call, Some(key)).await?;
+        let batch = Action::Batch { how: "force_batch", calls };
+        let (included, events) = self.submit(&batch, Some(key)).await?;
         let part = included.fee / (contracts.len().max(1) as Balance);
         let mut errors = events.items.into_iter();
         let answers = contracts.iter().map(|(terms, _)| {
@@ -179,11 +170,11 @@ impl Chain {
             (0, Some(expires_at)) => self.extend(key, channel, expires_at).await,
             (amount, None) => self.top_up(key, channel, amount).await,
             (amount, Some(expires_at)) => {
-                let calls = [
+                let calls = vec![
                     RawCall::new("Channels", "top_up", (channel, amount)),
                     RawCall::new("Channels", "extend", (channel, expires_at)),
                 ];
-                self.send(key, self.batch("batch_all", &calls).await?).await
+                self.send(key, Action::Batch { how: "batch_all", calls }).await
             }
         }
     }
@@ -194,19 +185,6 @@ impl Chain {
         let next = self.rpc.system_account_next_index(&who).await;
         let next = next.map_err(ChainError::rpc("an account's next nonce"))?;
         Ok(next > u64::from(self.nonce(account, self.best().await?.hash).await?))
-    }
-
-    /// Several calls as one, by a call of the utility pallet that says what an error of one means.
-    async fn batch(&self, how: &'static str, calls: &[RawCall]) -> Result<RawCall, ChainError> {
-        let failed = |error: String| ChainError::Rpc { request: "a block", reason: error };
-        let block = self.client.at_current_block().await.map_err(|e| failed(e.to_string()))?;
-        let transactions = block.transactions();
-        let encode = |call: &RawCall| {
-            let encoded = transactions.call_data(call);
-            encoded.map_err(|_| ChainError::Incompatible(call.title()))
-        };
-        let encoded: Result<Vec<_>, _> = calls.iter().map(encode).collect();
-        Ok(RawCall::new("Utility", how, Calls(encoded?)))
     }
 
     /// Has a voucher paid out; the channel stays open.
@@ -299,141 +277,16 @@ impl Chain {
     ) -> Result<Included, ChainError> {
         let calls: Vec<RawCall> =
             transfers.iter().map(|(dest, amount)| transfer_call(dest, *amount)).collect();
-        self.send(key, self.batch("batch_all", &calls).await?).await
+        self.send(key, Action::Batch { how: "batch_all", calls }).await
     }
 
-    async fn send(&self, key: &AccountKey, call: RawCall) -> Result<Included, ChainError> {
-        self.submit(&call, Some(key)).await.map(|(included, _)| included)
-    }
-
-    async fn fee(&self, key: &AccountKey, call: RawCall) -> Result<Balance, ChainError> {
-        let failed =
-            |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
-        let block = self.client.at_current_block().await.map_err(|e| failed(&e))?;
-        let params = DefaultExtrinsicParamsBuilder::new().mortal(MORTALITY).build();
-        let mut transactions = block.transactions();
-        let signed = transactions.create_signed(&call, key, params).await;
-        let fee = signed.map_err(|e| failed(&e))?.partial_fee_estimate().await;
-        fee.map_err(|e| failed(&e))
-    }
-
-    async fn submit(
+    async fn send(
         &self,
-        call: &RawCall,
-        key: Option<&AccountKey>,
-    ) -> Result<(Included, TransactionEvents), ChainError> {
-        let not_included =
-            |_| ChainError::NotIncluded { call: call.title(), secs: INCLUSION_TIMEOUT.as_secs() };
-        tokio::time::timeout(INCLUSION_TIMEOUT, self.submit_unbounded(call, key))
-            .await
-            .map_err(not_included)?
+        key: &AccountKey,
+        action: impl Into<Action>,
+    ) -> Result<Included, ChainError> {
+        self.submit(&action.into(), Some(key)).await.map(|(included, _)| included)
     }
-
-    async fn submit_unbounded(
-        &self,
-        call: &RawCall,
-        key: Option<&AccountKey>,
-    ) -> Result<(Included, TransactionEvents), ChainError> {
-        let not_taken = |error: String| self.not_taken(call, key, error);
-        let block = self.client.at_current_block().await.map_err(|e| not_taken(e.to_string()))?;
-        let metadata = block.metadata();
-        let mut progress = match key {
-            None => {
-                let transactions = block.transactions();
-                let call = transactions.call_data(call).map_err(|e| not_taken(e.to_string()))?;
-                let general = transactions.from_bytes(general_transaction(&call));
-                general.submit_and_watch().await.map_err(|e| not_taken(e.to_string()))?
-            }
-            Some(key) => {
-                let turn = self.turn(key.account()).await;
-                let _turn = turn.lock().await;
-                let who = Signer::account_id(key);
-                let nonce = self.rpc.system_account_next_index(&who).await;
-                let nonce = nonce.map_err(ChainError::rpc("an account's next nonce"))?;
-                let params =
-                    DefaultExtrinsicParamsBuilder::new().mortal(MORTALITY).nonce(nonce).build();
-                let mut transactions = block.transactions();
-                let sending = transactions.sign_and_submit_then_watch(call, key, params);
-                sending.await.map_err(|e| not_taken(e.to_string()))?
-            }
-        };
-        while let Some(status) = progress.next().await {
-            let in_block = match status.map_err(|e| not_taken(e.to_string()))? {
-                TransactionStatus::InBestBlock(block) => block,
-                TransactionStatus::InFinalizedBlock(block) => block,
-                TransactionStatus::Error { message }
-                | TransactionStatus::Invalid { message }
-                | TransactionStatus::Dropped { message } => return Err(not_taken(message)),
-                TransactionStatus::Validated
-                | TransactionStatus::Broadcasted
-                | TransactionStatus::NoLongerInBestBlock => continue,
-            };
-            let rejected = |error| self.rejected(call, key, error);
-            let events = in_block.wait_for_success().await.map_err(rejected)?;
-            let block = self.head(Some(in_block.block_hash())).await?;
-            let events = TransactionEvents::of(&events, &metadata)?;
-            return Ok((Included { block, fee: events.fee }, events));
-        }
-        Err(not_taken("the node stopped reporting on it".into()))
-    }
-
-    /// The lock that lets one transaction of an account at a time choose its nonce.
-    async fn turn(&self, account: AccountId) -> std::sync::Arc<tokio::sync::Mutex<()>> {
-        self.senders.lock().await.entry(account).or_default().clone()
-    }
-
-    fn rejected(
-        &self,
-        call: &RawCall,
-        key: Option<&AccountKey>,
-        error: TransactionEventsError,
-    ) -> ChainError {
-        match error {
-            TransactionEventsError::ExtrinsicFailed(dispatch) => {
-                self.refused(call.title(), key, dispatch)
-            }
-            // It is in a block, and may have done what it says.
-            other => ChainError::Rpc {
-                request: "what became of a transaction",
-                reason: other.to_string(),
-            },
-        }
-    }
-
-    /// The runtime's refusal of a call, alone or in a batch.
-    fn refused(&self, call: String, key: Option<&AccountKey>, error: DispatchError) -> ChainError {
-        let no_coin = match &error {
-            DispatchError::Token(TokenError::FundsUnavailable) => true,
-            DispatchError::Module(module) => module.details_string() == "Deposits::NotEnoughFree",
-            _ => false,
-        };
-        match key.filter(|_| no_coin) {
-            Some(key) => ChainError::NoCoin { account: self.address(&key.account()), call },
-            // Its own text has the name of the error and its pallet.
-            None => ChainError::Rejected { call, reason: error.to_string() },
-        }
-    }
-
-    fn not_taken(&self, call: &RawCall, key: Option<&AccountKey>, reason: String) -> ChainError {
-        let cannot_pay = reason.contains("Inability to pay some fees");
-        match key.filter(|_| cannot_pay) {
-            Some(key) => {
-                ChainError::NoCoin { account: self.address(&key.account()), call: call.title() }
-            }
-            None => ChainError::NotTaken { call: call.title(), reason },
-        }
-    }
-}
-
-/// A general transaction (version 5, no signature) around an encoded call.
-///
-/// What follows the version are the values of the runtime's transaction extensions that take any
-/// space: the era (immortal), the nonce, the tip and the mode of the metadata hash, each zero.
-fn general_transaction(call: &[u8]) -> Vec<u8> {
-    const GENERAL_VERSION_5: u8 = 0b0100_0101;
-    const EXTENSION_VERSION: u8 = 0;
-    let head = [GENERAL_VERSION_5, EXTENSION_VERSION, 0, 0, 0, 0];
-    [&head[..], call].concat().encode()
 }
 
 /// The call that sends coin to an account and leaves the sender's.
@@ -454,44 +307,6 @@ fn open_call(terms: &Terms, expires_at: u32) -> RawCall {
 /// The channel of a contract among those that a transaction opened.
 fn find_opened(opened: &[OpenedEvent], contract: Hash) -> Option<&OpenedEvent> {
     opened.iter().find(|event| event.contract == contract)
-}
-
-/// What a transaction's events say.
-#[derive(Default)]
-struct TransactionEvents {
-    fee: Balance,
-    opened: Vec<OpenedEvent>,
-    /// For each call of a batch, in order, why it failed, if it did.
-    items: Vec<Option<DispatchError>>,
-}
-
-impl TransactionEvents {
-    fn of(
-        events: &subxt::extrinsics::ExtrinsicEvents<SubstrateConfig>,
-        metadata: &ArcMetadata,
-    ) -> Result<Self, ChainError> {
-        let mut found = Self::default();
-        let bad = || ChainError::Decode("an event");
-        for event in events.iter() {
-            let event = event.map_err(|_| bad())?;
-            let mut bytes = event.field_bytes();
-            match (event.pallet_name(), event.event_name()) {
-                ("TransactionPayment", "TransactionFeePaid") => {
-                    found.fee = FeePaid::decode(&mut bytes).map_err(|_| bad())?.fee;
-                }
-                ("Channels", "Opened") => {
-                    found.opened.push(OpenedEvent::decode(&mut bytes).map_err(|_| bad())?);
-                }
-                ("Utility", "ItemCompleted") => found.items.push(None),
-                ("Utility", "ItemFailed") => {
-                    let error = DispatchError::decode_from(bytes, metadata.clone());
-                    found.items.push(Some(error.map_err(|_| bad())?));
-                }
-                _ => {}
-            }
-        }
-        Ok(found)
-    }
 }
 
 #[cfg(test)]

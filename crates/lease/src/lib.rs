@@ -17,6 +17,7 @@
 //! - [`provider`], [`publisher`]: the two machines, each with its diagram
 //! - [`reunion`]: how a lease goes on after its connection broke
 //! - [`terms`]: deposits, quotes and how they are judged
+//! - [`workload`]: what a machine is expected to do, and what an hour of that may cost
 //! - [`agreement`]: comparison of both sides' readings
 //! - [`step`]: what the machines have in common
 
@@ -28,6 +29,7 @@ pub mod reunion;
 pub mod step;
 mod stored;
 pub mod terms;
+pub mod workload;
 
 pub use provider::{Provider, ProviderAction, ProviderEvent, ProviderLimits, ProviderSetup};
 pub use publisher::{
@@ -40,6 +42,7 @@ pub use terms::{
     deposit_for, full_use, judge, price_of_full_use, quote_for, requote, DepositError, Listing,
     QuoteError, Verdict,
 };
+pub use workload::{HourLimit, Workload};
 
 #[cfg(test)]
 mod tests;

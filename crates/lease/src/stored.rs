@@ -3,7 +3,7 @@
 use codec::{Decode, Encode, Error, Input, Output};
 
 /// Changes whenever a machine's fields do.
-const FORM: [u8; 4] = *b"ZNL4";
+const FORM: [u8; 4] = *b"ZNL5";
 
 /// The form that machines are stored in. Another one is not decoded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

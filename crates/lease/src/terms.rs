@@ -12,6 +12,10 @@ use zennet_primitives::{
 
 use crate::PublisherPolicy;
 
+mod requote;
+
+pub use self::requote::requote;
+
 /// What full use of a machine counts for each kind of disk and network traffic, bytes a second.
 ///
 /// Nothing in a contract bounds traffic, so deposits and prepayments take this much of it.
@@ -283,6 +287,12 @@ pub fn judge(
     for limit in limits.into_iter().flatten() {
         asked = cheaper(&asked, limit);
     }
+    if let Some(limit) = &policy.max_per_hour {
+        match limit.lower(&asked, &quote.resources) {
+            Some(lower) => asked = lower,
+            None => return Verdict::Unaffordable,
+        }
+    }
     if asked != quote.rates {
         let lease_secs = quote.lease_secs.min(policy.lease_secs).max(body.lease.min_secs);
         return Verdict::Counter(CounterOffer { rates: asked, lease_secs });
@@ -331,25 +341,6 @@ fn meets_needs(
         && has(needs.bandwidth_kbit_per_sec, capabilities.bandwidth_kbit_per_sec.map(u64::from))
         && has(needs.memory_mib_per_sec, measured(Benchmark::MemoryCopyMibPerSec))
         && has(needs.disk_mib_per_sec, measured(Benchmark::DiskWriteKibPerSec).map(|k| k / 1024))
-}
-
-/// The provider's answer to a counter-offer, or nothing where it cannot come any nearer.
-///
-/// Each rate becomes what is asked for, but not less than the floor and never more than before. Rates
-/// that were haggled over no longer come from benchmarks.
-pub fn requote(last: &Quote, asked: &CounterOffer, floor: &Rates) -> Option<Quote> {
-    let mut quote = last.clone();
-    for counter in Counter::ALL {
-        let wanted = asked.rates.get(counter).max(floor.get(counter));
-        quote.rates = quote.rates.with(counter, wanted.min(last.rates.get(counter)));
-    }
-    quote.basis = last.basis.filter(|_| quote.rates == last.rates);
-    if asked.lease_secs > 0 {
-        quote.lease_secs = asked.lease_secs.min(last.lease_secs);
-    }
-    let tick = price_of_full_use(&quote.rates, &quote.resources, quote.tick_ms.into()).ok()?;
-    quote.prepay = last.prepay.min(tick);
-    (quote != *last).then_some(quote)
 }
 
 /// The lower rate of each counter.

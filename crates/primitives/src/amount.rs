@@ -2,6 +2,7 @@
 
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
+use sp_core::U256;
 use thiserror::Error;
 
 use crate::usage::{Counter, Usage};
@@ -93,6 +94,13 @@ impl Rates {
         Counter::ALL.into_iter().all(|c| self.get(c) <= limit.get(c))
     }
 
+    /// All rates lowered to the same part of them, `floor(rate · part / whole)`; as they are where
+    /// the part is not below the whole.
+    #[must_use]
+    pub fn lowered(&self, part: Balance, whole: Balance) -> Self {
+        Self(self.0.map(|rate| Compact(part_of(rate.0, part, whole))))
+    }
+
     /// Price of what was used between two readings: `floor(Σ rate_j · (v_j − v0_j) / 1e18)`.
     ///
     /// It is computed from cumulative counters, so rounding never adds up over ticks.
@@ -107,6 +115,16 @@ impl Rates {
         }
         Ok(sum / RATE_SCALE)
     }
+}
+
+/// `floor(amount · part / whole)`, exactly; the amount where the part is not below the whole.
+pub fn part_of(amount: u128, part: u128, whole: u128) -> u128 {
+    if part >= whole {
+        return amount;
+    }
+    let exact = U256::from(amount) * U256::from(part) / U256::from(whole);
+    // Not above the amount, so nothing is cut off.
+    exact.low_u128()
 }
 
 #[cfg(feature = "std")]
@@ -153,7 +171,34 @@ mod tests {
         );
     }
 
+    #[test]
+    fn rates_are_lowered_to_a_part_that_is_rounded_down_and_never_raised() {
+        let rates = Rates::default().with(Counter::CpuMicros, 10).with(Counter::NetTxBytes, 1);
+        let cpu_and_net =
+            |rates: Rates| (rates.get(Counter::CpuMicros), rates.get(Counter::NetTxBytes));
+        assert_eq!(cpu_and_net(rates.lowered(2, 3)), (6, 0));
+        assert_eq!(cpu_and_net(rates.lowered(0, 3)), (0, 0));
+        for (part, whole) in [(3, 3), (4, 3), (0, 0), (1, 0)] {
+            assert_eq!(rates.lowered(part, whole), rates);
+        }
+        assert_eq!(part_of(u128::MAX, u128::MAX - 1, u128::MAX), u128::MAX - 1);
+    }
+
     proptest! {
+        #[test]
+        fn the_price_at_lowered_rates_is_that_part_of_the_price_at_most(
+            rate in 0u128..1 << 64, used in 0u64.., part in 0u128..1 << 70, whole in 1u128..1 << 70
+        ) {
+            let rates = Rates::default().with(Counter::CpuMicros, rate);
+            let lowered = rates.lowered(part, whole);
+            let price = |rates: Rates| rates.price(&cpu(used), &cpu(0)).unwrap();
+            prop_assert!(lowered.within(&rates));
+            if part < whole {
+                // One more, since the price of before was rounded down.
+                prop_assert!(price(lowered) <= part_of(price(rates) + 1, part, whole));
+            }
+        }
+
         #[test]
         fn the_price_never_falls_while_usage_grows(
             rate in 0u128..1 << 64, a in 0u64..1 << 40, more in 0u64..1 << 20

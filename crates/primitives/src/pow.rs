@@ -1,5 +1,7 @@
 //! Proof of work: mined identities, stamps on messages, and retargeting.
 
+use core::time::Duration;
+
 use codec::{Decode, DecodeWithMemTracking, Encode, MaxEncodedLen};
 use scale_info::TypeInfo;
 use sp_core::{H256, U256};
@@ -75,6 +77,18 @@ pub fn mine(
     limit: u64,
 ) -> Option<PowNonce> {
     (0..limit).map(|i| start.wrapping_add(i)).find(|nonce| meets(work(*nonce), difficulty))
+}
+
+/// How long a search is still expected to take at the speed measured so far; nothing before any hash
+/// was tried.
+///
+/// Each hash meets a difficulty with the same chance, one in so many, whatever was tried before. So
+/// the expectation is `difficulty / speed` at every moment of a search: it does not fall with what has
+/// been done already.
+pub fn expected(difficulty: Difficulty, hashes: u64, took: Duration) -> Option<Duration> {
+    let nanos = took.as_nanos().saturating_mul(difficulty.max(1).into());
+    let nanos = nanos.checked_div(hashes.into())?;
+    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX)))
 }
 
 /// Factor by which a difficulty changes at most, either way.
@@ -159,6 +173,32 @@ mod tests {
     #[test]
     fn mining_stops_at_its_limit() {
         assert_eq!(mine(|n| stamp_work(H256::zero(), n), u64::MAX, 0, 100), None);
+    }
+
+    #[test]
+    fn what_is_expected_depends_on_the_speed_and_not_on_what_was_done() {
+        let secs = Duration::from_secs;
+        assert_eq!(expected(1000, 100, secs(1)), Some(secs(10)));
+        assert_eq!(expected(1000, 100_000, secs(1000)), Some(secs(10)));
+        assert_eq!(expected(1000, 0, secs(1)), None);
+        assert_eq!(expected(0, 2, secs(1)), Some(Duration::from_millis(500)));
+        assert_eq!(
+            expected(u64::MAX, 1, Duration::MAX),
+            Some(Duration::from_nanos(u64::MAX)),
+            "the longest that there is"
+        );
+    }
+
+    #[test]
+    fn a_search_takes_as_many_hashes_as_are_expected_on_average() {
+        const DIFFICULTY: u64 = 64;
+        let hashes = (0..400u64).map(|n| {
+            let message = crate::hash_of(&n);
+            mine(|nonce| stamp_work(message, nonce), DIFFICULTY, 0, 1 << 20).unwrap() + 1
+        });
+        let mean = hashes.sum::<u64>() as f64 / 400.0;
+        // The mean of 400 has a standard deviation of a twentieth.
+        assert!((0.8..1.2).contains(&(mean / DIFFICULTY as f64)), "{mean}");
     }
 
     #[test]

@@ -9,5 +9,6 @@
 
 pub(crate) mod majority;
 pub(crate) mod profile;
+pub(crate) mod quoted;
 pub(crate) mod ranking;
 pub(crate) mod slow;

@@ -2,17 +2,21 @@
 //! one figure.
 //!
 //! The predicted cost of a quote is the price of an hour of the profile at the quote's rates:
-//! `Σ rate_j · amount_j`. Where a profile does not name amounts, it names shares of full use, which
-//! [`full_use`] makes of the machine's resources.
+//! `Σ rate_j · amount_j`. Where a profile does not name amounts, it names shares of full use of the
+//! machine's resources; see [`Workload`].
 
 use std::{collections::BTreeMap, fs, io::Read, path::Path};
 
 use anyhow::{bail, Context, Result};
 use codec::{Decode, Encode};
-use zennet_lease::full_use;
+use zennet_lease::{
+    full_use,
+    workload::{HOUR_SECS, WHOLE},
+    HourLimit, Workload,
+};
 use zennet_primitives::{
     amount::Balance,
-    contract::{Quote, Resources},
+    contract::Quote,
     usage::{Counter, Usage},
 };
 
@@ -20,11 +24,6 @@ use crate::store::StoredLease;
 
 /// Longest file of a profile, bytes.
 const MAX_FILE: u64 = 64 << 10;
-
-const HOUR_SECS: u32 = 3600;
-
-/// What a share of full use is counted in: thousandths.
-const WHOLE: u32 = 1000;
 
 /// Shares of full use, in thousandths, in the order of [`Counter::ALL`].
 type Shares = [u32; Counter::COUNT];
@@ -45,15 +44,7 @@ const MIXED: Shares = [700, 600, 100, 500, 50, 50, 50, 50, 20, 1000];
 pub(crate) struct Profile {
     /// As it is told to people.
     pub(crate) name: String,
-    amounts: Amounts,
-}
-
-#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
-enum Amounts {
-    /// Of full use, thousandths.
-    Shares(Shares),
-    /// In an hour, whatever the machine has.
-    Hourly(Usage),
+    workload: Workload,
 }
 
 /// What quotes are compared by, and what they may come to.
@@ -85,6 +76,12 @@ impl Yardstick {
         self.max_per_hour.is_some_and(|most| per_hour > most)
     }
 
+    /// What quotes are bargained down to.
+    pub(crate) fn limit(&self) -> Option<HourLimit> {
+        let workload = self.profile.workload.clone();
+        self.max_per_hour.map(|most| HourLimit { workload, most })
+    }
+
     /// The half width of a quote that says too little of what work will cost, in millionths.
     pub(crate) fn too_wide(&self, quote: &Quote) -> Option<u32> {
         let most = self.max_half_width_ppm?;
@@ -94,7 +91,7 @@ impl Yardstick {
 
 impl Profile {
     fn shares(name: &str, shares: Shares) -> Self {
-        Profile { name: name.to_owned(), amounts: Amounts::Shares(shares) }
+        Profile { name: name.to_owned(), workload: Workload::Shares(shares) }
     }
 
     /// Of the processor most of all, and some of everything.
@@ -140,7 +137,7 @@ impl Profile {
         if hourly.iter().all(|(_, amount)| amount == 0) {
             bail!("it names no amount above zero");
         }
-        Ok(Profile { name: name.to_owned(), amounts: Amounts::Hourly(hourly) })
+        Ok(Profile { name: name.to_owned(), workload: Workload::Hourly(hourly) })
     }
 
     /// What the leases of the past have used of their machines: for each counter the share of full
@@ -177,27 +174,10 @@ impl Profile {
         Some(Self::shares("learned", shares))
     }
 
-    /// What a machine is expected to use in an hour.
-    fn usage_per_hour(&self, resources: &Resources) -> Option<Usage> {
-        match &self.amounts {
-            Amounts::Hourly(usage) => Some(*usage),
-            Amounts::Shares(shares) => {
-                let mut usage = full_use(resources, u64::from(HOUR_SECS) * 1000).ok()?;
-                for counter in Counter::ALL {
-                    let whole = u128::from(usage.get(counter).unwrap_or_default());
-                    let part = whole * u128::from(shares[counter as usize]) / u128::from(WHOLE);
-                    usage.set(counter, u64::try_from(part).ok()?);
-                }
-                Some(usage)
-            }
-        }
-    }
-
     /// What an hour of it costs at a quote's rates, in the smallest coin unit; the most that there
     /// is where that cannot be expressed.
     pub(crate) fn cost_per_hour(&self, quote: &Quote) -> Balance {
-        let usage = self.usage_per_hour(&quote.resources);
-        usage.and_then(|usage| quote.rates.price(&usage, &Usage::ZERO).ok()).unwrap_or(Balance::MAX)
+        self.workload.price(&quote.rates, &quote.resources).unwrap_or(Balance::MAX)
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
     let chain = context.chain(&config).await?;
     let (role, found) = match opts.verb {
         Verb::Mine(Which { role }) => {
-            (role, Some(mining::ensure_identity(&chain, role.role(), &account).await?))
+            (role, Some(mining::ensure_identity(&chain, role.role(), &account, None).await?))
         }
         Verb::Show(Which { role }) => {
             (role, mining::registered(&chain, role.role(), &account).await?)

@@ -68,7 +68,9 @@ fails leaves the lease as it was.
 
 Offers are compared by what an hour of a profile of work would cost at their rates: `cpu`, `io` and
 `mixed` are shares of full use of the machine, `learned` is what earlier leases used, and a file
-names amounts a second by counter, as in `cpu_micros = 500000`. Rates that come from benchmarks have
+names amounts a second by counter, as in `cpu_micros = 500000`. An offer whose hour costs more than
+--max-per-hour is answered by one at rates that are all lowered by the same part; a provider that does
+not come down so far gets no contract. Rates that come from benchmarks have
 an interval around what a program is predicted to cost; --max-half-width turns away those that say too
 little. With --choose-within offers are gathered for that time, and the cheapest are taken.
 
@@ -78,7 +80,7 @@ one processor here can. When the time of --after is over, those whose units of w
 go, and before them those that gave a wrong answer. If not all machines come within --timeout, the
 choice is made among those that did.
 
-With --json every event is one line: identity, announced, met, waiting, too_dear, too_unsure,
+With --json every event is one line: mining, identity, announced, met, waiting, too_dear, too_unsure,
 negotiated, opened, final, ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving,
 disagreed, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished.
 Amounts are in the smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
@@ -211,7 +213,8 @@ impl Begin {
             teller: teller.clone(),
         };
         let prepared = async {
-            let identity = mining::ensure_identity(&chain, Role::Publisher, &account).await?;
+            let mined = mining::ensure_identity(&chain, Role::Publisher, &account, Some(teller));
+            let identity = mined.await?;
             teller.tell(&Event::Identity {
                 address: address(&account),
                 mined_secs: identity.took.map(|took| took.as_secs_f64()),

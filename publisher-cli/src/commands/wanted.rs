@@ -127,7 +127,7 @@ pub(super) struct Wanted {
     /// What offers are compared by: cpu, io, mixed, learned, or a file [default: the configuration's]
     #[arg(long, value_name = "PROFILE")]
     profile: Option<String>,
-    /// Most that an hour of that may cost, in XEN
+    /// Most that an hour of that may cost, in XEN: dearer offers are bargained down to it, or refused
     #[arg(long, value_name = "XEN", value_parser = units::amount)]
     max_per_hour: Option<Balance>,
     /// By how much a program may cost more or less than predicted where an offer's rates come from

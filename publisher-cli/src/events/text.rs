@@ -8,6 +8,12 @@ use crate::{failure::LEFT, units::xen};
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Event::Mining { work, hashes_per_sec, expected_secs, .. } => write!(
+                f,
+                "mining the {} at {hashes_per_sec} hashes a second: about {expected_secs:.0} s more \
+                 expected",
+                work.name()
+            ),
             Event::Identity { address, mined_secs: Some(secs) } => {
                 write!(f, "identity of {address} mined in {secs:.1} s")
             }
@@ -33,7 +39,8 @@ impl fmt::Display for Event {
                 xen(*deposit)
             ),
             Event::TooDear { lease, provider, per_hour } => {
-                write!(f, "{provider} is too dear (#{lease}): about {} an hour", xen(*per_hour))
+                let per_hour = xen(*per_hour);
+                write!(f, "{provider} is too dear (#{lease}): about {per_hour} an hour at last")
             }
             Event::TooUnsure { lease, provider, half_width_percent } => write!(
                 f,

@@ -185,7 +185,9 @@ fn open_error(error: &ChainError, terms: &Terms) -> OpenError {
              the deposit with --max-price or a shorter --for",
             xen(terms.deposit)
         )),
-        ChainError::Rejected { .. } => OpenError::Refused(error.to_string()),
+        ChainError::Rejected { .. } | ChainError::NotTaken { .. } => {
+            OpenError::Refused(error.to_string())
+        }
         _ => OpenError::Unknown(error.to_string()),
     }
 }
@@ -326,6 +328,18 @@ mod tests {
         assert_eq!(later(1000 + 30 + 20 + 75), None);
         assert_eq!(later(1000 + 30 + 20 + 74), Some(1000 + 30 + 20 + 150));
         assert!(later_expiry(&record(5), 1000, u32::MAX, &constants).is_err());
+    }
+
+    #[test]
+    fn a_transaction_that_no_pool_took_opens_nothing_and_of_a_lost_one_nothing_is_known() {
+        let (call, reason) = (|| "Channels.open".to_owned(), String::new);
+        let opened = |error: ChainError| open_error(&error, &crate::store::tests::terms());
+        let not_taken = opened(ChainError::NotTaken { call: call(), reason: reason() });
+        assert!(matches!(not_taken, OpenError::Refused(_)));
+        let lost = opened(ChainError::Lost { call: call(), reason: reason() });
+        assert!(matches!(lost, OpenError::Unknown(_)));
+        let late = opened(ChainError::NotIncluded { call: call(), secs: 60 });
+        assert!(matches!(late, OpenError::Unknown(_)));
     }
 
     #[test]

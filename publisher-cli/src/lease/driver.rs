@@ -23,7 +23,7 @@ use super::{
     },
 };
 use crate::{
-    choice::profile::Yardstick,
+    choice::{profile::Yardstick, quoted::Quoted},
     history::{
         journal::{Happening, Journal},
         screen::Screen,
@@ -127,6 +127,7 @@ pub(crate) struct Lease<W, C, S: Shell> {
     pub(super) changes: (mpsc::Sender<ChannelChange>, mpsc::Receiver<ChannelChange>),
     pub(super) readings: (mpsc::Sender<Reading>, mpsc::Receiver<Reading>),
     pub(super) tasks: JoinSet<()>,
+    quoted: Quoted,
     /// A step that signs a contract and waits for a seat. It was not taken yet.
     parked: Option<Parked>,
     /// Whether it was told that it waits.
@@ -155,6 +156,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             changes: mpsc::channel(INBOX),
             readings: mpsc::channel(INBOX),
             tasks: JoinSet::new(),
+            quoted: Quoted::default(),
             parked: None,
             told_waiting: false,
             seat: None,
@@ -370,11 +372,15 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
             PublisherEvent::Received(Frame::Close(_)) => Role::Provider,
             _ => Role::Publisher,
         };
+        if let PublisherEvent::Received(Frame::Quote(quote)) = &event {
+            self.quoted.hear(quote, &self.parts.yardstick);
+        }
         let open = self.parts.machine.close_reason().is_none();
         match self.next_step(event).await {
             Ok(step) => {
-                if open && step.next.close_reason().is_some() {
+                if let (true, Some(reason)) = (open, step.next.close_reason()) {
                     self.journal.closed_by = Some(who);
+                    self.tell_price(reason).await;
                 }
                 self.adopt(step).await;
             }
@@ -382,6 +388,14 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
                 tracing::debug!(lease = self.parts.id, %denied, "dropped an event");
                 self.timer_denied |= timer;
             }
+        }
+    }
+
+    /// Tells what an hour would have cost, where the two did not come to terms over that.
+    async fn tell_price(&mut self, reason: CloseReason) {
+        let per_hour = self.quoted.too_dear.filter(|_| reason == CloseReason::NoAgreement);
+        if let Some((per_hour, provider)) = per_hour.zip(self.parts.machine.provider().cloned()) {
+            self.tell(What::TooDear { provider, per_hour }).await;
         }
     }
 
@@ -393,13 +407,7 @@ impl<W: Wire, C: LeaseChain, S: Shell> Lease<W, C, S> {
         });
         if let (Some(terms), None) = (contract, self.seat) {
             let per_hour = self.parts.yardstick.per_hour(&terms.quote);
-            if self.parts.yardstick.refuses(per_hour) {
-                let provider = terms.provider.clone();
-                self.tell(What::TooDear { provider, per_hour }).await;
-                self.queue.push_back(PublisherEvent::Stop(CloseReason::NoAgreement));
-                return;
-            }
-            if let Some(half_width_ppm) = self.parts.yardstick.too_wide(&terms.quote) {
+            if let Some(half_width_ppm) = self.quoted.too_wide {
                 let provider = terms.provider.clone();
                 self.tell(What::TooUnsure { provider, half_width_ppm }).await;
                 self.queue.push_back(PublisherEvent::Stop(CloseReason::RequirementsNotMet));

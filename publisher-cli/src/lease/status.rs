@@ -196,11 +196,11 @@ pub(crate) struct News {
 pub(crate) enum What {
     /// Its offer will do, but all seats are taken at the moment.
     Waiting,
-    /// An hour of it would cost more than the order allows.
+    /// An hour of it would cost more than the order allows, and its provider comes no further down.
     TooDear {
         /// Whose offer it is.
         provider: AccountId,
-        /// The predicted cost of an hour, in the smallest coin unit.
+        /// The predicted cost of an hour by its last quote, in the smallest coin unit.
         per_hour: Balance,
     },
     /// Its benchmarks say too little of what work will cost.

@@ -112,7 +112,8 @@ impl Announcer {
         let constants = chain.constants();
         let screen = Screen::new(&store, sought.max_faults)?;
         let announcement = sought.body.id(chain.genesis(), &key.account());
-        let stamp = mining::stamp(announcement, sought.stamp.max(constants.min_stamp)).await?;
+        let work = sought.stamp.max(constants.min_stamp);
+        let stamp = mining::stamp(announcement, work, Some(&teller)).await?;
         let blocks = announcement_blocks(sought.timeout(), constants);
         store.put_run(&run)?;
         let announced = chain.announce(&key, &sought.body, blocks, stamp).await;

@@ -137,6 +137,7 @@ impl Spec {
         )?;
         Ok(PublisherPolicy {
             max_rates: self.max_rates,
+            max_per_hour: self.yardstick.limit(),
             max_price: self.max_price,
             deposit_secs: self.deposit_secs,
             extend_to_secs: self.extend_to_secs,
@@ -351,6 +352,15 @@ pub(crate) mod tests {
         assert!(long.policy(&constants()).unwrap_err().to_string().contains("--for"));
         assert_eq!(announcement_blocks(spec().timeout, &constants()), 70);
         assert_eq!(announcement_blocks(Duration::from_secs(1 << 40), &constants()), 1000);
+    }
+
+    #[test]
+    fn quotes_are_bargained_down_to_what_an_hour_of_the_profile_may_cost() {
+        let yardstick = Yardstick { max_per_hour: Some(7), ..Yardstick::default() };
+        let limited = Spec { yardstick: yardstick.clone(), ..spec() }.policy(&constants()).unwrap();
+        assert_eq!(limited.max_per_hour.as_ref().map(|limit| limit.most), Some(7));
+        assert_eq!(limited.max_per_hour, yardstick.limit());
+        assert_eq!(spec().policy(&constants()).unwrap().max_per_hour, None);
     }
 
     #[test]

@@ -58,9 +58,11 @@ async fn register(chain: &Chain, account: &AccountId) -> Result<()> {
         let nonce = search(account.clone(), anchor, difficulty).await?;
         match chain.register_identity(Role::Provider, account, anchor.number, nonce).await {
             Ok(_) => return Ok(()),
-            Err(error @ (ChainError::NotTaken { .. } | ChainError::NotIncluded { .. }))
-                if attempt < ATTEMPTS =>
-            {
+            Err(
+                error @ (ChainError::NotTaken { .. }
+                | ChainError::Lost { .. }
+                | ChainError::NotIncluded { .. }),
+            ) if attempt < ATTEMPTS => {
                 tracing::debug!(%error, attempt, "an identity was not taken, trying again");
                 tokio::time::sleep(super::PAUSE).await;
             }

@@ -41,7 +41,7 @@ pub use setup::*;
 use codec::{Decode, Encode};
 use zennet_primitives::{
     amendment::Scope, amount::Balance, channel::ChannelContext, close::CloseReason,
-    contract::Terms, usage::Usage,
+    contract::Terms, usage::Usage, AccountId,
 };
 
 use self::{
@@ -178,6 +178,11 @@ impl Publisher {
     /// How far the lease has come.
     pub fn phase(&self) -> Phase {
         self.state.phase()
+    }
+
+    /// The provider, from its proof of who it is to the end of the meeting, and of a contract.
+    pub fn provider(&self) -> Option<&AccountId> {
+        self.state.provider()
     }
 
     /// The terms that both have signed.

@@ -14,7 +14,7 @@ use zennet_primitives::{
     AccountId, Hash, SessionKey,
 };
 
-use crate::Millis;
+use crate::{HourLimit, Millis};
 
 /// Everything that a publisher knows before a provider dials it.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
@@ -42,6 +42,8 @@ pub struct PublisherSetup {
 pub struct PublisherPolicy {
     /// Highest rates; those of the announcement hold too.
     pub max_rates: Option<Rates>,
+    /// Most that an hour of the expected workload may cost.
+    pub max_per_hour: Option<HourLimit>,
     /// Most that one lease may lock in all, in the smallest coin unit.
     pub max_price: Option<Balance>,
     /// Lease time that is wanted, seconds.
@@ -80,6 +82,7 @@ impl Default for PublisherPolicy {
     fn default() -> Self {
         Self {
             max_rates: None,
+            max_per_hour: None,
             max_price: None,
             lease_secs: 3600,
             deposit_secs: None,

@@ -131,6 +131,27 @@ impl State {
         }
     }
 
+    pub(super) fn provider(&self) -> Option<&AccountId> {
+        match self {
+            State::Meeting { stage, .. } => match stage {
+                Stage::Greeting { .. } | Stage::Proving { .. } => None,
+                Stage::Checking { provider, .. } | Stage::Quoting { provider, .. } => {
+                    Some(provider)
+                }
+                Stage::Contracted { terms } => Some(&terms.provider),
+            },
+            State::New
+            | State::Opening { .. }
+            | State::Preparing { .. }
+            | State::Active { .. }
+            | State::Closing { .. }
+            | State::Settling { .. }
+            | State::Abandoned { .. }
+            | State::Reclaiming { .. }
+            | State::Ended { .. } => self.ledger().map(|ledger| &ledger.terms.provider),
+        }
+    }
+
     pub(super) fn reason(&self) -> Option<CloseReason> {
         match self {
             State::New

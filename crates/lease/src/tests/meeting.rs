@@ -15,7 +15,7 @@ use zennet_primitives::{
 use super::{pair::*, setups::*};
 use crate::*;
 
-fn meet(theirs: ProviderSetup, own: PublisherSetup) -> Pair {
+pub(super) fn meet(theirs: ProviderSetup, own: PublisherSetup) -> Pair {
     let mut pair = Pair::with(Faults::default(), theirs, own);
     pair.run_until(60_000, |pair| {
         let phases = (pair.provider.phase(), pair.publisher.phase());
@@ -286,11 +286,11 @@ fn absurd_rates_are_refused_without_overflow() {
 }
 
 /// A provider whose rates come from benchmarks.
-fn benchmarked() -> ProviderSetup {
+pub(super) fn benchmarked() -> ProviderSetup {
     let rows = (1..=6u64).map(|k| ReportRow {
         usage: Usage::default()
-            .with(Counter::CpuMicros, 900_000 + k * 7919)
-            .with(Counter::MemoryByteSecs, (1 << 28) * (k % 3 + 1)),
+            .with(Counter::CpuMicros, 160_000 * k + k * k * 101)
+            .with(Counter::MemoryByteSecs, (1 << 28) * (7 - k)),
         millis: 1000,
     });
     let rows = rows.collect::<Vec<_>>().try_into().unwrap();

@@ -3,6 +3,8 @@
 //! order in which it can happen.
 
 mod amending;
+mod bargaining;
+pub(crate) mod generators;
 mod hostile;
 mod lease;
 mod meeting;

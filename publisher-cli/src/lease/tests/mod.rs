@@ -18,7 +18,9 @@ use zennet_primitives::{
     pow::Role,
 };
 
-use self::stand_ins::{provide, Chain, Counterparty, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS};
+use self::stand_ins::{
+    provide, quote, Chain, Counterparty, Manner, Pipe, Port, ANNOUNCEMENT, GENESIS,
+};
 use crate::{
     choice::profile::Yardstick,
     history::{journal::Happening, screen::Screen},
@@ -70,6 +72,12 @@ impl Bench {
             policy: PublisherPolicy { lease_secs: 60, ..PublisherPolicy::default() },
             _dir: dir,
         }
+    }
+
+    /// Lets an hour of the profile cost so much at most.
+    fn limit(&mut self, per_hour: Balance) {
+        self.yardstick.max_per_hour = Some(per_hour);
+        self.policy.max_per_hour = self.yardstick.limit();
     }
 
     fn meet(&self, id: u64, provider: AccountKey, manner: Manner) -> Running {
@@ -290,7 +298,7 @@ async fn a_provider_whose_past_speaks_against_it_is_told_so_and_gets_no_contract
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quote_above_the_limit_of_an_hour_gets_no_contract_and_is_told() {
     let mut bench = Bench::new(1, Chain::default());
-    bench.yardstick.max_per_hour = Some(1);
+    bench.limit(1);
     let mut dear = bench.meet(1, AccountKey::generate(), Manner::Honest);
     let news = timeout(PATIENCE, dear.news.recv()).await.unwrap().unwrap();
     assert!(matches!(news.what, What::TooDear { per_hour, .. } if per_hour > 1), "{news:?}");
@@ -298,6 +306,24 @@ async fn a_quote_above_the_limit_of_an_hour_gets_no_contract_and_is_told() {
     let (reason, _) = timeout(PATIENCE, dear.provider).await.unwrap().unwrap().unwrap();
     assert_eq!((end.close_reason, reason), (Some(CloseReason::NoAgreement), reason));
     assert!(bench.chain.is_unused() && bench.seats.outlook().free == 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quote_above_the_limit_of_an_hour_is_bargained_down_where_its_provider_yields() {
+    let mut bench = Bench::new(1, Chain::default());
+    let limit = bench.yardstick.per_hour(&quote()) / 2;
+    bench.limit(limit);
+    let mut lease = bench.meet(1, AccountKey::generate(), Manner::Yielding);
+    lease.until(|s| s.port.is_some()).await;
+    let live = lease.status.borrow().clone();
+    let per_hour = live.per_hour.unwrap();
+    assert!((limit - limit / 1000..=limit).contains(&per_hour), "{per_hour} of {limit}");
+    assert_eq!(per_hour, bench.yardstick.per_hour(&live.terms.unwrap().quote));
+    lease.stop.send(CloseReason::Finished).await.unwrap();
+    timeout(PATIENCE, lease.publisher).await.unwrap().unwrap();
+    while let Ok(news) = lease.news.try_recv() {
+        assert!(!matches!(news.what, What::TooDear { .. }), "{news:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

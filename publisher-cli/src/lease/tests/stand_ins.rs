@@ -235,6 +235,8 @@ pub(super) enum Manner {
     Honest,
     /// Takes three times as much.
     Dear,
+    /// Takes whatever is offered.
+    Yielding,
     VanishesWhenReady,
     /// Once, after two ticks.
     LosesItsConnection,
@@ -292,7 +294,7 @@ fn setup(publisher: &AccountId, account: &AccountId, manner: Manner) -> Provider
             stamp: 0,
             report: None,
         },
-        floor: quote.rates,
+        floor: if manner == Manner::Yielding { Rates::default() } else { quote.rates },
         quote,
         limits: ProviderLimits { min_challenge_blocks: 1, ..ProviderLimits::default() },
     }

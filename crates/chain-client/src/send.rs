@@ -1,0 +1,378 @@
+//! Signing transactions, and what becomes of them.
+//!
+//! A transaction is signed for one version of the chain's program, and pools refuse it under any other.
+//! So it is signed by the newest block's, which is two or three blocks ahead of the last final one just
+//! after an upgrade. Its life is counted from a final block: with one that is given up for another it
+//! would end.
+//!
+//! ```text
+//!  sign ──► pool ──► best block
+//!   ▲        │ refused, or found invalid, because the chain has gone on meanwhile
+//!   └────────┘ a few times; once a pool has taken it, with the same nonce
+//! ```
+//!
+//! Of transactions with the same nonce one at most gets into a block, so nothing is done twice.
+
+use std::time::Duration;
+
+use codec::Encode;
+use sp_runtime::transaction_validity::InvalidTransaction;
+use subxt::{
+    client::OnlineClientAtBlockImpl,
+    config::{DefaultExtrinsicParamsBuilder, SubstrateConfig},
+    error::{
+        BackendError, DispatchError, ExtrinsicError, RpcError, TokenError, TransactionEventsError,
+    },
+    rpcs,
+    tx::{Signer, SubmittableTransaction, TransactionProgress, TransactionStatus},
+};
+use tokio::time::{sleep, timeout};
+use zennet_primitives::{amount::Balance, AccountId};
+
+use crate::{
+    calls::{Action, AtBlock, RawCall},
+    events::TransactionEvents,
+    submit::Included,
+    AccountKey, Chain, ChainError, Head,
+};
+
+/// How long a transaction may take to get into a block.
+const INCLUSION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Blocks after which a transaction that was not included can no longer be.
+const MORTALITY: u32 = 64;
+
+/// How often a transaction is signed at most.
+const TRIES: usize = 3;
+
+/// Pause before it is signed anew: a node's pool may be behind what the node calls its best block.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What a node's pool answers to a transaction that is not valid.
+const INVALID: i32 = 1010;
+
+type Client = OnlineClientAtBlockImpl<SubstrateConfig>;
+type Signed = SubmittableTransaction<SubstrateConfig, Client>;
+type Progress = TransactionProgress<SubstrateConfig, Client>;
+type Done = (Included, TransactionEvents);
+
+/// What became of one try.
+enum Try {
+    Done(Done),
+    /// The chain has gone on since it was signed. The error is for the last try.
+    Outdated(ChainError),
+}
+
+/// How a pool ends with a transaction that it has taken.
+enum Fate {
+    Included(Done),
+    /// It is not valid at the newest block. Why is in words.
+    Invalid(String),
+}
+
+/// What a transaction is signed for.
+struct Ground {
+    block: AtBlock,
+    /// From which block on it holds.
+    birth: Head,
+}
+
+impl Chain {
+    /// What a call would cost now, in the smallest coin unit.
+    pub(crate) async fn fee(&self, key: &AccountKey, call: RawCall) -> Result<Balance, ChainError> {
+        let failed =
+            |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
+        let ground = self.ground().await?;
+        // Of any nonce it costs the same.
+        let signed = sign(&ground, &call, key, 0).map_err(|error| failed(&error))?;
+        signed.partial_fee_estimate().await.map_err(|error| failed(&error))
+    }
+
+    /// Sends a transaction, signed by a key or by nobody, and waits until a best block has it.
+    pub(crate) async fn submit(
+        &self,
+        action: &Action,
+        key: Option<&AccountKey>,
+    ) -> Result<Done, ChainError> {
+        let not_included =
+            |_| ChainError::NotIncluded { call: action.title(), secs: INCLUSION_TIMEOUT.as_secs() };
+        let submitting = async {
+            match key {
+                Some(key) => self.sign_and_submit(action, key).await,
+                None => self.submit_unsigned(action).await,
+            }
+        };
+        timeout(INCLUSION_TIMEOUT, submitting).await.map_err(not_included)?
+    }
+
+    async fn submit_unsigned(&self, action: &Action) -> Result<Done, ChainError> {
+        let block = self.at(self.best().await?).await?;
+        let call = action.call(&block)?.encoded(&block)?;
+        let general = block.transactions().from_bytes(general_transaction(&call));
+        let submitted = general.submit_and_watch().await;
+        let progress = submitted.map_err(|error| self.not_taken(action, None, &error))?;
+        match self.follow(action, None, progress, &block).await? {
+            Fate::Included(done) => Ok(done),
+            Fate::Invalid(reason) => Err(ChainError::Lost { call: action.title(), reason }),
+        }
+    }
+
+    async fn sign_and_submit(&self, action: &Action, key: &AccountKey) -> Result<Done, ChainError> {
+        let mut nonce = None;
+        for _ in 1..TRIES {
+            match self.try_signed(action, key, &mut nonce).await? {
+                Try::Done(done) => return Ok(done),
+                Try::Outdated(error) => tracing::debug!(%error, "signing a transaction anew"),
+            }
+            sleep(PAUSE).await;
+        }
+        match self.try_signed(action, key, &mut nonce).await? {
+            Try::Done(done) => Ok(done),
+            Try::Outdated(error) => Err(error),
+        }
+    }
+
+    /// Signs and submits once. The nonce is left where a pool has taken the transaction.
+    async fn try_signed(
+        &self,
+        action: &Action,
+        key: &AccountKey,
+        nonce: &mut Option<u64>,
+    ) -> Result<Try, ChainError> {
+        let ground = self.ground().await?;
+        let call = action.call(&ground.block)?;
+        let turn = self.turn(key.account()).await;
+        let progress = {
+            let _turn = turn.lock().await;
+            let chosen = match *nonce {
+                Some(nonce) => nonce,
+                None => self.next_nonce(key).await?,
+            };
+            let signed = sign(&ground, &call, key, chosen);
+            let signed = signed.map_err(|_| ChainError::Incompatible(action.title()))?;
+            match signed.submit_and_watch().await {
+                Ok(progress) => {
+                    *nonce = Some(chosen);
+                    progress
+                }
+                Err(error) => {
+                    let told = match *nonce {
+                        // The one before it may have got into a block.
+                        Some(_) => lost(action, &error),
+                        None => self.not_taken(action, Some(key), &error),
+                    };
+                    return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
+                }
+            }
+        };
+        match self.follow(action, Some(key), progress, &ground.block).await? {
+            Fate::Included(done) => Ok(Try::Done(done)),
+            Fate::Invalid(reason) => {
+                let told = ChainError::Lost { call: action.title(), reason };
+                let now = self.at(self.best().await?).await?;
+                let is_upgraded = now.spec_version() != ground.block.spec_version();
+                if is_upgraded {
+                    Ok(Try::Outdated(told))
+                } else {
+                    Err(told)
+                }
+            }
+        }
+    }
+
+    /// Follows a transaction that a pool has taken to the first best block that has it.
+    async fn follow(
+        &self,
+        action: &Action,
+        key: Option<&AccountKey>,
+        mut progress: Progress,
+        signed_at: &AtBlock,
+    ) -> Result<Fate, ChainError> {
+        let lost = |reason: String| ChainError::Lost { call: action.title(), reason };
+        while let Some(status) = progress.next().await {
+            let in_block = match status.map_err(|error| lost(error.to_string()))? {
+                TransactionStatus::InBestBlock(block) => block,
+                TransactionStatus::InFinalizedBlock(block) => block,
+                TransactionStatus::Invalid { message } => return Ok(Fate::Invalid(message)),
+                TransactionStatus::Error { message } | TransactionStatus::Dropped { message } => {
+                    return Err(lost(message));
+                }
+                TransactionStatus::Validated
+                | TransactionStatus::Broadcasted
+                | TransactionStatus::NoLongerInBestBlock => continue,
+            };
+            let rejected = |error| self.rejected(action, key, error);
+            let events = in_block.wait_for_success().await.map_err(rejected)?;
+            let block = self.head(Some(in_block.block_hash())).await?;
+            let events = TransactionEvents::of(&events, &signed_at.metadata())?;
+            return Ok(Fate::Included((Included { block, fee: events.fee }, events)));
+        }
+        Err(lost("the node stopped reporting on it".into()))
+    }
+
+    /// A client at a block.
+    async fn at(&self, head: Head) -> Result<AtBlock, ChainError> {
+        let client = self.client.at_block_hash_and_number(head.hash, head.number.into()).await;
+        client.map_err(|error| ChainError::Rpc {
+            request: "the version of its program",
+            reason: error.to_string(),
+        })
+    }
+
+    /// What to sign for at this moment.
+    async fn ground(&self) -> Result<Ground, ChainError> {
+        let best = self.best().await?;
+        let (block, birth) = tokio::try_join!(self.at(best), self.birth(best))?;
+        Ok(Ground { block, birth })
+    }
+
+    /// From which block on a transaction holds that is signed now.
+    async fn birth(&self, best: Head) -> Result<Head, ChainError> {
+        let last = self.finalized().await?;
+        let number = birth_number(best.number, last.number);
+        match number == last.number {
+            true => Ok(last),
+            false => Ok(Head { number, hash: self.hash_at(number).await? }),
+        }
+    }
+
+    async fn next_nonce(&self, key: &AccountKey) -> Result<u64, ChainError> {
+        let next = self.rpc.system_account_next_index(&Signer::account_id(key)).await;
+        next.map_err(ChainError::rpc("an account's next nonce"))
+    }
+
+    /// The lock that lets one transaction of an account at a time choose its nonce.
+    async fn turn(&self, account: AccountId) -> std::sync::Arc<tokio::sync::Mutex<()>> {
+        self.senders.lock().await.entry(account).or_default().clone()
+    }
+
+    fn rejected(
+        &self,
+        action: &Action,
+        key: Option<&AccountKey>,
+        error: TransactionEventsError,
+    ) -> ChainError {
+        match error {
+            TransactionEventsError::ExtrinsicFailed(dispatch) => {
+                self.refused(action.title(), key, dispatch)
+            }
+            // It is in a block, and may have done what it says.
+            other => ChainError::Rpc {
+                request: "what became of a transaction",
+                reason: other.to_string(),
+            },
+        }
+    }
+
+    /// The runtime's refusal of a call, alone or in a batch.
+    pub(crate) fn refused(
+        &self,
+        call: String,
+        key: Option<&AccountKey>,
+        error: DispatchError,
+    ) -> ChainError {
+        let no_coin = match &error {
+            DispatchError::Token(TokenError::FundsUnavailable) => true,
+            DispatchError::Module(module) => module.details_string() == "Deposits::NotEnoughFree",
+            _ => false,
+        };
+        match key.filter(|_| no_coin) {
+            Some(key) => ChainError::NoCoin { account: self.address(&key.account()), call },
+            // Its own text has the name of the error and its pallet.
+            None => ChainError::Rejected { call, reason: error.to_string() },
+        }
+    }
+
+    /// A pool's refusal of a transaction, or that nothing is known of it.
+    fn not_taken(
+        &self,
+        action: &Action,
+        key: Option<&AccountKey>,
+        error: &ExtrinsicError,
+    ) -> ChainError {
+        let call = action.title();
+        let cannot_pay =
+            invalidity(error).is_some_and(|why| why == text(InvalidTransaction::Payment));
+        match (answer(error), key.filter(|_| cannot_pay)) {
+            (_, Some(key)) => ChainError::NoCoin { account: self.address(&key.account()), call },
+            (Some(answer), None) => ChainError::NotTaken { call, reason: reason(answer) },
+            (None, None) => lost(action, error),
+        }
+    }
+}
+
+fn sign(
+    ground: &Ground,
+    call: &RawCall,
+    key: &AccountKey,
+    nonce: u64,
+) -> Result<Signed, ExtrinsicError> {
+    let Head { number, hash } = ground.birth;
+    let params = DefaultExtrinsicParamsBuilder::new()
+        .mortal_from_unchecked(MORTALITY.into(), number.into(), hash)
+        .nonce(nonce)
+        .build();
+    ground.block.transactions().create_signable_offline(call, params)?.sign(key)
+}
+
+/// The number of the block from which on a transaction holds: that of the last final block, or where
+/// finality is further behind than half of the transaction's life, so much below the best one.
+fn birth_number(best: u32, last_final: u32) -> u32 {
+    last_final.max(best.saturating_sub(MORTALITY / 2))
+}
+
+/// A general transaction (version 5, no signature) around an encoded call.
+///
+/// What follows the version are the values of the runtime's transaction extensions that take any
+/// space: the era (immortal), the nonce, the tip and the mode of the metadata hash, each zero.
+fn general_transaction(call: &[u8]) -> Vec<u8> {
+    const GENERAL_VERSION_5: u8 = 0b0100_0101;
+    const EXTENSION_VERSION: u8 = 0;
+    let head = [GENERAL_VERSION_5, EXTENSION_VERSION, 0, 0, 0, 0];
+    [&head[..], call].concat().encode()
+}
+
+fn lost(action: &Action, error: &ExtrinsicError) -> ChainError {
+    let reason = answer(error).map_or_else(|| error.to_string(), reason);
+    ChainError::Lost { call: action.title(), reason }
+}
+
+/// The node's answer to a submission, where it is one: then its pool has not taken the transaction.
+fn answer(error: &ExtrinsicError) -> Option<&rpcs::UserError> {
+    match error {
+        ExtrinsicError::ErrorSubmittingTransaction(BackendError::Rpc(RpcError::ClientError(
+            rpcs::Error::User(answer),
+        ))) => Some(answer),
+        _ => None,
+    }
+}
+
+/// Why a pool calls a transaction invalid.
+fn invalidity(error: &ExtrinsicError) -> Option<String> {
+    let answer = answer(error).filter(|answer| answer.code == INVALID)?;
+    serde_json::from_str(answer.data.as_ref()?.get()).ok()
+}
+
+/// An answer in words, with what the node has added to it.
+fn reason(answer: &rpcs::UserError) -> String {
+    match &answer.data {
+        Some(data) => format!("{answer}: {}", data.get().trim_matches('"')),
+        None => answer.to_string(),
+    }
+}
+
+/// Whether a transaction was refused that would have been right at an earlier block: signed for another
+/// version of the program, with a nonce that was used since, or from a block that is too old.
+fn is_outdated(error: &ExtrinsicError) -> bool {
+    use InvalidTransaction::{AncientBirthBlock, BadProof, Stale};
+    let outdated = [BadProof, Stale, AncientBirthBlock].map(text);
+    invalidity(error).is_some_and(|why| outdated.contains(&why.as_str()))
+}
+
+/// As nodes write it.
+fn text(invalid: InvalidTransaction) -> &'static str {
+    invalid.into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+//! A node in memory, as far as transactions need one.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use codec::{Compact, Decode};
+use futures::stream;
+use serde_json::{json, value::to_raw_value, Value};
+use sp_runtime::{
+    generic::Era,
+    scale_info::{meta_type, TypeInfo},
+    traits::Verify,
+    AccountId32, MultiAddress, MultiSignature,
+};
+use subxt::{
+    ext::frame_metadata::{v16, RuntimeMetadataPrefixed},
+    rpcs::{
+        client::{RawRpcFuture, RawRpcSubscription, RawValue, RpcClient, RpcClientT},
+        Error, UserError,
+    },
+};
+use zennet_primitives::Hash;
+
+use super::*;
+use crate::heads::head_of;
+
+/// What the node does with a transaction.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    /// Refuses it as invalid; why is in words.
+    Refuse(&'static str),
+    /// Takes it, and says later that it is invalid.
+    TakeAndInvalidate,
+    /// Takes it; then the program is replaced, and it is invalid.
+    TakeAndUpgrade,
+}
+
+/// What a transaction was signed for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    pub(super) version: u32,
+    pub(super) birth: u32,
+    pub(super) nonce: u32,
+}
+
+/// A node whose account has used five nonces; clones are the same one.
+#[derive(Clone)]
+pub(super) struct Node {
+    key: AccountKey,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    best: u32,
+    last_final: u32,
+    /// The first block after which the second version is in force.
+    upgraded: u32,
+    upgrades_after_refusal: bool,
+    next_nonce: u32,
+    answers: VecDeque<Answer>,
+    seen: Vec<Seen>,
+}
+
+impl Node {
+    pub(super) fn new(best: u32, last_final: u32) -> Self {
+        let state = State {
+            best,
+            last_final,
+            upgraded: u32::MAX,
+            upgrades_after_refusal: false,
+            next_nonce: 5,
+            answers: VecDeque::new(),
+            seen: Vec::new(),
+        };
+        Node { key: AccountKey::generate(), state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(super) async fn chain(&self) -> Chain {
+        Chain::over(RpcClient::new(self.clone())).await
+    }
+
+    pub(super) fn key(&self) -> &AccountKey {
+        &self.key
+    }
+
+    pub(super) fn upgrade_at(&self, block: u32) {
+        self.state.lock().unwrap().upgraded = block;
+    }
+
+    pub(super) fn upgrade_after_refusal(&self) {
+        self.state.lock().unwrap().upgrades_after_refusal = true;
+    }
+
+    /// What it does with the next transactions; it drops all that come after them.
+    pub(super) fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+        self.state.lock().unwrap().answers = answers.into_iter().collect();
+    }
+
+    pub(super) fn seen(&self) -> Vec<Seen> {
+        self.state.lock().unwrap().seen.clone()
+    }
+}
+
+impl State {
+    fn header(number: u32) -> Value {
+        let zero = Hash::zero();
+        json!({
+            "parentHash": zero, "number": format!("{number:#x}"), "stateRoot": zero,
+            "extrinsicsRoot": zero, "digest": { "logs": [] },
+        })
+    }
+
+    fn hash(number: u32) -> Hash {
+        head_of(&serde_json::from_value(Self::header(number)).unwrap()).hash
+    }
+
+    /// The block that a request names, or the best.
+    fn number(&self, hash: Option<&Value>) -> u32 {
+        match hash.filter(|hash| !hash.is_null()) {
+            None => self.best,
+            Some(hash) => {
+                let hash: Hash = serde_json::from_value(hash.clone()).unwrap();
+                (0..=self.best).rev().find(|number| Self::hash(*number) == hash).unwrap()
+            }
+        }
+    }
+
+    fn version(&self, block: u32) -> u32 {
+        if block < self.upgraded {
+            1
+        } else {
+            2
+        }
+    }
+
+    fn answer(&self, method: &str, params: &[Value]) -> Value {
+        match method {
+            "chain_getHeader" => Self::header(self.number(params.first())),
+            "chain_getFinalizedHead" => json!(Self::hash(self.last_final)),
+            "chain_getBlockHash" => {
+                json!(Self::hash(u32::try_from(params[0].as_u64().unwrap()).unwrap()))
+            }
+            "system_accountNextIndex" => json!(self.next_nonce),
+            "state_call" => {
+                let block = self.number(params.get(2));
+                let answer = match params[0].as_str().unwrap() {
+                    "Core_version" => {
+                        let names = ("zennet", "zennet", 1u32);
+                        let apis = Vec::<([u8; 8], u32)>::new();
+                        (names, self.version(block), 1u32, apis, 1u32).encode()
+                    }
+                    "Metadata_metadata_versions" => vec![16u32].encode(),
+                    "Metadata_metadata_at_version" => Some(metadata()).encode(),
+                    other => panic!("no call {other} is known"),
+                };
+                json!(format!("0x{}", hex::encode(answer)))
+            }
+            other => panic!("no request {other} is known"),
+        }
+    }
+
+    /// Looks at a transaction and gives what becomes of it.
+    fn take(&mut self, key: &AccountKey, transaction: &str) -> Result<Vec<Value>, UserError> {
+        let seen = self.examine(key, &hex::decode(&transaction[2..]).unwrap());
+        self.seen.push(seen);
+        match self.answers.pop_front() {
+            None => Ok(vec![json!("ready"), json!("dropped")]),
+            Some(Answer::TakeAndInvalidate) => Ok(vec![json!("ready"), json!("invalid")]),
+            Some(Answer::TakeAndUpgrade) => {
+                self.upgrade();
+                Ok(vec![json!("ready"), json!("invalid")])
+            }
+            Some(Answer::Refuse(why)) => {
+                if self.upgrades_after_refusal {
+                    self.upgrade();
+                }
+                self.next_nonce += 1;
+                let data = Some(to_raw_value(why).unwrap());
+                Err(UserError { code: INVALID, message: "Invalid Transaction".into(), data })
+            }
+        }
+    }
+
+    fn upgrade(&mut self) {
+        self.best += 1;
+        self.upgraded = self.best;
+    }
+
+    /// Finds out what a transaction was signed for; its signature holds for that alone.
+    fn examine(&self, key: &AccountKey, transaction: &[u8]) -> Seen {
+        type Signature = (Compact<u32>, u8, MultiAddress<AccountId32, ()>, MultiSignature);
+        let mut rest = transaction;
+        let (_, preamble, _, signature) = Signature::decode(&mut rest).unwrap();
+        assert_eq!(preamble, 0x84);
+        let signed = rest;
+        let (era, nonce) = <(Era, Compact<u32>)>::decode(&mut rest).unwrap();
+        let birth = u32::try_from(era.birth(self.best.into())).unwrap();
+        let extra = &signed[..signed.len() - rest.len()];
+        let holds_for = |version: &u32| {
+            let implied = (version, Self::hash(birth)).encode();
+            let payload = [rest, extra, &implied[..]].concat();
+            signature.verify(&payload[..], &key.account())
+        };
+        let version = [1, 2].into_iter().find(holds_for).expect("a signature for some version");
+        Seen { version, birth, nonce: nonce.0 }
+    }
+}
+
+impl RpcClientT for Node {
+    fn request_raw<'a>(
+        &'a self,
+        method: &'a str,
+        params: Option<Box<RawValue>>,
+    ) -> RawRpcFuture<'a, Box<RawValue>> {
+        let answer = self.state.lock().unwrap().answer(method, &list(params));
+        Box::pin(async move { Ok(to_raw_value(&answer).unwrap()) })
+    }
+
+    fn subscribe_raw<'a>(
+        &'a self,
+        method: &'a str,
+        params: Option<Box<RawValue>>,
+        _: &'a str,
+    ) -> RawRpcFuture<'a, RawRpcSubscription> {
+        assert_eq!(method, "author_submitAndWatchExtrinsic");
+        let params = list(params);
+        let taken = self.state.lock().unwrap().take(&self.key, params[0].as_str().unwrap());
+        Box::pin(async move {
+            let statuses = taken.map_err(Error::User)?.into_iter();
+            let stream = stream::iter(statuses.map(|status| Ok(to_raw_value(&status).unwrap())));
+            Ok(RawRpcSubscription { stream: Box::pin(stream), id: None })
+        })
+    }
+}
+
+fn list(params: Option<Box<RawValue>>) -> Vec<Value> {
+    params.map(|params| serde_json::from_str(params.get()).unwrap()).unwrap_or_default()
+}
+
+/// The calls of the one pallet.
+#[allow(dead_code, non_camel_case_types, reason = "they are described, not made")]
+#[derive(TypeInfo)]
+#[scale_info(crate = sp_runtime::scale_info)]
+enum PalletCall {
+    call(u8),
+}
+
+/// A program with one call, whose transactions say what it takes to be refused.
+fn metadata() -> Vec<u8> {
+    let call = meta_type::<PalletCall>;
+    let nothing = meta_type::<()>;
+    let extension =
+        |identifier, ty, implicit| v16::TransactionExtensionMetadata { identifier, ty, implicit };
+    let pallet = v16::PalletMetadata {
+        name: "Test",
+        storage: None,
+        calls: Some(v16::PalletCallMetadata {
+            ty: call(),
+            deprecation_info: v16::EnumDeprecationInfo::nothing_deprecated(),
+        }),
+        event: None,
+        constants: Vec::new(),
+        error: None,
+        associated_types: Vec::new(),
+        view_functions: Vec::new(),
+        index: 0,
+        docs: Vec::new(),
+        deprecation_info: v16::ItemDeprecationInfo::NotDeprecated,
+    };
+    let extensions = vec![
+        extension("CheckSpecVersion", nothing(), meta_type::<u32>()),
+        extension("CheckMortality", meta_type::<Era>(), meta_type::<Hash>()),
+        extension("CheckNonce", meta_type::<Compact<u32>>(), nothing()),
+    ];
+    let all: Vec<_> = (0u32..3).map(Compact).collect();
+    let metadata = v16::RuntimeMetadataV16::new(
+        vec![pallet],
+        v16::ExtrinsicMetadata {
+            versions: vec![4],
+            address_ty: meta_type::<MultiAddress<AccountId32, ()>>(),
+            call_ty: call(),
+            signature_ty: meta_type::<MultiSignature>(),
+            transaction_extensions_by_version: BTreeMap::from([(0, all)]),
+            transaction_extensions: extensions,
+        },
+        Vec::new(),
+        v16::OuterEnums {
+            call_enum_ty: call(),
+            event_enum_ty: nothing(),
+            error_enum_ty: nothing(),
+        },
+        v16::CustomMetadata { map: Default::default() },
+    );
+    RuntimeMetadataPrefixed::from(metadata).encode()
+}
