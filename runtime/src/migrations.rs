@@ -7,6 +7,9 @@
 //! (`try-runtime` has hooks before and after it), added to [`Migrations`] in the order in which
 //! they must run, and `spec_version` is raised. It may go when no chain has the old version any more.
 //! What does not fit into one block is a case for `pallet-migrations`.
+//!
+//! Until the main chain has begun there is nothing to keep: layouts change without a migration, and
+//! test networks begin anew.
 
 /// Migrations to this version, in order. They run before the first block under it.
 pub type Migrations = ();

@@ -374,7 +374,8 @@ mod benchmarks {
         let commission = Commission::of(T::MaxCommission::get());
         for order in 0..T::MaxCandidates::get() {
             let who: T::AccountId = account("other", order, SEED);
-            let candidate = Candidate { bond, order: order.into(), commission, established: true };
+            let candidate =
+                Candidate { bond, order: order.into(), commission, standing: Standing::Elected };
             Candidates::<T>::insert(&who, candidate);
             Tallies::<T>::insert(&who, <T as Config>::Currency::total_issuance());
         }

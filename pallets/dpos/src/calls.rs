@@ -30,7 +30,7 @@ mod calls {
             if full {
                 Self::make_room(&who, bond)?;
             }
-            Self::admit(&who, bond, commission, false)?;
+            Self::admit(&who, bond, commission, Standing::Newcomer)?;
             Self::deposit_event(Event::Stood { candidate: who, bond, commission });
             Ok((!full).then(T::WeightInfo::stand).into())
         }

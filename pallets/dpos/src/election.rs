@@ -8,8 +8,8 @@ use pallet_session::SessionManager;
 use sp_staking::SessionIndex;
 
 use crate::{
-    BalanceOf, Candidates, Config, Event, Jailed, Pallet, Retired, Seats, SeatsToCheck, Tallies,
-    Threshold,
+    BalanceOf, Candidates, Config, Event, Jailed, Pallet, Retired, Seats, SeatsToCheck, Standing,
+    Tallies, Threshold,
 };
 
 impl<T: Config> Pallet<T> {
@@ -23,7 +23,7 @@ impl<T: Config> Pallet<T> {
         let least = Self::least_tally();
         let mut ranked: Vec<_> = Candidates::<T>::iter()
             .map(|(who, candidate)| (Self::counted(&who, least), candidate, who))
-            .filter(|(tally, candidate, _)| tally.is_some() || candidate.established)
+            .filter(|(tally, candidate, _)| tally.is_some() || !candidate.is_newcomer())
             .map(|(tally, candidate, who)| (Reverse(tally), candidate.order, who))
             .collect();
         // The order of registration is unique, so the hashed order of the map leaves no trace.
@@ -50,8 +50,8 @@ impl<T: Config> Pallet<T> {
     fn establish(elected: &[T::AccountId]) {
         for who in elected {
             Candidates::<T>::mutate(who, |candidate| {
-                if let Some(candidate) = candidate {
-                    candidate.established = true;
+                if let Some(candidate) = candidate.as_mut().filter(|it| it.is_newcomer()) {
+                    candidate.standing = Standing::Elected;
                 }
             });
         }

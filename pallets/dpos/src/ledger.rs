@@ -10,17 +10,17 @@ use sp_staking::SessionIndex;
 
 use crate::{
     BalanceOf, Barred, Candidate, Candidates, Choices, Commission, Config, Error, HoldReason,
-    Leaving, NextOrder, Pallet, Retired, StakeChange, Tallies, Unlockings,
+    Leaving, NextOrder, Pallet, Retired, StakeChange, Standing, Tallies, Unlockings,
 };
 
 impl<T: Config> Pallet<T> {
-    /// Enters a candidate and holds its bond, whether or not it has session keys yet. One that is
-    /// `established` can be elected without votes.
+    /// Enters a candidate and holds its bond, whether or not it has session keys yet. A
+    /// newcomer cannot be elected without votes.
     pub(crate) fn admit(
         who: &T::AccountId,
         bond: BalanceOf<T>,
         commission: Perbill,
-        established: bool,
+        standing: Standing,
     ) -> DispatchResult {
         ensure!(!Barred::<T>::contains_key(who), Error::<T>::Barred);
         ensure!(!Candidates::<T>::contains_key(who), Error::<T>::AlreadyCandidate);
@@ -33,7 +33,7 @@ impl<T: Config> Pallet<T> {
         T::Currency::hold(&HoldReason::Candidacy.into(), who, bond)?;
         NextOrder::<T>::put(next);
         let commission = Commission::of(commission);
-        Candidates::<T>::insert(who, Candidate { bond, order, commission, established });
+        Candidates::<T>::insert(who, Candidate { bond, order, commission, standing });
         Ok(())
     }
 

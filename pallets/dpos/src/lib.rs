@@ -43,8 +43,8 @@
 //! seats and not one for each: at least the threshold, and more than the tally of each candidate
 //! that it is to displace. It has to stay for as long as they are to sit: once it is below the
 //! threshold, the first bookkeepers have their seats back. Of 21 seats 7 stop finality and 15
-//! decide it alone, and one vote can name as many. As long as holders do not vote, the threshold is
-//! the whole price; every stake for an honest candidate raises it.
+//! decide it alone, and one vote can name as many. As long as no others have tallies that count, the
+//! threshold is the whole price: votes for an honest candidate raise it from the threshold on.
 //!
 //! # Rewards
 //!
@@ -113,7 +113,7 @@ pub use shares::{Earned, RewardPool, FRACTION_BITS};
 pub use traits::{BlockAuthor, Seating, SkippedSlots};
 pub use types::{
     Candidate, Choices, Commission, CommissionChange, Delegation, Leaving, ProxyVoter, StakeChange,
-    Unlocking, Vote, MAX_CHOICES,
+    Standing, Unlocking, Vote, MAX_CHOICES,
 };
 pub use weights::WeightInfo;
 
@@ -378,7 +378,9 @@ pub mod pallet {
             Seats::<T>::put(self.seats);
             Threshold::<T>::put(self.threshold);
             for (who, bond) in &self.candidates {
-                if let Err(refusal) = Pallet::<T>::admit(who, *bond, self.commission, true) {
+                if let Err(refusal) =
+                    Pallet::<T>::admit(who, *bond, self.commission, Standing::Founder)
+                {
                     panic!("genesis candidate {who:?} with bond {bond:?} is refused: {refusal:?}");
                 }
             }

@@ -1,14 +1,15 @@
 //! Room for a newcomer where as many stand as can.
 //!
 //! Bonds return, so whoever has enough coin for a while could fill the list of candidates and keep
-//! everybody else out. Therefore a full list is open to those who bond more: the rest of it is worth
-//! no more than its lowest bond, and candidates whom holders want are the last that have to go.
+//! everybody else out. Therefore a full list is open to those who bond more than the lowest bond of
+//! those without votes that count. Candidates whom holders want are the last that have to go, and
+//! those of genesis never: they are whom the chain falls back on.
 
 use core::cmp::Reverse;
 
 use frame_support::traits::ValidatorSet;
 
-use crate::{BalanceOf, Candidate, Candidates, Config, Error, Event, Pallet};
+use crate::{BalanceOf, Candidate, Candidates, Config, Error, Event, Pallet, Standing};
 
 impl<T: Config> Pallet<T> {
     /// Lets the weakest candidate without a seat retire, if `newcomer` bonds more than it.
@@ -22,15 +23,18 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// Of the candidates without a seat the one with the lowest tally that counts; among equals one
-    /// that was never elected, then the one with the lowest bond, then the last to have registered.
-    /// Reads two items a candidate.
+    /// Of the candidates without a seat, but for those of genesis, the one with the lowest tally that
+    /// counts; among equals the one with the lowest bond, then the last to have registered. Reads
+    /// two items a candidate.
     fn weakest() -> Option<(T::AccountId, Candidate<BalanceOf<T>>)> {
         let least = Self::least_tally();
         let seated = T::Sessions::validators();
-        Candidates::<T>::iter().filter(|(who, _)| !seated.contains(who)).min_by_key(
-            |(who, Candidate { bond, order, established, .. })| {
-                (Self::counted(who, least), *established, *bond, Reverse(*order))
+        let may_go = |who: &T::AccountId, candidate: &Candidate<_>| {
+            candidate.standing != Standing::Founder && !seated.contains(who)
+        };
+        Candidates::<T>::iter().filter(|(who, candidate)| may_go(who, candidate)).min_by_key(
+            |(who, Candidate { bond, order, .. })| {
+                (Self::counted(who, least), *bond, Reverse(*order))
             },
         )
     }

@@ -35,9 +35,37 @@ pub struct Candidate<Balance> {
     pub order: u64,
     /// What it keeps of its rewards.
     pub commission: Commission,
-    /// Whether it can be elected with a tally below the threshold: it was named at genesis, or has
-    /// been elected since it stood.
-    pub established: bool,
+    /// How it came to be one.
+    pub standing: Standing,
+}
+
+impl<Balance> Candidate<Balance> {
+    /// Whether it can be elected only with a tally from the threshold on.
+    pub(crate) fn is_newcomer(&self) -> bool {
+        self.standing == Standing::Newcomer
+    }
+}
+
+/// How a candidate came to be one.
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Debug,
+    Encode,
+    Decode,
+    DecodeWithMemTracking,
+    MaxEncodedLen,
+    TypeInfo,
+)]
+pub enum Standing {
+    /// It stood, and has not been elected since: only a tally from the threshold on elects it.
+    Newcomer,
+    /// It has been elected since it stood: it can be elected with any tally.
+    Elected,
+    /// It was named at genesis: it can be elected with any tally, and is never displaced.
+    Founder,
 }
 
 /// The part of its rewards that a bookkeeper keeps before its voters have theirs.

@@ -12,7 +12,7 @@ use crate::{
 
 /// Announcements of the largest size that an account may have at a time; of smaller ones it may have
 /// more, since what is scarce is the space.
-const LARGEST_PER_ACCOUNT: Balance = 64;
+const LARGEST_PER_ACCOUNT: Balance = 16;
 
 impl pallet_mined_identity::Config for Runtime {
     type AnchorWindow = ConstU32<{ 10 * MINUTES }>;

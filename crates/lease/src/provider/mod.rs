@@ -51,12 +51,12 @@ use self::{
     ledger::Ledger,
     state::{Farewell, Link, State},
 };
-use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
+use crate::{meeting::Meeting, stored::ProviderForm, Denied, Millis, Phase, Step};
 
 /// The provider's side of one meeting and lease.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Provider {
-    form: Form,
+    form: ProviderForm,
     setup: ProviderSetup,
     state: State,
 }
@@ -85,7 +85,7 @@ impl Outcome {
 impl Provider {
     /// A machine that has not met anybody yet.
     pub fn new(setup: ProviderSetup) -> Self {
-        Self { form: Form, setup, state: State::New }
+        Self { form: ProviderForm::ONLY, setup, state: State::New }
     }
 
     /// What follows from an event.
@@ -96,9 +96,10 @@ impl Provider {
     ) -> Result<Step<Self, ProviderAction>, Denied> {
         let denied = Denied { event: event.name(), phase: self.phase() };
         match self.outcome(event, now) {
-            Outcome::Next(state, actions) => {
-                Ok(Step { next: Self { form: Form, setup: self.setup.clone(), state }, actions })
-            }
+            Outcome::Next(state, actions) => Ok(Step {
+                next: Self { form: ProviderForm::ONLY, setup: self.setup.clone(), state },
+                actions,
+            }),
             Outcome::Same => Ok(Step { next: self.clone(), actions: Vec::new() }),
             Outcome::Denied => Err(denied),
         }

@@ -2,6 +2,7 @@
 
 use zennet_pricing::verify_basis;
 use zennet_primitives::{
+    amount::Rates,
     announcement::acceptance_message,
     auth::AuthClaim,
     close::CloseReason,
@@ -114,13 +115,14 @@ fn receive(
             let stage = Stage::Checking { provider, offer, quote };
             Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
         }
-        (Stage::Quoting { provider, offer: None, rounds }, Frame::Offer(offer)) => {
+        (Stage::Quoting { provider, offer: None, rounds, last }, Frame::Offer(offer)) => {
             let offer = Some(check_stamp(setup, provider, offer)?);
-            let stage = Stage::Quoting { provider: provider.clone(), offer, rounds: *rounds };
+            let (provider, rounds, last) = (provider.clone(), *rounds, *last);
+            let stage = Stage::Quoting { provider, offer, rounds, last };
             Ok(Outcome::Next(State::Meeting { stage, until }, Vec::new()))
         }
-        (Stage::Quoting { provider, offer: Some(offer), rounds }, Frame::Quote(quote)) => {
-            answer(setup, provider, offer, quote, *rounds, now)
+        (Stage::Quoting { provider, offer: Some(offer), rounds, last }, Frame::Quote(quote)) => {
+            answer(setup, provider, offer, quote, (*rounds, *last), now)
         }
         (Stage::Contracted { terms }, Frame::Countersign(signature)) => {
             let provider = account_key(&terms.provider);
@@ -213,10 +215,10 @@ fn checked(
         return Err(CloseReason::NotAuthentic);
     }
     match (offer, quote) {
-        (Some(offer), Some(quote)) => answer(setup, provider, offer, quote.clone(), 0, now),
+        (Some(offer), Some(quote)) => answer(setup, provider, offer, quote.clone(), (0, None), now),
         (offer, _) => {
             let (provider, offer) = (provider.clone(), offer.clone());
-            let stage = Stage::Quoting { provider, offer, rounds: 0 };
+            let stage = Stage::Quoting { provider, offer, rounds: 0, last: None };
             Ok(Outcome::Next(negotiating(setup, stage, now), Vec::new()))
         }
     }
@@ -227,11 +229,14 @@ fn answer(
     provider: &AccountId,
     offer: &Offer,
     quote: Quote,
-    rounds: u8,
+    (rounds, last): (u8, Option<Rates>),
     now: Millis,
 ) -> Result<Outcome, CloseReason> {
-    // Later ones are bounded by what was asked for.
-    let is_required = setup.policy.report_required && rounds == 0;
+    // A later one is bounded in each rate by the one before, so by those of the report, too.
+    if last.is_some_and(|last| !quote.rates.within(&last)) {
+        return Err(CloseReason::RequirementsNotMet);
+    }
+    let is_required = setup.policy.report_required && last.is_none();
     check_basis(&quote, offer.report.as_ref(), is_required)?;
     let rounds = rounds.saturating_add(1);
     match judge(&quote, &offer.capabilities, &setup.body, &setup.policy) {
@@ -243,7 +248,7 @@ fn answer(
         }
         Verdict::Counter(asked) if rounds < setup.limits.max_rounds => {
             let (provider, offer) = (provider.clone(), Some(offer.clone()));
-            let stage = Stage::Quoting { provider, offer, rounds };
+            let stage = Stage::Quoting { provider, offer, rounds, last: Some(quote.rates) };
             let counter = Action::Send(Frame::Counter(asked));
             Ok(Outcome::Next(negotiating(setup, stage, now), vec![counter]))
         }

@@ -49,12 +49,12 @@ use self::{
     state::{Link, State},
 };
 pub use crate::agreement::Deviation;
-use crate::{meeting::Meeting, stored::Form, Denied, Millis, Phase, Step};
+use crate::{meeting::Meeting, stored::PublisherForm, Denied, Millis, Phase, Step};
 
 /// The publisher's side of one meeting and lease.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Publisher {
-    form: Form,
+    form: PublisherForm,
     setup: PublisherSetup,
     state: State,
 }
@@ -83,7 +83,7 @@ impl Outcome {
 impl Publisher {
     /// A machine that no provider has dialled yet.
     pub fn new(setup: PublisherSetup) -> Self {
-        Self { form: Form, setup, state: State::New }
+        Self { form: PublisherForm::ONLY, setup, state: State::New }
     }
 
     /// What follows from an event.
@@ -94,9 +94,10 @@ impl Publisher {
     ) -> Result<Step<Self, PublisherAction>, Denied> {
         let denied = Denied { event: event.name(), phase: self.phase() };
         match self.outcome(event, now) {
-            Outcome::Next(state, actions) => {
-                Ok(Step { next: Self { form: Form, setup: self.setup.clone(), state }, actions })
-            }
+            Outcome::Next(state, actions) => Ok(Step {
+                next: Self { form: PublisherForm::ONLY, setup: self.setup.clone(), state },
+                actions,
+            }),
             Outcome::Same => Ok(Step { next: self.clone(), actions: Vec::new() }),
             Outcome::Denied => Err(denied),
         }

@@ -2,6 +2,7 @@
 
 use codec::{Decode, Encode};
 use zennet_primitives::{
+    amount::Rates,
     auth::Challenge,
     close::CloseReason,
     contract::{Offer, Quote, Terms},
@@ -34,8 +35,8 @@ pub(super) enum Stage {
     Proving { meeting: Meeting, theirs: Challenge, provider: AccountId },
     /// The chain is asked about the provider, who may already send its offer.
     Checking { provider: AccountId, offer: Option<Offer>, quote: Option<Quote> },
-    /// Waiting for the offer or the `rounds + 1`-th quote.
-    Quoting { provider: AccountId, offer: Option<Offer>, rounds: u8 },
+    /// Waiting for the offer or the `rounds + 1`-th quote. `last` has the rates of the one before.
+    Quoting { provider: AccountId, offer: Option<Offer>, rounds: u8, last: Option<Rates> },
     /// The contract is sent.
     Contracted { terms: Terms },
 }

@@ -114,6 +114,28 @@ fn benchmarked_rates_are_bargained_down_as_the_price_of_full_load_and_stay_bench
 }
 
 #[test]
+fn a_second_quote_that_raises_a_rate_is_refused_though_the_hour_fits() {
+    let workload = cpu_hour();
+    let theirs = benchmarked();
+    let opening = theirs.quote.clone();
+    let hour = workload.price(&opening.rates, &resources()).unwrap();
+    let mut own = paying(&workload, hour / 2);
+    own.policy.report_required = true;
+    let mut pair = Pair::with(Faults::default(), theirs, own);
+    assert!(pair.run_until(60_000, |pair| counter_offers(pair) == 1));
+    let answered = |rates| {
+        let quote = Quote { rates, basis: None, ..opening.clone() };
+        let event = PublisherEvent::Received(Frame::Quote(quote));
+        pair.publisher.step(event, pair.now).unwrap().next.close_reason()
+    };
+    let lower = part(&opening.rates, 40);
+    // What the work expected does not use is not in its hour.
+    let unused = Counter::ALL.into_iter().find(|c| opening.rates.get(*c) == 0).unwrap();
+    assert_eq!(answered(lower), None);
+    assert_eq!(answered(lower.with(unused, 1)), Some(CloseReason::RequirementsNotMet));
+}
+
+#[test]
 fn a_floor_that_is_no_part_of_the_rates_ends_what_is_said_of_benchmarks() {
     let mut theirs = benchmarked();
     let opening = theirs.quote.rates;

@@ -4,7 +4,7 @@ use frame_support::{assert_noop, assert_ok};
 use sp_runtime::TokenError;
 
 use super::*;
-use crate::{Candidate, Candidates, Commission, Error, Event, NextOrder, Retired};
+use crate::{Candidate, Candidates, Commission, Error, Event, NextOrder, Retired, Standing};
 
 #[test]
 fn standing_holds_the_bond() {
@@ -48,7 +48,7 @@ fn a_bond_beyond_the_balance_is_refused() {
 
 fn unseated(order: u64) -> Candidate<u128> {
     let commission = Commission::of(Perbill::zero());
-    Candidate { bond: MIN_BOND, order, commission, established: false }
+    Candidate { bond: MIN_BOND, order, commission, standing: Standing::Newcomer }
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl Model {
     /// A newcomer can do without votes only once it was elected with them.
     fn assert_nobody_came_without_votes(&mut self) {
         let stand = Candidates::<Test>::iter();
-        let established = stand.filter(|(_, it)| it.established).map(|(who, _)| who).collect();
+        let established = stand.filter(|(_, it)| !it.is_newcomer()).map(|(who, _)| who).collect();
         for who in BTreeSet::difference(&established, &self.established) {
             assert!(self.counted(*who).is_some(), "{who} was elected");
         }

@@ -72,7 +72,7 @@ fn votes_protect_a_candidate_once_they_reach_the_threshold() {
 }
 
 #[test]
-fn one_that_was_elected_before_goes_last_of_those_without_votes() {
+fn those_of_genesis_are_never_displaced() {
     full(|| {
         Jailed::<Test>::insert(3, 100);
         run_to_session(2);
@@ -82,6 +82,25 @@ fn one_that_was_elected_before_goes_last_of_those_without_votes() {
             assert_eq!(displaced(newcomer), Some(old));
         }
         assert!(Candidates::<Test>::contains_key(3));
+    });
+}
+
+#[test]
+fn one_high_bond_does_not_close_the_list_and_former_seats_do_not_either() {
+    full(|| {
+        assert_ok!(vote(21, &[5], SUPPLY / 100));
+        Jailed::<Test>::insert(4, 100);
+        run_to_session(2);
+        assert!(Session::validators().contains(&5));
+        assert_ok!(unvote(21));
+        Jailed::<Test>::remove(4);
+        run_to_session(4);
+        assert!(!Session::validators().contains(&5));
+        // One that was elected has the lowest bond now.
+        assert_ok!(stand(7, 9 * MIN_BOND));
+        assert_eq!(displaced(7), Some(6));
+        assert_ok!(stand(8, MIN_BOND + 1));
+        assert_eq!(displaced(8), Some(5));
     });
 }
 

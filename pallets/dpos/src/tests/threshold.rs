@@ -3,7 +3,7 @@
 use frame_support::assert_ok;
 
 use super::*;
-use crate::{Candidates, Event, Jailed, Threshold};
+use crate::{Candidates, Event, Jailed, Standing, Threshold};
 
 /// The smallest tally that counts: one percent of all coin.
 const LEAST: u128 = SUPPLY / 100;
@@ -84,7 +84,7 @@ fn whoever_was_elected_keeps_its_seat_as_long_as_nobody_else_may_have_it() {
         all_stand([5, 6]);
         assert_ok!(vote(21, &[5], LEAST));
         run_to_session(1);
-        assert!(Candidates::<Test>::get(5).unwrap().established);
+        assert_eq!(Candidates::<Test>::get(5).unwrap().standing, Standing::Elected);
         assert_ok!(unvote(21));
         run_to_session(4);
         assert_eq!(Session::validators(), [5, 4, 3, 2, 1]);
