@@ -1,5 +1,8 @@
-//! Weights of `pallet_channels`, counted from the storage accesses of each call with generous
-//! execution times.
+//! Weights of `pallet_channels`.
+//!
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks, without those of the caller's account, which the fee has.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -24,24 +27,23 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Channels::NextNonce` (r:1 w:1)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::Account` (r:2 w:1)
+	/// Storage: `System::Account` (r:1 w:0)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn open() -> Weight {
-		Weight::from_parts(95_000_000, 6196)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
-	}
-	/// Storage: `Channels::Channels` (r:1 w:1)
-	/// Storage: `System::Account` (r:1 w:1)
-	/// Storage: `Balances::Holds` (r:1 w:1)
-	fn top_up() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(T::DbWeight::get().reads(3_u64))
+		Weight::from_parts(60_661_000, 6196)
+			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
+	/// Storage: `Balances::Holds` (r:1 w:1)
+	fn top_up() -> Weight {
+		Weight::from_parts(55_781_000, 4000)
+			.saturating_add(T::DbWeight::get().reads(2_u64))
+			.saturating_add(T::DbWeight::get().writes(2_u64))
+	}
+	/// Storage: `Channels::Channels` (r:1 w:1)
 	fn extend() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(12_547_000, 3800)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -50,31 +52,31 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:3 w:3)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn claim() -> Weight {
-		Weight::from_parts(150_000_000, 8799)
+		Weight::from_parts(135_303_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(6_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	/// Storage: `System::BlockHash` (r:1 w:0)
-	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close() -> Weight {
-		Weight::from_parts(180_000_000, 8799)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
-			.saturating_add(T::DbWeight::get().writes(5_u64))
+		Weight::from_parts(168_567_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(5_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	/// Storage: `System::BlockHash` (r:1 w:0)
-	/// Storage: `System::Account` (r:3 w:3)
+	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close_together() -> Weight {
-		Weight::from_parts(340_000_000, 8799)
-			.saturating_add(T::DbWeight::get().reads(6_u64))
-			.saturating_add(T::DbWeight::get().writes(5_u64))
+		Weight::from_parts(203_706_000, 8799)
+			.saturating_add(T::DbWeight::get().reads(5_u64))
+			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	fn request_close() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(13_087_000, 3800)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -82,7 +84,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn finalize() -> Weight {
-		Weight::from_parts(85_000_000, 4000)
+		Weight::from_parts(48_139_000, 4000)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -91,42 +93,42 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 // For tests.
 impl WeightInfo for () {
 	fn open() -> Weight {
-		Weight::from_parts(95_000_000, 6196)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
-			.saturating_add(RocksDbWeight::get().writes(4_u64))
-	}
-	fn top_up() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(RocksDbWeight::get().reads(3_u64))
+		Weight::from_parts(60_661_000, 6196)
+			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
+	fn top_up() -> Weight {
+		Weight::from_parts(55_781_000, 4000)
+			.saturating_add(RocksDbWeight::get().reads(2_u64))
+			.saturating_add(RocksDbWeight::get().writes(2_u64))
+	}
 	fn extend() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(12_547_000, 3800)
 			.saturating_add(RocksDbWeight::get().reads(1_u64))
 			.saturating_add(RocksDbWeight::get().writes(1_u64))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(150_000_000, 8799)
+		Weight::from_parts(135_303_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(6_u64))
 			.saturating_add(RocksDbWeight::get().writes(5_u64))
 	}
 	fn close() -> Weight {
-		Weight::from_parts(180_000_000, 8799)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
-			.saturating_add(RocksDbWeight::get().writes(5_u64))
+		Weight::from_parts(168_567_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(5_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn close_together() -> Weight {
-		Weight::from_parts(340_000_000, 8799)
-			.saturating_add(RocksDbWeight::get().reads(6_u64))
-			.saturating_add(RocksDbWeight::get().writes(5_u64))
+		Weight::from_parts(203_706_000, 8799)
+			.saturating_add(RocksDbWeight::get().reads(5_u64))
+			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn request_close() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(13_087_000, 3800)
 			.saturating_add(RocksDbWeight::get().reads(1_u64))
 			.saturating_add(RocksDbWeight::get().writes(1_u64))
 	}
 	fn finalize() -> Weight {
-		Weight::from_parts(85_000_000, 4000)
+		Weight::from_parts(48_139_000, 4000)
 			.saturating_add(RocksDbWeight::get().reads(3_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}

@@ -1,5 +1,8 @@
-//! Weights of `pallet_deposits`, counted from the storage accesses of each call with generous
-//! execution times.
+//! Weights of `pallet_deposits`.
+//!
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks, without those of the caller's account, which the fee has.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -17,21 +20,20 @@ pub trait WeightInfo {
 pub struct SubstrateWeight<T>(PhantomData<T>);
 impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Deposits::NextNonce` (r:1 w:1)
-	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `Deposits::Deposits` (r:0 w:1)
 	fn lock() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(T::DbWeight::get().reads(4_u64))
-			.saturating_add(T::DbWeight::get().writes(4_u64))
+		Weight::from_parts(54_813_000, 4000)
+			.saturating_add(T::DbWeight::get().reads(3_u64))
+			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 	/// Storage: `Deposits::Deposits` (r:1 w:1)
 	/// Storage: `System::BlockHash` (r:1 w:0)
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn spend() -> Weight {
-		Weight::from_parts(230_000_000, 6196)
+		Weight::from_parts(129_879_000, 6196)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -39,7 +41,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn refund() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
+		Weight::from_parts(43_491_000, 4000)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -48,17 +50,17 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 // For tests.
 impl WeightInfo for () {
 	fn lock() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
-			.saturating_add(RocksDbWeight::get().reads(4_u64))
-			.saturating_add(RocksDbWeight::get().writes(4_u64))
+		Weight::from_parts(54_813_000, 4000)
+			.saturating_add(RocksDbWeight::get().reads(3_u64))
+			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn spend() -> Weight {
-		Weight::from_parts(230_000_000, 6196)
+		Weight::from_parts(129_879_000, 6196)
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn refund() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
+		Weight::from_parts(43_491_000, 4000)
 			.saturating_add(RocksDbWeight::get().reads(3_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}

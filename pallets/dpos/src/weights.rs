@@ -1,6 +1,8 @@
 //! Weights of `pallet_dpos`.
 //!
-//! Conservative, counted from the accesses to the database.
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -44,7 +46,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn stand() -> Weight {
-        Weight::from_parts(80_000_000, 4500)
+        Weight::from_parts(59_849_000, 4500)
             .saturating_add(T::DbWeight::get().reads(8_u64))
             .saturating_add(T::DbWeight::get().writes(5_u64))
     }
@@ -53,7 +55,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn retire() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(15_929_000, 3600)
             .saturating_add(T::DbWeight::get().reads(3_u64))
             .saturating_add(T::DbWeight::get().writes(3_u64))
     }
@@ -64,7 +66,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn withdraw() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(45_145_000, 4200)
             .saturating_add(T::DbWeight::get().reads(5_u64))
             .saturating_add(T::DbWeight::get().writes(4_u64))
     }
@@ -81,8 +83,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Balances::Holds` (r:1 w:1)
     /// The range of component `n` is `[1, 16]`.
     fn vote(n: u32, ) -> Weight {
-        Weight::from_parts(220_000_000, 94000)
-            .saturating_add(Weight::from_parts(16_000_000, 7900).saturating_mul(n.into()))
+        Weight::from_parts(197_915_000, 94000)
+            .saturating_add(Weight::from_parts(8_084_000, 7900).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads(40_u64))
             .saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(n.into())))
             .saturating_add(T::DbWeight::get().writes(22_u64))
@@ -96,7 +98,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::ProxyVoters` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn unvote() -> Weight {
-        Weight::from_parts(200_000_000, 91000)
+        Weight::from_parts(147_931_000, 91000)
             .saturating_add(T::DbWeight::get().reads(37_u64))
             .saturating_add(T::DbWeight::get().writes(20_u64))
     }
@@ -105,7 +107,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn unlock() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(43_739_000, 4200)
             .saturating_add(T::DbWeight::get().reads(4_u64))
             .saturating_add(T::DbWeight::get().writes(3_u64))
     }
@@ -118,7 +120,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn open_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(190_484_000, 93000)
             .saturating_add(T::DbWeight::get().reads(38_u64))
             .saturating_add(T::DbWeight::get().writes(21_u64))
     }
@@ -130,7 +132,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn close_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(209_946_000, 93000)
             .saturating_add(T::DbWeight::get().reads(37_u64))
             .saturating_add(T::DbWeight::get().writes(21_u64))
     }
@@ -145,7 +147,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn delegate() -> Weight {
-        Weight::from_parts(420_000_000, 185000)
+        Weight::from_parts(338_545_000, 185000)
             .saturating_add(T::DbWeight::get().reads(76_u64))
             .saturating_add(T::DbWeight::get().writes(39_u64))
     }
@@ -158,7 +160,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Earnings` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn undelegate() -> Weight {
-        Weight::from_parts(200_000_000, 93000)
+        Weight::from_parts(154_368_000, 93000)
             .saturating_add(T::DbWeight::get().reads(38_u64))
             .saturating_add(T::DbWeight::get().writes(20_u64))
     }
@@ -170,14 +172,14 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Owed` (r:1 w:1)
     /// Storage: `System::Account` (r:2 w:2)
     fn claim() -> Weight {
-        Weight::from_parts(160_000_000, 52000)
+        Weight::from_parts(115_322_000, 52000)
             .saturating_add(T::DbWeight::get().reads(24_u64))
             .saturating_add(T::DbWeight::get().writes(7_u64))
     }
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
     fn set_commission() -> Weight {
-        Weight::from_parts(30_000_000, 3600)
+        Weight::from_parts(12_713_000, 3600)
             .saturating_add(T::DbWeight::get().reads(2_u64))
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
@@ -185,13 +187,13 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     fn unjail() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(16_705_000, 3600)
             .saturating_add(T::DbWeight::get().reads(3_u64))
             .saturating_add(T::DbWeight::get().writes(2_u64))
     }
     /// Storage: `Dpos::Seats` (r:0 w:1)
     fn set_seats() -> Weight {
-        Weight::from_parts(10_000_000, 0)
+        Weight::from_parts(3_680_000, 0)
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
     /// Storage: `Aura::CurrentSlot` (r:1 w:0)
@@ -205,12 +207,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Barred` (r:20 w:0)
     /// The range of component `m` is `[0, 20]`.
     fn note_turns(m: u32, ) -> Weight {
-        Weight::from_parts(40_000_000, 7000)
-            .saturating_add(Weight::from_parts(8_000_000, 7600).saturating_mul(m.into()))
-            .saturating_add(T::DbWeight::get().reads(6_u64))
+        Weight::from_parts(2_339_000, 7000)
+            .saturating_add(Weight::from_parts(13_423_000, 7600).saturating_mul(m.into()))
+            .saturating_add(T::DbWeight::get().reads(5_u64))
             .saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(m.into())))
-            .saturating_add(T::DbWeight::get().writes(4_u64))
-            .saturating_add(T::DbWeight::get().writes((2_u64).saturating_mul(m.into())))
+            .saturating_add(T::DbWeight::get().writes(9_u64))
+            .saturating_add(T::DbWeight::get().writes((1_u64).saturating_mul(m.into())))
     }
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Barred` (r:21 w:0)
@@ -218,7 +220,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     /// Storage: `Dpos::Seats` (r:1 w:0)
     fn disable_excluded() -> Weight {
-        Weight::from_parts(120_000_000, 110000)
+        Weight::from_parts(150_007_000, 110000)
             .saturating_add(T::DbWeight::get().reads(45_u64))
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
@@ -227,16 +229,15 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Missed` (r:0 w:1)
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
-    /// Storage: `Dpos::Retired` (r:1 w:1)
+    /// Storage: `Dpos::Retired` (r:0 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
     /// Storage: `System::Account` (r:2 w:2)
     /// Storage: `Balances::Holds` (r:1 w:1)
-    /// Storage: `Dpos::CarriedFees` (r:1 w:1)
     /// Storage: `Dpos::SeatsToCheck` (r:0 w:1)
     fn bar() -> Weight {
-        Weight::from_parts(140_000_000, 9000)
-            .saturating_add(T::DbWeight::get().reads(9_u64))
-            .saturating_add(T::DbWeight::get().writes(11_u64))
+        Weight::from_parts(52_439_000, 9000)
+            .saturating_add(T::DbWeight::get().reads(7_u64))
+            .saturating_add(T::DbWeight::get().writes(10_u64))
     }
 }
 
@@ -251,7 +252,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn stand() -> Weight {
-        Weight::from_parts(80_000_000, 4500)
+        Weight::from_parts(59_849_000, 4500)
             .saturating_add(RocksDbWeight::get().reads(8_u64))
             .saturating_add(RocksDbWeight::get().writes(5_u64))
     }
@@ -260,7 +261,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn retire() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(15_929_000, 3600)
             .saturating_add(RocksDbWeight::get().reads(3_u64))
             .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
@@ -271,7 +272,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn withdraw() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(45_145_000, 4200)
             .saturating_add(RocksDbWeight::get().reads(5_u64))
             .saturating_add(RocksDbWeight::get().writes(4_u64))
     }
@@ -288,8 +289,8 @@ impl WeightInfo for () {
     /// Storage: `Balances::Holds` (r:1 w:1)
     /// The range of component `n` is `[1, 16]`.
     fn vote(n: u32, ) -> Weight {
-        Weight::from_parts(220_000_000, 94000)
-            .saturating_add(Weight::from_parts(16_000_000, 7900).saturating_mul(n.into()))
+        Weight::from_parts(197_915_000, 94000)
+            .saturating_add(Weight::from_parts(8_084_000, 7900).saturating_mul(n.into()))
             .saturating_add(RocksDbWeight::get().reads(40_u64))
             .saturating_add(RocksDbWeight::get().reads((3_u64).saturating_mul(n.into())))
             .saturating_add(RocksDbWeight::get().writes(22_u64))
@@ -303,7 +304,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::ProxyVoters` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn unvote() -> Weight {
-        Weight::from_parts(200_000_000, 91000)
+        Weight::from_parts(147_931_000, 91000)
             .saturating_add(RocksDbWeight::get().reads(37_u64))
             .saturating_add(RocksDbWeight::get().writes(20_u64))
     }
@@ -312,7 +313,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn unlock() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(43_739_000, 4200)
             .saturating_add(RocksDbWeight::get().reads(4_u64))
             .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
@@ -325,7 +326,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn open_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(190_484_000, 93000)
             .saturating_add(RocksDbWeight::get().reads(38_u64))
             .saturating_add(RocksDbWeight::get().writes(21_u64))
     }
@@ -337,7 +338,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn close_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(209_946_000, 93000)
             .saturating_add(RocksDbWeight::get().reads(37_u64))
             .saturating_add(RocksDbWeight::get().writes(21_u64))
     }
@@ -352,7 +353,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn delegate() -> Weight {
-        Weight::from_parts(420_000_000, 185000)
+        Weight::from_parts(338_545_000, 185000)
             .saturating_add(RocksDbWeight::get().reads(76_u64))
             .saturating_add(RocksDbWeight::get().writes(39_u64))
     }
@@ -365,7 +366,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Earnings` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn undelegate() -> Weight {
-        Weight::from_parts(200_000_000, 93000)
+        Weight::from_parts(154_368_000, 93000)
             .saturating_add(RocksDbWeight::get().reads(38_u64))
             .saturating_add(RocksDbWeight::get().writes(20_u64))
     }
@@ -377,14 +378,14 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Owed` (r:1 w:1)
     /// Storage: `System::Account` (r:2 w:2)
     fn claim() -> Weight {
-        Weight::from_parts(160_000_000, 52000)
+        Weight::from_parts(115_322_000, 52000)
             .saturating_add(RocksDbWeight::get().reads(24_u64))
             .saturating_add(RocksDbWeight::get().writes(7_u64))
     }
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
     fn set_commission() -> Weight {
-        Weight::from_parts(30_000_000, 3600)
+        Weight::from_parts(12_713_000, 3600)
             .saturating_add(RocksDbWeight::get().reads(2_u64))
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
@@ -392,13 +393,13 @@ impl WeightInfo for () {
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     fn unjail() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(16_705_000, 3600)
             .saturating_add(RocksDbWeight::get().reads(3_u64))
             .saturating_add(RocksDbWeight::get().writes(2_u64))
     }
     /// Storage: `Dpos::Seats` (r:0 w:1)
     fn set_seats() -> Weight {
-        Weight::from_parts(10_000_000, 0)
+        Weight::from_parts(3_680_000, 0)
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
     /// Storage: `Aura::CurrentSlot` (r:1 w:0)
@@ -412,12 +413,12 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Barred` (r:20 w:0)
     /// The range of component `m` is `[0, 20]`.
     fn note_turns(m: u32, ) -> Weight {
-        Weight::from_parts(40_000_000, 7000)
-            .saturating_add(Weight::from_parts(8_000_000, 7600).saturating_mul(m.into()))
-            .saturating_add(RocksDbWeight::get().reads(6_u64))
+        Weight::from_parts(2_339_000, 7000)
+            .saturating_add(Weight::from_parts(13_423_000, 7600).saturating_mul(m.into()))
+            .saturating_add(RocksDbWeight::get().reads(5_u64))
             .saturating_add(RocksDbWeight::get().reads((3_u64).saturating_mul(m.into())))
-            .saturating_add(RocksDbWeight::get().writes(4_u64))
-            .saturating_add(RocksDbWeight::get().writes((2_u64).saturating_mul(m.into())))
+            .saturating_add(RocksDbWeight::get().writes(9_u64))
+            .saturating_add(RocksDbWeight::get().writes((1_u64).saturating_mul(m.into())))
     }
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Barred` (r:21 w:0)
@@ -425,7 +426,7 @@ impl WeightInfo for () {
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     /// Storage: `Dpos::Seats` (r:1 w:0)
     fn disable_excluded() -> Weight {
-        Weight::from_parts(120_000_000, 110000)
+        Weight::from_parts(150_007_000, 110000)
             .saturating_add(RocksDbWeight::get().reads(45_u64))
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
@@ -434,15 +435,14 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Missed` (r:0 w:1)
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
-    /// Storage: `Dpos::Retired` (r:1 w:1)
+    /// Storage: `Dpos::Retired` (r:0 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
     /// Storage: `System::Account` (r:2 w:2)
     /// Storage: `Balances::Holds` (r:1 w:1)
-    /// Storage: `Dpos::CarriedFees` (r:1 w:1)
     /// Storage: `Dpos::SeatsToCheck` (r:0 w:1)
     fn bar() -> Weight {
-        Weight::from_parts(140_000_000, 9000)
-            .saturating_add(RocksDbWeight::get().reads(9_u64))
-            .saturating_add(RocksDbWeight::get().writes(11_u64))
+        Weight::from_parts(52_439_000, 9000)
+            .saturating_add(RocksDbWeight::get().reads(7_u64))
+            .saturating_add(RocksDbWeight::get().writes(10_u64))
     }
 }
