@@ -94,3 +94,26 @@ build_all() {
 
 # Builds the guest alone into the bundle.
 build_guest() { build_all -p zennet-guest "$@"; }
+
+# Compiles the runtime to wasm once more, with the features "${@:2}" (as cargo names them), in a folder
+# of its own, $1, within the target folder; prints the path of the result. Cargo has made the
+# runtime's build script already; run once more, it leaves alone what the programs are built from.
+build_wasm() {
+	local folder="$CARGO_TARGET_DIR/$1" script='' found feature
+	local features=(CARGO_FEATURE_STD=1)
+	for feature in "${@:2}"; do
+		feature=${feature^^}
+		features+=("CARGO_FEATURE_${feature//-/_}=1")
+	done
+	for found in "$CARGO_TARGET_DIR"/release/build/zennet-runtime-*/build-script-build; do
+		if [ -z "$script" ] || [ "$found" -nt "$script" ]; then script=$found; fi
+	done
+	[ -x "$script" ] || die "the runtime's build script is not built"
+	need_toolchain
+	local out="$folder/release/build/zennet-runtime/out"
+	mkdir -p "$out"
+	(cd "$ZENNET_ROOT/runtime" && env -u SKIP_WASM_BUILD CARGO="$(type -P cargo)" OUT_DIR="$out" \
+		CARGO_MANIFEST_DIR="$PWD" CARGO_PKG_NAME=zennet-runtime "${features[@]}" "$script") >&2 ||
+		die "the runtime is not built with ${*:2}"
+	printf '%s\n' "$folder/release/wbuild/zennet-runtime/zennet_runtime.compact.compressed.wasm"
+}

@@ -1,8 +1,9 @@
 //! Weights of `pallet_equivocation`.
 //!
-//! Times: two signatures, and two headers of the largest size hashed, as `pallet_deposits` measured
-//! them; to be replaced by a run of the benchmarks. Database accesses: counted. Those of `report` have
-//! `pallet-offences` and what `pallet-dpos` does about an offender in them.
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks. `report` has `pallet-offences` in it, and `bar` of `pallet-dpos`, which its
+//! benchmark has no candidate for.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 #![allow(missing_docs)]
@@ -25,17 +26,17 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Equivocation::Equivocators` (r:1 w:1)
 	/// Storage: `Offences::Reports` (r:2 w:1)
 	/// Storage: `Offences::ConcurrentReportsIndex` (r:1 w:1)
-	/// Storage: what `pallet_dpos` has for `bar` (r:9 w:11)
+	/// Storage: what `pallet_dpos` has for `bar` (r:7 w:10)
 	fn report() -> Weight {
-		Weight::from_parts(500_000_000, 16000)
+		Weight::from_parts(279_554_000, 16000)
 			.saturating_add(T::DbWeight::get().reads(16_u64))
-			.saturating_add(T::DbWeight::get().writes(14_u64))
+			.saturating_add(T::DbWeight::get().writes(18_u64))
 	}
 	/// Storage: `Equivocation::Keys` (r:1 w:0)
 	/// Storage: `Equivocation::Since` (r:2 w:0)
 	/// Storage: `Equivocation::Equivocators` (r:1 w:0)
 	fn authorize_report() -> Weight {
-		Weight::from_parts(350_000_000, 8000)
+		Weight::from_parts(186_321_000, 8000)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 	}
 }
@@ -47,17 +48,17 @@ impl WeightInfo for () {
 	/// Storage: `Equivocation::Equivocators` (r:1 w:1)
 	/// Storage: `Offences::Reports` (r:2 w:1)
 	/// Storage: `Offences::ConcurrentReportsIndex` (r:1 w:1)
-	/// Storage: what `pallet_dpos` has for `bar` (r:9 w:11)
+	/// Storage: what `pallet_dpos` has for `bar` (r:7 w:10)
 	fn report() -> Weight {
-		Weight::from_parts(500_000_000, 16000)
+		Weight::from_parts(279_554_000, 16000)
 			.saturating_add(RocksDbWeight::get().reads(16_u64))
-			.saturating_add(RocksDbWeight::get().writes(14_u64))
+			.saturating_add(RocksDbWeight::get().writes(18_u64))
 	}
 	/// Storage: `Equivocation::Keys` (r:1 w:0)
 	/// Storage: `Equivocation::Since` (r:2 w:0)
 	/// Storage: `Equivocation::Equivocators` (r:1 w:0)
 	fn authorize_report() -> Weight {
-		Weight::from_parts(350_000_000, 8000)
+		Weight::from_parts(186_321_000, 8000)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 	}
 }

@@ -1,7 +1,8 @@
 //! Weights of `pallet_mined_identity`.
 //!
-//! Times: measured natively, without optimisation, on one core of an x86-64 server. Database accesses: counted in
-//! the benchmarks.
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 #![allow(missing_docs)]
@@ -31,8 +32,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::Epochs` (r:1 w:1)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn register() -> Weight {
-		// Minimum execution time: 83_985_000 picoseconds.
-		Weight::from_parts(85_637_000, 3534)
+		Weight::from_parts(96_954_000, 3534)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -45,8 +45,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::RegisteredInBlock` (r:1 w:0)
 	/// Proof: `MinedIdentity::RegisteredInBlock` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	fn authorize_register() -> Weight {
-		// Minimum execution time: 46_119_000 picoseconds.
-		Weight::from_parts(48_362_000, 3534)
+		Weight::from_parts(37_882_000, 3534)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 	}
 	/// Storage: `MinedIdentity::Difficulties` (r:2 w:2)
@@ -54,8 +53,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::Epochs` (r:2 w:2)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn retarget() -> Weight {
-		// Minimum execution time: 37_596_000 picoseconds.
-		Weight::from_parts(38_758_000, 5974)
+		Weight::from_parts(18_026_000, 5974)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -74,8 +72,7 @@ impl WeightInfo for () {
 	/// Storage: `MinedIdentity::Epochs` (r:1 w:1)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn register() -> Weight {
-		// Minimum execution time: 83_985_000 picoseconds.
-		Weight::from_parts(85_637_000, 3534)
+		Weight::from_parts(96_954_000, 3534)
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
@@ -88,8 +85,7 @@ impl WeightInfo for () {
 	/// Storage: `MinedIdentity::RegisteredInBlock` (r:1 w:0)
 	/// Proof: `MinedIdentity::RegisteredInBlock` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	fn authorize_register() -> Weight {
-		// Minimum execution time: 46_119_000 picoseconds.
-		Weight::from_parts(48_362_000, 3534)
+		Weight::from_parts(37_882_000, 3534)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 	}
 	/// Storage: `MinedIdentity::Difficulties` (r:2 w:2)
@@ -97,8 +93,7 @@ impl WeightInfo for () {
 	/// Storage: `MinedIdentity::Epochs` (r:2 w:2)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn retarget() -> Weight {
-		// Minimum execution time: 37_596_000 picoseconds.
-		Weight::from_parts(38_758_000, 5974)
+		Weight::from_parts(18_026_000, 5974)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
