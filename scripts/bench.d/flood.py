@@ -9,6 +9,7 @@ block. The node's processor time is that of /proc.
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import struct
@@ -48,15 +49,13 @@ def register(role, account, anchor, nonce):
     return prefixed(extensions + call)
 
 
+def has_work(role, account, anchor_hash, nonce):
+    work = b"zennet/identity/v1" + bytes([role]) + account + anchor_hash + struct.pack("<Q", nonce)
+    return int.from_bytes(hashlib.blake2b(work, digest_size=32).digest(), "big") <= (2**256 - 1) // DIFFICULTY
+
+
 def mine(role, account, anchor_hash):
-    head = b"zennet/identity/v1" + bytes([role]) + account + anchor_hash
-    target = (2**256 - 1) // DIFFICULTY
-    nonce = 0
-    while True:
-        work = hashlib.blake2b(head + struct.pack("<Q", nonce), digest_size=32).digest()
-        if int.from_bytes(work, "big") <= target:
-            return nonce
-        nonce += 1
+    return next(nonce for nonce in itertools.count() if has_work(role, account, anchor_hash, nonce))
 
 
 def anchor(node):
@@ -67,11 +66,13 @@ def anchor(node):
 
 def kinds(node):
     """What the node must refuse, by what is wrong with it; the number makes each another one."""
-    number, _ = anchor(node)
+    number, anchor_hash = anchor(node)
     account = os.urandom(28)
 
     def no_work(i):
-        return register(1, account + struct.pack("<I", i), number, i)
+        # By chance one in 65536 would do.
+        who = account + struct.pack("<I", i)
+        return register(1, who, number, i + has_work(1, who, anchor_hash, i))
 
     def old_anchor(i):
         # Refused before any hash is computed.
