@@ -78,11 +78,11 @@ mod benchmarks {
     use super::*;
 
     #[benchmark]
-    fn announce() {
+    fn announce(n: Linear<0, { T::MaxExpiringPerBlock::get() - 1 }>) {
         let (now, lifetime) = (BlockNumberFor::<T>::one(), T::MaxLifetime::get());
         frame_system::Pallet::<T>::set_block_number(now);
         let expires_at = now + lifetime;
-        fill::<T>(T::MaxExpiringPerBlock::get() - 1, expires_at);
+        fill::<T>(n, expires_at);
         let publisher = funded::<T>(whitelisted_caller());
         let body = largest_body(0);
         let id = id_of::<T>(&publisher, &body);

@@ -218,12 +218,13 @@ pub mod pallet {
         /// - `stamp`: the nonce with which the BLAKE2b-256 hash of `zennet/stamp/v1`, the
         ///   identifier and the nonce meets `MinStampDifficulty`.
         #[pallet::call_index(0)]
+        #[pallet::weight(T::WeightInfo::announce(T::MaxExpiringPerBlock::get()))]
         pub fn announce(
             origin: OriginFor<T>,
             body: Announcement,
             lifetime: BlockNumberFor<T>,
             stamp: PowNonce,
-        ) -> DispatchResult {
+        ) -> DispatchResultWithPostInfo {
             let publisher = ensure_signed(origin)?;
             body.check().map_err(Error::<T>::from)?;
             let expires_at = Self::expiry_of(lifetime)?;
@@ -241,8 +242,8 @@ pub mod pallet {
                     .ok_or(Error::<T>::DepositOverflow)?;
 
             Self::hold(&publisher, deposit)?;
-            // Adds to the encoded list, so that a long one costs little more than a short one. A list
-            // that is full undoes the hold, as every error does.
+            let others = ExpiringAt::<T>::decode_len(expires_at).unwrap_or_default();
+            // Adds to the encoded list. One that is full undoes the hold, as every error does.
             ExpiringAt::<T>::try_append(expires_at, id)
                 .map_err(|()| Error::<T>::ExpiryBlockFull)?;
             let record = AnnouncementRecord {
@@ -254,7 +255,7 @@ pub mod pallet {
             };
             Announcements::<T>::insert(id, record);
             Self::deposit_event(Event::Announced { id, publisher, expires_at });
-            Ok(())
+            Ok(Some(T::WeightInfo::announce(others as u32)).into())
         }
 
         /// Takes an announcement back and releases its deposit. For its publisher.

@@ -15,12 +15,16 @@ use crate::{
 fn announce(n: u8, task: u64, lifetime: u64) -> DispatchResult {
     let body = body(task);
     let stamp = stamp(&who(n), &body);
-    Pool::announce(RuntimeOrigin::signed(who(n)), body, lifetime, stamp)
+    without_weight(Pool::announce(RuntimeOrigin::signed(who(n)), body, lifetime, stamp))
 }
 
 fn announce_body(n: u8, body: Announcement) -> DispatchResult {
     let stamp = stamp(&who(n), &body);
-    Pool::announce(RuntimeOrigin::signed(who(n)), body, 10, stamp)
+    without_weight(Pool::announce(RuntimeOrigin::signed(who(n)), body, 10, stamp))
+}
+
+fn without_weight(result: DispatchResultWithPostInfo) -> DispatchResult {
+    result.map(drop).map_err(|refused| refused.error)
 }
 
 fn cancel(n: u8, task: u64) -> DispatchResult {

@@ -12,7 +12,7 @@ use frame_support::{traits::Get, weights::{constants::RocksDbWeight, Weight}};
 
 /// Weight functions of `pallet_announcements`.
 pub trait WeightInfo {
-	fn announce() -> Weight;
+	fn announce(n: u32) -> Weight;
 	fn cancel() -> Weight;
 	fn expire(n: u32) -> Weight;
 	fn look() -> Weight;
@@ -29,8 +29,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
-	fn announce() -> Weight {
-		Weight::from_parts(120_000_000, 11671)
+	/// The range of component `n` is `[0, MaxExpiringPerBlock - 1]`.
+	fn announce(n: u32) -> Weight {
+		Weight::from_parts(151_193_000, 11671)
+			.saturating_add(Weight::from_parts(72_000, 0).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -41,7 +43,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		Weight::from_parts(120_000_000, 11671)
+		Weight::from_parts(257_920_000, 11671)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -57,17 +59,17 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// The range of component `n` is `[0, MaxStepsPerBlock - 1]`.
 	fn expire(n: u32) -> Weight {
-		Weight::from_parts(20_000_000, 11671)
-			.saturating_add(Weight::from_parts(100_000_000, 3466).saturating_mul(n.into()))
+		Weight::from_parts(3_929_000, 11671)
+			.saturating_add(Weight::from_parts(44_989_000, 3466).saturating_mul(n.into()))
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(n.into())))
-			.saturating_add(T::DbWeight::get().writes(2_u64))
+			.saturating_add(T::DbWeight::get().writes(1_u64))
 			.saturating_add(T::DbWeight::get().writes((3_u64).saturating_mul(n.into())))
 	}
 	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
 	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
 	fn look() -> Weight {
-		Weight::from_parts(6_000_000, 11671)
+		Weight::from_parts(3_589_000, 11671)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -83,8 +85,10 @@ impl WeightInfo for () {
 	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
-	fn announce() -> Weight {
-		Weight::from_parts(120_000_000, 11671)
+	/// The range of component `n` is `[0, MaxExpiringPerBlock - 1]`.
+	fn announce(n: u32) -> Weight {
+		Weight::from_parts(151_193_000, 11671)
+			.saturating_add(Weight::from_parts(72_000, 0).saturating_mul(n.into()))
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
@@ -95,7 +99,7 @@ impl WeightInfo for () {
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Proof: `Balances::Holds` (`max_values`: None, `max_size`: Some(175), added: 2650, mode: `MaxEncodedLen`)
 	fn cancel() -> Weight {
-		Weight::from_parts(120_000_000, 11671)
+		Weight::from_parts(257_920_000, 11671)
 			.saturating_add(RocksDbWeight::get().reads(3_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
@@ -111,17 +115,17 @@ impl WeightInfo for () {
 	/// Proof: `System::Account` (`max_values`: None, `max_size`: Some(128), added: 2603, mode: `MaxEncodedLen`)
 	/// The range of component `n` is `[0, MaxStepsPerBlock - 1]`.
 	fn expire(n: u32) -> Weight {
-		Weight::from_parts(20_000_000, 11671)
-			.saturating_add(Weight::from_parts(100_000_000, 3466).saturating_mul(n.into()))
+		Weight::from_parts(3_929_000, 11671)
+			.saturating_add(Weight::from_parts(44_989_000, 3466).saturating_mul(n.into()))
 			.saturating_add(RocksDbWeight::get().reads(2_u64))
 			.saturating_add(RocksDbWeight::get().reads((3_u64).saturating_mul(n.into())))
-			.saturating_add(RocksDbWeight::get().writes(2_u64))
+			.saturating_add(RocksDbWeight::get().writes(1_u64))
 			.saturating_add(RocksDbWeight::get().writes((3_u64).saturating_mul(n.into())))
 	}
 	/// Storage: `Announcements::ExpiringAt` (r:1 w:1)
 	/// Proof: `Announcements::ExpiringAt` (`max_values`: None, `max_size`: Some(8206), added: 10681, mode: `MaxEncodedLen`)
 	fn look() -> Weight {
-		Weight::from_parts(6_000_000, 11671)
+		Weight::from_parts(3_589_000, 11671)
 			.saturating_add(RocksDbWeight::get().reads(1_u64))
 			.saturating_add(RocksDbWeight::get().writes(1_u64))
 	}

@@ -28,20 +28,20 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:0)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn open() -> Weight {
-		Weight::from_parts(95_000_000, 6196)
+		Weight::from_parts(58_965_000, 6196)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn top_up() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
+		Weight::from_parts(54_410_000, 4000)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().writes(2_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	fn extend() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(11_841_000, 3800)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -49,7 +49,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:3 w:3)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn claim() -> Weight {
-		Weight::from_parts(150_000_000, 8799)
+		Weight::from_parts(132_815_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(5_u64))
 	}
@@ -57,7 +57,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn claim_without_developer() -> Weight {
-		Weight::from_parts(120_000_000, 8799)
+		Weight::from_parts(93_840_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -65,7 +65,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close() -> Weight {
-		Weight::from_parts(180_000_000, 8799)
+		Weight::from_parts(164_003_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -73,7 +73,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close_without_developer() -> Weight {
-		Weight::from_parts(150_000_000, 8799)
+		Weight::from_parts(127_479_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -81,13 +81,13 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn close_together() -> Weight {
-		Weight::from_parts(340_000_000, 8799)
+		Weight::from_parts(196_665_000, 8799)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
 	/// Storage: `Channels::Channels` (r:1 w:1)
 	fn request_close() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(11_784_000, 3800)
 			.saturating_add(T::DbWeight::get().reads(1_u64))
 			.saturating_add(T::DbWeight::get().writes(1_u64))
 	}
@@ -95,7 +95,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn finalize() -> Weight {
-		Weight::from_parts(85_000_000, 4000)
+		Weight::from_parts(47_088_000, 4000)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -104,52 +104,52 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 // For tests.
 impl WeightInfo for () {
 	fn open() -> Weight {
-		Weight::from_parts(95_000_000, 6196)
+		Weight::from_parts(58_965_000, 6196)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn top_up() -> Weight {
-		Weight::from_parts(75_000_000, 4000)
+		Weight::from_parts(54_410_000, 4000)
 			.saturating_add(RocksDbWeight::get().reads(2_u64))
 			.saturating_add(RocksDbWeight::get().writes(2_u64))
 	}
 	fn extend() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(11_841_000, 3800)
 			.saturating_add(RocksDbWeight::get().reads(1_u64))
 			.saturating_add(RocksDbWeight::get().writes(1_u64))
 	}
 	fn claim() -> Weight {
-		Weight::from_parts(150_000_000, 8799)
+		Weight::from_parts(132_815_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(5_u64))
 	}
 	fn claim_without_developer() -> Weight {
-		Weight::from_parts(120_000_000, 8799)
+		Weight::from_parts(93_840_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn close() -> Weight {
-		Weight::from_parts(180_000_000, 8799)
+		Weight::from_parts(164_003_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn close_without_developer() -> Weight {
-		Weight::from_parts(150_000_000, 8799)
+		Weight::from_parts(127_479_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(3_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn close_together() -> Weight {
-		Weight::from_parts(340_000_000, 8799)
+		Weight::from_parts(196_665_000, 8799)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn request_close() -> Weight {
-		Weight::from_parts(25_000_000, 3800)
+		Weight::from_parts(11_784_000, 3800)
 			.saturating_add(RocksDbWeight::get().reads(1_u64))
 			.saturating_add(RocksDbWeight::get().writes(1_u64))
 	}
 	fn finalize() -> Weight {
-		Weight::from_parts(85_000_000, 4000)
+		Weight::from_parts(47_088_000, 4000)
 			.saturating_add(RocksDbWeight::get().reads(3_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}

@@ -45,7 +45,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn stand() -> Weight {
-        Weight::from_parts(80_000_000, 4500)
+        Weight::from_parts(61_711_000, 4500)
             .saturating_add(T::DbWeight::get().reads(8_u64))
             .saturating_add(T::DbWeight::get().writes(5_u64))
     }
@@ -54,7 +54,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn retire() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(16_483_000, 3600)
             .saturating_add(T::DbWeight::get().reads(3_u64))
             .saturating_add(T::DbWeight::get().writes(3_u64))
     }
@@ -64,7 +64,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn withdraw() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(44_260_000, 4200)
             .saturating_add(T::DbWeight::get().reads(4_u64))
             .saturating_add(T::DbWeight::get().writes(4_u64))
     }
@@ -81,8 +81,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Balances::Holds` (r:1 w:1)
     /// The range of component `n` is `[1, 16]`.
     fn vote(n: u32, ) -> Weight {
-        Weight::from_parts(220_000_000, 94000)
-            .saturating_add(Weight::from_parts(16_000_000, 7900).saturating_mul(n.into()))
+        Weight::from_parts(194_750_000, 94000)
+            .saturating_add(Weight::from_parts(7_906_000, 7900).saturating_mul(n.into()))
             .saturating_add(T::DbWeight::get().reads(40_u64))
             .saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(n.into())))
             .saturating_add(T::DbWeight::get().writes(22_u64))
@@ -96,7 +96,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::ProxyVoters` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn unvote() -> Weight {
-        Weight::from_parts(200_000_000, 91000)
+        Weight::from_parts(148_244_000, 91000)
             .saturating_add(T::DbWeight::get().reads(37_u64))
             .saturating_add(T::DbWeight::get().writes(20_u64))
     }
@@ -105,7 +105,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn unlock() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(43_567_000, 4200)
             .saturating_add(T::DbWeight::get().reads(4_u64))
             .saturating_add(T::DbWeight::get().writes(3_u64))
     }
@@ -118,7 +118,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn open_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(189_969_000, 93000)
             .saturating_add(T::DbWeight::get().reads(38_u64))
             .saturating_add(T::DbWeight::get().writes(21_u64))
     }
@@ -130,7 +130,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn close_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(209_576_000, 93000)
             .saturating_add(T::DbWeight::get().reads(37_u64))
             .saturating_add(T::DbWeight::get().writes(21_u64))
     }
@@ -145,7 +145,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn delegate() -> Weight {
-        Weight::from_parts(420_000_000, 185000)
+        Weight::from_parts(337_002_000, 185000)
             .saturating_add(T::DbWeight::get().reads(76_u64))
             .saturating_add(T::DbWeight::get().writes(39_u64))
     }
@@ -158,7 +158,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Earnings` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn undelegate() -> Weight {
-        Weight::from_parts(200_000_000, 93000)
+        Weight::from_parts(154_578_000, 93000)
             .saturating_add(T::DbWeight::get().reads(38_u64))
             .saturating_add(T::DbWeight::get().writes(20_u64))
     }
@@ -170,14 +170,14 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Owed` (r:1 w:1)
     /// Storage: `System::Account` (r:2 w:2)
     fn claim() -> Weight {
-        Weight::from_parts(160_000_000, 52000)
+        Weight::from_parts(114_486_000, 52000)
             .saturating_add(T::DbWeight::get().reads(24_u64))
-            .saturating_add(T::DbWeight::get().writes(7_u64))
+            .saturating_add(T::DbWeight::get().writes(5_u64))
     }
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
     fn set_commission() -> Weight {
-        Weight::from_parts(30_000_000, 3600)
+        Weight::from_parts(13_381_000, 3600)
             .saturating_add(T::DbWeight::get().reads(2_u64))
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
@@ -185,13 +185,13 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     fn unjail() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(17_559_000, 3600)
             .saturating_add(T::DbWeight::get().reads(3_u64))
             .saturating_add(T::DbWeight::get().writes(2_u64))
     }
     /// Storage: `Dpos::Seats` (r:0 w:1)
     fn set_seats() -> Weight {
-        Weight::from_parts(10_000_000, 0)
+        Weight::from_parts(3_836_000, 0)
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
     /// Storage: `Aura::CurrentSlot` (r:1 w:0)
@@ -205,12 +205,12 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Barred` (r:20 w:0)
     /// The range of component `m` is `[0, 20]`.
     fn note_turns(m: u32, ) -> Weight {
-        Weight::from_parts(40_000_000, 7000)
-            .saturating_add(Weight::from_parts(8_000_000, 7600).saturating_mul(m.into()))
-            .saturating_add(T::DbWeight::get().reads(6_u64))
+        Weight::from_parts(3_676_000, 7000)
+            .saturating_add(Weight::from_parts(13_670_000, 7600).saturating_mul(m.into()))
+            .saturating_add(T::DbWeight::get().reads(5_u64))
             .saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(m.into())))
-            .saturating_add(T::DbWeight::get().writes(4_u64))
-            .saturating_add(T::DbWeight::get().writes((2_u64).saturating_mul(m.into())))
+            .saturating_add(T::DbWeight::get().writes(9_u64))
+            .saturating_add(T::DbWeight::get().writes((1_u64).saturating_mul(m.into())))
     }
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Barred` (r:21 w:0)
@@ -218,8 +218,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     /// Storage: `Dpos::Seats` (r:1 w:0)
     fn disable_excluded() -> Weight {
-        Weight::from_parts(120_000_000, 110000)
-            .saturating_add(T::DbWeight::get().reads(45_u64))
+        Weight::from_parts(136_677_000, 110000)
+            .saturating_add(T::DbWeight::get().reads(30_u64))
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
     /// Storage: `Dpos::Barred` (r:1 w:1)
@@ -234,9 +234,9 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::CarriedFees` (r:1 w:1)
     /// Storage: `Dpos::SeatsToCheck` (r:0 w:1)
     fn bar() -> Weight {
-        Weight::from_parts(140_000_000, 9000)
-            .saturating_add(T::DbWeight::get().reads(9_u64))
-            .saturating_add(T::DbWeight::get().writes(11_u64))
+        Weight::from_parts(53_939_000, 9000)
+            .saturating_add(T::DbWeight::get().reads(7_u64))
+            .saturating_add(T::DbWeight::get().writes(10_u64))
     }
     /// Storage: `Balances::TotalIssuance` (r:1 w:0)
     /// Storage: `Dpos::Threshold` (r:1 w:0)
@@ -247,8 +247,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn make_room() -> Weight {
-        Weight::from_parts(1_600_000_000, 1310000)
-            .saturating_add(T::DbWeight::get().reads(517_u64))
+        Weight::from_parts(1_624_564_000, 1310000)
+            .saturating_add(T::DbWeight::get().reads(518_u64))
             .saturating_add(T::DbWeight::get().writes(3_u64))
     }
 }
@@ -264,7 +264,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn stand() -> Weight {
-        Weight::from_parts(80_000_000, 4500)
+        Weight::from_parts(61_711_000, 4500)
             .saturating_add(RocksDbWeight::get().reads(8_u64))
             .saturating_add(RocksDbWeight::get().writes(5_u64))
     }
@@ -273,7 +273,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn retire() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(16_483_000, 3600)
             .saturating_add(RocksDbWeight::get().reads(3_u64))
             .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
@@ -283,7 +283,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn withdraw() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(44_260_000, 4200)
             .saturating_add(RocksDbWeight::get().reads(4_u64))
             .saturating_add(RocksDbWeight::get().writes(4_u64))
     }
@@ -300,8 +300,8 @@ impl WeightInfo for () {
     /// Storage: `Balances::Holds` (r:1 w:1)
     /// The range of component `n` is `[1, 16]`.
     fn vote(n: u32, ) -> Weight {
-        Weight::from_parts(220_000_000, 94000)
-            .saturating_add(Weight::from_parts(16_000_000, 7900).saturating_mul(n.into()))
+        Weight::from_parts(194_750_000, 94000)
+            .saturating_add(Weight::from_parts(7_906_000, 7900).saturating_mul(n.into()))
             .saturating_add(RocksDbWeight::get().reads(40_u64))
             .saturating_add(RocksDbWeight::get().reads((3_u64).saturating_mul(n.into())))
             .saturating_add(RocksDbWeight::get().writes(22_u64))
@@ -315,7 +315,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::ProxyVoters` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn unvote() -> Weight {
-        Weight::from_parts(200_000_000, 91000)
+        Weight::from_parts(148_244_000, 91000)
             .saturating_add(RocksDbWeight::get().reads(37_u64))
             .saturating_add(RocksDbWeight::get().writes(20_u64))
     }
@@ -324,7 +324,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn unlock() -> Weight {
-        Weight::from_parts(80_000_000, 4200)
+        Weight::from_parts(43_567_000, 4200)
             .saturating_add(RocksDbWeight::get().reads(4_u64))
             .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
@@ -337,7 +337,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn open_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(189_969_000, 93000)
             .saturating_add(RocksDbWeight::get().reads(38_u64))
             .saturating_add(RocksDbWeight::get().writes(21_u64))
     }
@@ -349,7 +349,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn close_proxy() -> Weight {
-        Weight::from_parts(240_000_000, 93000)
+        Weight::from_parts(209_576_000, 93000)
             .saturating_add(RocksDbWeight::get().reads(37_u64))
             .saturating_add(RocksDbWeight::get().writes(21_u64))
     }
@@ -364,7 +364,7 @@ impl WeightInfo for () {
     /// Storage: `System::Account` (r:1 w:1)
     /// Storage: `Balances::Holds` (r:1 w:1)
     fn delegate() -> Weight {
-        Weight::from_parts(420_000_000, 185000)
+        Weight::from_parts(337_002_000, 185000)
             .saturating_add(RocksDbWeight::get().reads(76_u64))
             .saturating_add(RocksDbWeight::get().writes(39_u64))
     }
@@ -377,7 +377,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Earnings` (r:1 w:1)
     /// Storage: `Dpos::Tallies` (r:16 w:16)
     fn undelegate() -> Weight {
-        Weight::from_parts(200_000_000, 93000)
+        Weight::from_parts(154_578_000, 93000)
             .saturating_add(RocksDbWeight::get().reads(38_u64))
             .saturating_add(RocksDbWeight::get().writes(20_u64))
     }
@@ -389,14 +389,14 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Owed` (r:1 w:1)
     /// Storage: `System::Account` (r:2 w:2)
     fn claim() -> Weight {
-        Weight::from_parts(160_000_000, 52000)
+        Weight::from_parts(114_486_000, 52000)
             .saturating_add(RocksDbWeight::get().reads(24_u64))
-            .saturating_add(RocksDbWeight::get().writes(7_u64))
+            .saturating_add(RocksDbWeight::get().writes(5_u64))
     }
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
     fn set_commission() -> Weight {
-        Weight::from_parts(30_000_000, 3600)
+        Weight::from_parts(13_381_000, 3600)
             .saturating_add(RocksDbWeight::get().reads(2_u64))
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
@@ -404,13 +404,13 @@ impl WeightInfo for () {
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     fn unjail() -> Weight {
-        Weight::from_parts(40_000_000, 3600)
+        Weight::from_parts(17_559_000, 3600)
             .saturating_add(RocksDbWeight::get().reads(3_u64))
             .saturating_add(RocksDbWeight::get().writes(2_u64))
     }
     /// Storage: `Dpos::Seats` (r:0 w:1)
     fn set_seats() -> Weight {
-        Weight::from_parts(10_000_000, 0)
+        Weight::from_parts(3_836_000, 0)
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
     /// Storage: `Aura::CurrentSlot` (r:1 w:0)
@@ -424,12 +424,12 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Barred` (r:20 w:0)
     /// The range of component `m` is `[0, 20]`.
     fn note_turns(m: u32, ) -> Weight {
-        Weight::from_parts(40_000_000, 7000)
-            .saturating_add(Weight::from_parts(8_000_000, 7600).saturating_mul(m.into()))
-            .saturating_add(RocksDbWeight::get().reads(6_u64))
+        Weight::from_parts(3_676_000, 7000)
+            .saturating_add(Weight::from_parts(13_670_000, 7600).saturating_mul(m.into()))
+            .saturating_add(RocksDbWeight::get().reads(5_u64))
             .saturating_add(RocksDbWeight::get().reads((3_u64).saturating_mul(m.into())))
-            .saturating_add(RocksDbWeight::get().writes(4_u64))
-            .saturating_add(RocksDbWeight::get().writes((2_u64).saturating_mul(m.into())))
+            .saturating_add(RocksDbWeight::get().writes(9_u64))
+            .saturating_add(RocksDbWeight::get().writes((1_u64).saturating_mul(m.into())))
     }
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Barred` (r:21 w:0)
@@ -437,8 +437,8 @@ impl WeightInfo for () {
     /// Storage: `Session::DisabledValidators` (r:1 w:1)
     /// Storage: `Dpos::Seats` (r:1 w:0)
     fn disable_excluded() -> Weight {
-        Weight::from_parts(120_000_000, 110000)
-            .saturating_add(RocksDbWeight::get().reads(45_u64))
+        Weight::from_parts(136_677_000, 110000)
+            .saturating_add(RocksDbWeight::get().reads(30_u64))
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
     /// Storage: `Dpos::Barred` (r:1 w:1)
@@ -453,9 +453,9 @@ impl WeightInfo for () {
     /// Storage: `Dpos::CarriedFees` (r:1 w:1)
     /// Storage: `Dpos::SeatsToCheck` (r:0 w:1)
     fn bar() -> Weight {
-        Weight::from_parts(140_000_000, 9000)
-            .saturating_add(RocksDbWeight::get().reads(9_u64))
-            .saturating_add(RocksDbWeight::get().writes(11_u64))
+        Weight::from_parts(53_939_000, 9000)
+            .saturating_add(RocksDbWeight::get().reads(7_u64))
+            .saturating_add(RocksDbWeight::get().writes(10_u64))
     }
     /// Storage: `Balances::TotalIssuance` (r:1 w:0)
     /// Storage: `Dpos::Threshold` (r:1 w:0)
@@ -466,8 +466,8 @@ impl WeightInfo for () {
     /// Storage: `Dpos::CounterForCandidates` (r:1 w:1)
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn make_room() -> Weight {
-        Weight::from_parts(1_600_000_000, 1310000)
-            .saturating_add(RocksDbWeight::get().reads(517_u64))
+        Weight::from_parts(1_624_564_000, 1310000)
+            .saturating_add(RocksDbWeight::get().reads(518_u64))
             .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
 }

@@ -28,7 +28,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Offences::ConcurrentReportsIndex` (r:1 w:1)
 	/// Storage: what `pallet_dpos` has for `bar` (r:7 w:10)
 	fn report() -> Weight {
-		Weight::from_parts(279_554_000, 16000)
+		Weight::from_parts(281_166_000, 16000)
 			.saturating_add(T::DbWeight::get().reads(16_u64))
 			.saturating_add(T::DbWeight::get().writes(18_u64))
 	}
@@ -36,7 +36,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Equivocation::Since` (r:2 w:0)
 	/// Storage: `Equivocation::Equivocators` (r:1 w:0)
 	fn authorize_report() -> Weight {
-		Weight::from_parts(186_321_000, 8000)
+		Weight::from_parts(186_087_000, 8000)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 	}
 }
@@ -50,7 +50,7 @@ impl WeightInfo for () {
 	/// Storage: `Offences::ConcurrentReportsIndex` (r:1 w:1)
 	/// Storage: what `pallet_dpos` has for `bar` (r:7 w:10)
 	fn report() -> Weight {
-		Weight::from_parts(279_554_000, 16000)
+		Weight::from_parts(281_166_000, 16000)
 			.saturating_add(RocksDbWeight::get().reads(16_u64))
 			.saturating_add(RocksDbWeight::get().writes(18_u64))
 	}
@@ -58,7 +58,7 @@ impl WeightInfo for () {
 	/// Storage: `Equivocation::Since` (r:2 w:0)
 	/// Storage: `Equivocation::Equivocators` (r:1 w:0)
 	fn authorize_report() -> Weight {
-		Weight::from_parts(186_321_000, 8000)
+		Weight::from_parts(186_087_000, 8000)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 	}
 }

@@ -32,7 +32,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::Epochs` (r:1 w:1)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn register() -> Weight {
-		Weight::from_parts(96_954_000, 3534)
+		Weight::from_parts(99_290_000, 3534)
 			.saturating_add(T::DbWeight::get().reads(5_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -45,7 +45,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::RegisteredInBlock` (r:1 w:0)
 	/// Proof: `MinedIdentity::RegisteredInBlock` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	fn authorize_register() -> Weight {
-		Weight::from_parts(37_882_000, 3534)
+		Weight::from_parts(36_101_000, 3534)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 	}
 	/// Storage: `MinedIdentity::Difficulties` (r:2 w:2)
@@ -53,7 +53,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `MinedIdentity::Epochs` (r:2 w:2)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn retarget() -> Weight {
-		Weight::from_parts(18_026_000, 5974)
+		Weight::from_parts(18_118_000, 5974)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -72,7 +72,7 @@ impl WeightInfo for () {
 	/// Storage: `MinedIdentity::Epochs` (r:1 w:1)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn register() -> Weight {
-		Weight::from_parts(96_954_000, 3534)
+		Weight::from_parts(99_290_000, 3534)
 			.saturating_add(RocksDbWeight::get().reads(5_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
@@ -85,7 +85,7 @@ impl WeightInfo for () {
 	/// Storage: `MinedIdentity::RegisteredInBlock` (r:1 w:0)
 	/// Proof: `MinedIdentity::RegisteredInBlock` (`max_values`: Some(1), `max_size`: Some(8), added: 503, mode: `MaxEncodedLen`)
 	fn authorize_register() -> Weight {
-		Weight::from_parts(37_882_000, 3534)
+		Weight::from_parts(36_101_000, 3534)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 	}
 	/// Storage: `MinedIdentity::Difficulties` (r:2 w:2)
@@ -93,7 +93,7 @@ impl WeightInfo for () {
 	/// Storage: `MinedIdentity::Epochs` (r:2 w:2)
 	/// Proof: `MinedIdentity::Epochs` (`max_values`: None, `max_size`: Some(17), added: 2492, mode: `MaxEncodedLen`)
 	fn retarget() -> Weight {
-		Weight::from_parts(18_026_000, 5974)
+		Weight::from_parts(18_118_000, 5974)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}

@@ -92,7 +92,7 @@ macro_rules! weights {
 }
 
 weights! {
-    pallet_announcements { announce() cancel() expire(n) look() }
+    pallet_announcements { announce(n) cancel() expire(n) look() }
     pallet_channels {
         open() top_up() extend() claim() claim_without_developer() close()
         close_without_developer() close_together() request_close() finalize()
