@@ -172,7 +172,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn claim() -> Weight {
         Weight::from_parts(114_486_000, 52000)
             .saturating_add(T::DbWeight::get().reads(24_u64))
-            .saturating_add(T::DbWeight::get().writes(5_u64))
+            .saturating_add(T::DbWeight::get().writes(7_u64))
     }
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
@@ -207,10 +207,10 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     fn note_turns(m: u32, ) -> Weight {
         Weight::from_parts(3_676_000, 7000)
             .saturating_add(Weight::from_parts(13_670_000, 7600).saturating_mul(m.into()))
-            .saturating_add(T::DbWeight::get().reads(5_u64))
+            .saturating_add(T::DbWeight::get().reads(6_u64))
             .saturating_add(T::DbWeight::get().reads((3_u64).saturating_mul(m.into())))
-            .saturating_add(T::DbWeight::get().writes(9_u64))
-            .saturating_add(T::DbWeight::get().writes((1_u64).saturating_mul(m.into())))
+            .saturating_add(T::DbWeight::get().writes(4_u64))
+            .saturating_add(T::DbWeight::get().writes((2_u64).saturating_mul(m.into())))
     }
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Barred` (r:21 w:0)
@@ -219,7 +219,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Seats` (r:1 w:0)
     fn disable_excluded() -> Weight {
         Weight::from_parts(136_677_000, 110000)
-            .saturating_add(T::DbWeight::get().reads(30_u64))
+            .saturating_add(T::DbWeight::get().reads(45_u64))
             .saturating_add(T::DbWeight::get().writes(1_u64))
     }
     /// Storage: `Dpos::Barred` (r:1 w:1)
@@ -235,8 +235,8 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::SeatsToCheck` (r:0 w:1)
     fn bar() -> Weight {
         Weight::from_parts(53_939_000, 9000)
-            .saturating_add(T::DbWeight::get().reads(7_u64))
-            .saturating_add(T::DbWeight::get().writes(10_u64))
+            .saturating_add(T::DbWeight::get().reads(9_u64))
+            .saturating_add(T::DbWeight::get().writes(11_u64))
     }
     /// Storage: `Balances::TotalIssuance` (r:1 w:0)
     /// Storage: `Dpos::Threshold` (r:1 w:0)
@@ -391,7 +391,7 @@ impl WeightInfo for () {
     fn claim() -> Weight {
         Weight::from_parts(114_486_000, 52000)
             .saturating_add(RocksDbWeight::get().reads(24_u64))
-            .saturating_add(RocksDbWeight::get().writes(5_u64))
+            .saturating_add(RocksDbWeight::get().writes(7_u64))
     }
     /// Storage: `Dpos::Candidates` (r:1 w:1)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
@@ -426,10 +426,10 @@ impl WeightInfo for () {
     fn note_turns(m: u32, ) -> Weight {
         Weight::from_parts(3_676_000, 7000)
             .saturating_add(Weight::from_parts(13_670_000, 7600).saturating_mul(m.into()))
-            .saturating_add(RocksDbWeight::get().reads(5_u64))
+            .saturating_add(RocksDbWeight::get().reads(6_u64))
             .saturating_add(RocksDbWeight::get().reads((3_u64).saturating_mul(m.into())))
-            .saturating_add(RocksDbWeight::get().writes(9_u64))
-            .saturating_add(RocksDbWeight::get().writes((1_u64).saturating_mul(m.into())))
+            .saturating_add(RocksDbWeight::get().writes(4_u64))
+            .saturating_add(RocksDbWeight::get().writes((2_u64).saturating_mul(m.into())))
     }
     /// Storage: `Session::Validators` (r:1 w:0)
     /// Storage: `Dpos::Barred` (r:21 w:0)
@@ -438,7 +438,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Seats` (r:1 w:0)
     fn disable_excluded() -> Weight {
         Weight::from_parts(136_677_000, 110000)
-            .saturating_add(RocksDbWeight::get().reads(30_u64))
+            .saturating_add(RocksDbWeight::get().reads(45_u64))
             .saturating_add(RocksDbWeight::get().writes(1_u64))
     }
     /// Storage: `Dpos::Barred` (r:1 w:1)
@@ -454,8 +454,8 @@ impl WeightInfo for () {
     /// Storage: `Dpos::SeatsToCheck` (r:0 w:1)
     fn bar() -> Weight {
         Weight::from_parts(53_939_000, 9000)
-            .saturating_add(RocksDbWeight::get().reads(7_u64))
-            .saturating_add(RocksDbWeight::get().writes(10_u64))
+            .saturating_add(RocksDbWeight::get().reads(9_u64))
+            .saturating_add(RocksDbWeight::get().writes(11_u64))
     }
     /// Storage: `Balances::TotalIssuance` (r:1 w:0)
     /// Storage: `Dpos::Threshold` (r:1 w:0)
