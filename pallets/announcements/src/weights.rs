@@ -1,7 +1,8 @@
 //! Weights of `pallet_announcements`.
 //!
-//! Times: estimates for wasm, that of `announce` from what blocks take of it (`scripts/bench chain`). Database
-//! accesses: counted in the benchmarks.
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks, without those of the caller's account, which the fee has.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 #![allow(missing_docs)]

@@ -1,5 +1,8 @@
-//! Weights of `pallet_channels`, counted from the storage accesses of each call with generous
-//! execution times.
+//! Weights of `pallet_channels`.
+//!
+//! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
+//! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
+//! benchmarks, without those of the caller's account, which the fee has.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
