@@ -283,7 +283,7 @@ mod tests {
         let found = points(&components, 5);
         let wanted = [[10, 1], [2, 1], [4, 1], [6, 1], [8, 1], [10, 0]];
         assert_eq!(found, wanted.map(Vec::from));
-        assert_eq!(points(&[], 5), [Vec::new()]);
+        assert_eq!(points(&[], 5), [Vec::<u32>::new()]);
     }
 
     /// Results of a call that takes 3 µs and 2 µs for each of n, now and then disturbed.
