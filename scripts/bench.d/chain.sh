@@ -51,7 +51,7 @@ measure() {
 	shift
 	"$CARGO_TARGET_DIR/release/bench-chain" rates --node "$NODE_URL$NODE_URLS" --pid "$NODE_PID" \
 		--prometheus "$PROMETHEUS_PORT" --accounts "$SENDERS" --standing "$size" \
-		--owners "$(((size + 63) / 64))" ${kinds:+--kinds "$kinds"} "$@"
+		--owners "$(((size + 31) / 32))" ${kinds:+--kinds "$kinds"} "$@"
 }
 
 bench_chain() {

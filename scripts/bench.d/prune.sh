@@ -11,7 +11,7 @@ height_at() { RPC_PORT=$1 block_number; }
 is_at() { [ "$(height_at "$1")" -ge "$2" ]; }
 
 bench_prune() {
-	local count=$machines accounts=2000 twin_port result last full compact
+	local count=$machines accounts=3000 twin_port result last full compact
 	network_begin
 	unset ZENNET_NODE_URL
 	PROMETHEUS_PORT=$(free_port)

@@ -18,7 +18,7 @@ use zennet_primitives::{
 use zennet_runtime::Runtime;
 
 /// Announcements, and channels, of an owner.
-pub(crate) const PER_OWNER: u64 = 64;
+pub(crate) const PER_OWNER: u64 = 32;
 
 /// What an active account starts with, in the smallest coin unit.
 pub(crate) const ACTIVE_COIN: Balance = 100 * XEN;
