@@ -179,7 +179,7 @@ class Network:
 
     # ---- what is waited for ----
 
-    def goes_on(self, peers, blocks=4, secs=60):
+    def goes_on(self, peers, blocks=4, secs=120):
         """So many further blocks are final on all of these; gives the seconds that it took."""
         began = time.monotonic()
         goal = max(peer.final() for peer in peers) + blocks
