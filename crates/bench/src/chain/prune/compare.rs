@@ -14,7 +14,7 @@ type Account = frame_system::AccountInfo<u32, AccountData<Balance>>;
 
 /// What each block changes, whatever its transactions do. An item without a name stands for all items
 /// of its pallet.
-const OF_EVERY_BLOCK: [(&str, &str); 18] = [
+const OF_EVERY_BLOCK: [(&str, &str); 19] = [
     ("System", "BlockHash"),
     ("System", "BlockWeight"),
     ("System", "BlockSize"),
@@ -33,6 +33,7 @@ const OF_EVERY_BLOCK: [(&str, &str); 18] = [
     ("Grandpa", ""),
     ("Dpos", ""),
     ("Offences", ""),
+    ("Scheduler", "IncompleteSince"),
     ("MinedIdentity", "Epochs"),
 ];
 
