@@ -155,9 +155,8 @@ class Bank:
 
 QUICK = [one_cut_off, two_and_two, one_killed, database_deleted_warp]
 FULL = [one_cut_off, two_and_two, killed_in_turn, database_deleted, database_deleted_warp, clock_skewed, *ELECTIONS]
-# In the order in which they run: some find what others leave.
-# In the order in which they run. Nobody is killed right after another's warp sync: who asks for the round of
-# the others while its voter begins anew is silent for most of a minute.
+# In the order in which they run: some find what others leave. Nobody is killed right after another's warp
+# sync: who asks for the round of the others while its voter begins anew is silent for most of a minute.
 FAULTS = {fault.__name__: fault for fault in [one_cut_off, two_and_two, one_killed, *FULL]}
 
 
