@@ -1,7 +1,9 @@
 //! Chain specifications: the runtime and one of its genesis presets.
 
 use sc_chain_spec::{ChainType, GenericChainSpec, Properties};
-use zennet_runtime::{presets::MAIN_PRESET, DECIMALS, SS58_PREFIX, TOKEN_SYMBOL, WASM_BINARY};
+use zennet_runtime::{
+    presets::MAIN_PRESET, SS58_PREFIX, TOKEN_DECIMALS, TOKEN_SYMBOL, WASM_BINARY,
+};
 
 /// Specification of a chain, as it is written to a file.
 pub(crate) type ChainSpec = GenericChainSpec;
@@ -39,7 +41,7 @@ fn preset(name: &str, id: &str, kind: ChainType, preset: &str) -> Result<ChainSp
 fn properties() -> Properties {
     let mut properties = Properties::new();
     properties.insert("tokenSymbol".into(), TOKEN_SYMBOL.into());
-    properties.insert("tokenDecimals".into(), DECIMALS.into());
+    properties.insert("tokenDecimals".into(), TOKEN_DECIMALS.into());
     properties.insert("ss58Format".into(), SS58_PREFIX.into());
     properties
 }

@@ -19,6 +19,7 @@ extern crate alloc;
 mod benches;
 
 mod apis;
+mod coin;
 mod configs;
 mod migrations;
 pub mod presets;
@@ -36,12 +37,12 @@ use sp_runtime::{
 use sp_version::{runtime_version, RuntimeVersion};
 
 pub use apis::RuntimeApi;
+pub use coin::{TOKEN_DECIMALS, TOKEN_SYMBOL};
 pub use configs::distribution::RESERVE;
 pub use migrations::Migrations;
-pub use zennet_primitives::amount::{Balance, DECIMALS, TOTAL_SUPPLY, XEN};
+pub use zennet_primitives::amount::{Balance, TOTAL_SUPPLY, XEN};
 
-/// Symbol of the coin.
-pub const TOKEN_SYMBOL: &str = "XEN";
+const _: () = assert!(TOKEN_DECIMALS as u32 == zennet_primitives::amount::DECIMALS);
 
 /// Prefix of addresses.
 pub const SS58_PREFIX: u16 = 42;

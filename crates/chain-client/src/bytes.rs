@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use subxt::rpcs::methods::legacy::NumberOrHex;
+use subxt::rpcs;
 use zennet_primitives::Hash;
 
-use crate::{Chain, ChainError};
+use crate::{send::reason, Chain, ChainError};
 
 /// Entries of the storage that one request asks for.
 const PAGE: u32 = 512;
@@ -14,10 +14,7 @@ impl Chain {
     /// Gives a signed transaction to the node's pool. Nobody follows what becomes of it.
     pub async fn submit_signed(&self, transaction: &[u8]) -> Result<(), ChainError> {
         let taken = self.rpc.author_submit_extrinsic(transaction).await;
-        taken.map(|_| ()).map_err(|error| ChainError::NotTaken {
-            call: "a signed transaction".into(),
-            reason: error.to_string(),
-        })
+        taken.map(|_| ()).map_err(|error| not_taken(&error))
     }
 
     /// How many transactions of a block have a signature: all but its inherents and those of mined
@@ -27,13 +24,6 @@ impl Chain {
         let found = self.rpc.chain_get_block(Some(block)).await;
         let found = found.map_err(ChainError::rpc("a block"))?.ok_or(missing)?;
         Ok(found.block.extrinsics.iter().filter(|bytes| is_signed(&bytes.0)).count())
-    }
-
-    /// Hash of the block at a height of the best chain.
-    pub async fn hash_at(&self, number: u32) -> Result<Hash, ChainError> {
-        let missing = ChainError::Rpc { request: "a block's hash", reason: "no such block".into() };
-        let found = self.rpc.chain_get_block_hash(Some(NumberOrHex::Number(number.into()))).await;
-        found.map_err(ChainError::rpc("a block's hash"))?.ok_or(missing)
     }
 
     /// The encoded value at a key, if there is one.
@@ -73,6 +63,15 @@ impl Chain {
     }
 }
 
+/// The pool's refusal of a transaction, or that nothing is known of it.
+fn not_taken(error: &rpcs::Error) -> ChainError {
+    let call = "a signed transaction".into();
+    match error {
+        rpcs::Error::User(answer) => ChainError::NotTaken { call, reason: reason(answer) },
+        _ => ChainError::Lost { call, reason: error.to_string() },
+    }
+}
+
 /// Whether an encoded transaction says in its first byte, after its length, that it is signed.
 fn is_signed(transaction: &[u8]) -> bool {
     const SIGNED: u8 = 0b1000_0000;
@@ -90,6 +89,15 @@ mod tests {
     use codec::Encode;
 
     use super::*;
+
+    #[test]
+    fn only_a_node_that_answers_has_refused() {
+        let answer = rpcs::UserError { code: 1012, message: "full".into(), data: None };
+        let refused = not_taken(&rpcs::Error::User(answer));
+        assert!(matches!(refused, ChainError::NotTaken { .. }), "{refused}");
+        let lost = not_taken(&rpcs::Error::DisconnectedWillReconnect("closed".into()));
+        assert!(matches!(lost, ChainError::Lost { .. }), "{lost}");
+    }
 
     #[test]
     fn a_signed_transaction_is_told_from_an_inherent_whatever_its_length() {

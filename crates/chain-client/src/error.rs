@@ -80,12 +80,27 @@ pub enum ChainError {
         /// How long it was waited for, seconds.
         secs: u64,
     },
+    /// No identity was found in time.
+    #[error(
+        "no identity was mined over {anchors} anchors: this machine is too slow for the chain's present \
+         difficulty; try again later"
+    )]
+    NotMined {
+        /// How many recent blocks it was mined for, one after the other.
+        anchors: usize,
+    },
     /// Text that is no address.
     #[error("{0:?} is no address of an account")]
     BadAddress(String),
 }
 
 impl ChainError {
+    /// Whether the transaction has done nothing as far as is known; another one may.
+    pub(crate) fn is_not_taken(&self) -> bool {
+        use ChainError::{Lost, NotIncluded, NotTaken, Rejected};
+        matches!(self, Rejected { .. } | NotTaken { .. } | Lost { .. } | NotIncluded { .. })
+    }
+
     pub(crate) fn rpc(request: &'static str) -> impl Fn(subxt::rpcs::Error) -> ChainError {
         move |error| ChainError::Rpc { request, reason: error.to_string() }
     }

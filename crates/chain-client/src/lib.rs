@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod heads;
 mod key;
+mod mining;
 mod reputation;
 mod send;
 mod settlements;
@@ -23,6 +24,7 @@ pub use error::ChainError;
 pub use events::SettledEvent;
 pub use heads::{Head, HeadStream};
 pub use key::{AccountKey, KeyError};
+pub use mining::{all_cores, search, MiningProgress, Registered};
 pub use reputation::{
     is_fault, Answer, Deed, Ending, PublicHistory, PublicRecord, PublicReputation, Record,
     Reputation, ReputationError, Sums,

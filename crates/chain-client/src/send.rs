@@ -23,11 +23,11 @@ use subxt::{
     error::{
         BackendError, DispatchError, ExtrinsicError, RpcError, TokenError, TransactionEventsError,
     },
-    rpcs,
+    rpcs::{self, methods::legacy::NumberOrHex},
     tx::{Signer, SubmittableTransaction, TransactionProgress, TransactionStatus},
 };
 use tokio::time::{sleep, timeout};
-use zennet_primitives::{amount::Balance, AccountId};
+use zennet_primitives::{amount::Balance, AccountId, Hash};
 
 use crate::{
     calls::{Action, AtBlock, RawCall},
@@ -236,6 +236,13 @@ impl Chain {
         }
     }
 
+    /// Hash of the block at a height of the best chain.
+    async fn hash_at(&self, number: u32) -> Result<Hash, ChainError> {
+        let missing = ChainError::Rpc { request: "a block's hash", reason: "no such block".into() };
+        let found = self.rpc.chain_get_block_hash(Some(NumberOrHex::Number(number.into()))).await;
+        found.map_err(ChainError::rpc("a block's hash"))?.ok_or(missing)
+    }
+
     async fn next_nonce(&self, key: &AccountKey) -> Result<u64, ChainError> {
         let next = self.rpc.system_account_next_index(&Signer::account_id(key)).await;
         next.map_err(ChainError::rpc("an account's next nonce"))
@@ -354,7 +361,7 @@ fn invalidity(error: &ExtrinsicError) -> Option<String> {
 }
 
 /// An answer in words, with what the node has added to it.
-fn reason(answer: &rpcs::UserError) -> String {
+pub(crate) fn reason(answer: &rpcs::UserError) -> String {
     match &answer.data {
         Some(data) => format!("{answer}: {}", data.get().trim_matches('"')),
         None => answer.to_string(),

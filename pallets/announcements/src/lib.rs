@@ -405,10 +405,12 @@ impl<T: Config> Pallet<T> {
             let sum = deposits.entry(record.publisher).or_default();
             *sum = sum.checked_add(record.deposit).ok_or("the deposits overflow")?;
         }
-        for (publisher, sum) in deposits {
-            let held = T::Currency::balance_on_hold(&HoldReason::Announcement.into(), &publisher);
+        for who in frame_system::Account::<T>::iter_keys() {
+            let held = T::Currency::balance_on_hold(&HoldReason::Announcement.into(), &who);
+            let sum = deposits.remove(&who).unwrap_or_default();
             ensure!(held == sum, "the hold differs from the deposits");
         }
+        ensure!(deposits.is_empty(), "a publisher has no account");
         Ok(())
     }
 }

@@ -173,10 +173,11 @@ pub mod pallet {
         /// slashed, or their own: a bond may be of coin that is locked, and would come out free.
         type Slashed: OnUnbalanced<FeeOf<Self>>;
 
-        /// Knows the current session, who is seated in it and who has session keys.
+        /// Knows the current session, who is seated in it and in the next one, and who has session
+        /// keys.
         type Sessions: ValidatorSet<Self::AccountId, ValidatorId = Self::AccountId>
             + ValidatorRegistration<Self::AccountId>
-            + Seating;
+            + Seating<Self::AccountId>;
 
         /// Knows the author of the block.
         type Author: BlockAuthor<Self::AccountId>;

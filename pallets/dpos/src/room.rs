@@ -9,7 +9,7 @@ use core::cmp::Reverse;
 
 use frame_support::traits::ValidatorSet;
 
-use crate::{BalanceOf, Candidate, Candidates, Config, Error, Event, Pallet, Standing};
+use crate::{BalanceOf, Candidate, Candidates, Config, Error, Event, Pallet, Seating, Standing};
 
 impl<T: Config> Pallet<T> {
     /// Lets the weakest candidate without a seat retire, if `newcomer` bonds more than it.
@@ -23,14 +23,14 @@ impl<T: Config> Pallet<T> {
         Ok(())
     }
 
-    /// Of the candidates without a seat, but for those of genesis, the one with the lowest tally that
-    /// counts; among equals the one with the lowest bond, then the last to have registered. Reads
-    /// two items a candidate.
+    /// Of the candidates without a seat in this session or the next, but for those of genesis, the one
+    /// with the lowest tally that counts; among equals the one with the lowest bond, then the last to
+    /// have registered. Reads two items a candidate.
     fn weakest() -> Option<(T::AccountId, Candidate<BalanceOf<T>>)> {
         let least = Self::least_tally();
-        let seated = T::Sessions::validators();
+        let (seated, next) = (T::Sessions::validators(), T::Sessions::next());
         let may_go = |who: &T::AccountId, candidate: &Candidate<_>| {
-            candidate.standing != Standing::Founder && !seated.contains(who)
+            candidate.standing != Standing::Founder && !seated.contains(who) && !next.contains(who)
         };
         Candidates::<T>::iter().filter(|(who, candidate)| may_go(who, candidate)).min_by_key(
             |(who, Candidate { bond, order, .. })| {

@@ -24,8 +24,11 @@ pub trait SkippedSlots {
     fn skipped() -> Range<u64>;
 }
 
-/// Takes turns away from seats and gives them back.
-pub trait Seating {
+/// Knows who is seated next, takes turns away from seats and gives them back.
+pub trait Seating<AccountId> {
+    /// Those who are seated when the next session begins.
+    fn next() -> Vec<AccountId>;
+
     /// Indices of the seats that have no turns now.
     fn disabled() -> Vec<u32>;
 
@@ -36,7 +39,11 @@ pub trait Seating {
     fn enable(index: u32);
 }
 
-impl<R: pallet_session::Config> Seating for pallet_session::Pallet<R> {
+impl<R: pallet_session::Config> Seating<R::ValidatorId> for pallet_session::Pallet<R> {
+    fn next() -> Vec<R::ValidatorId> {
+        pallet_session::QueuedKeys::<R>::get().into_iter().map(|(who, _)| who).collect()
+    }
+
     fn disabled() -> Vec<u32> {
         Self::disabled_validators()
     }

@@ -243,6 +243,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Balances::TotalIssuance` (r:1 w:0)
     /// Storage: `Dpos::Threshold` (r:1 w:0)
     /// Storage: `Session::Validators` (r:1 w:0)
+    /// Storage: `Session::QueuedKeys` (r:1 w:0)
     /// Storage: `Dpos::Candidates` (r:256 w:1)
     /// Storage: `Dpos::Tallies` (r:256 w:0)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
@@ -250,7 +251,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn make_room() -> Weight {
         Weight::from_parts(1_624_564_000, 1310000)
-            .saturating_add(T::DbWeight::get().reads(518_u64))
+            .saturating_add(T::DbWeight::get().reads(519_u64))
             .saturating_add(T::DbWeight::get().writes(3_u64))
     }
 }
@@ -462,6 +463,7 @@ impl WeightInfo for () {
     /// Storage: `Balances::TotalIssuance` (r:1 w:0)
     /// Storage: `Dpos::Threshold` (r:1 w:0)
     /// Storage: `Session::Validators` (r:1 w:0)
+    /// Storage: `Session::QueuedKeys` (r:1 w:0)
     /// Storage: `Dpos::Candidates` (r:256 w:1)
     /// Storage: `Dpos::Tallies` (r:256 w:0)
     /// Storage: `Session::CurrentIndex` (r:1 w:0)
@@ -469,7 +471,7 @@ impl WeightInfo for () {
     /// Storage: `Dpos::Retired` (r:0 w:1)
     fn make_room() -> Weight {
         Weight::from_parts(1_624_564_000, 1310000)
-            .saturating_add(RocksDbWeight::get().reads(518_u64))
+            .saturating_add(RocksDbWeight::get().reads(519_u64))
             .saturating_add(RocksDbWeight::get().writes(3_u64))
     }
 }

@@ -64,9 +64,7 @@ pub(crate) async fn run(opts: Opts, context: &Context) -> Result<()> {
         Verb::Mine(Which { role }) => {
             (role, Some(mining::ensure_identity(&chain, role.role(), &account, None).await?))
         }
-        Verb::Show(Which { role }) => {
-            (role, mining::registered(&chain, role.role(), &account).await?)
-        }
+        Verb::Show(Which { role }) => (role, chain.registered(role.role(), &account).await?),
     };
     context.out.data(&output::Identity {
         address: chain.address(&account),

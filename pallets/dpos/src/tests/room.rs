@@ -105,6 +105,23 @@ fn one_high_bond_does_not_close_the_list_and_former_seats_do_not_either() {
 }
 
 #[test]
+fn one_elected_for_the_next_session_keeps_its_place_until_it_sits() {
+    full(|| {
+        Jailed::<Test>::insert(4, 100);
+        assert_ok!(vote(21, &[5], SUPPLY / 100));
+        run_to_session(1);
+        // It sits from the second session on, and the votes that elected it are gone.
+        assert_ok!(unvote(21));
+        assert!(!Session::validators().contains(&5));
+        assert_ok!(stand(7, MIN_BOND + 1));
+        assert_eq!(displaced(7), Some(6));
+        assert_noop!(stand(8, MIN_BOND + 1), Error::<Test>::TooManyCandidates);
+        run_to_session(2);
+        assert!(Session::validators().contains(&5) && Candidates::<Test>::contains_key(5));
+    });
+}
+
+#[test]
 fn nobody_bids_for_a_place_with_a_seat() {
     full(|| {
         MaxCandidates::set(3);
