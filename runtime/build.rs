@@ -3,6 +3,7 @@
 
 #[cfg(feature = "std")]
 #[path = "src/coin.rs"]
+#[allow(unreachable_pub, reason = "the crate itself makes it known")]
 mod coin;
 
 fn main() {
