@@ -144,6 +144,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         expiry_margin: config.lease.min_challenge_blocks,
         block_ms: chain.constants().block_ms,
         settle_loss: config.lease.settle_loss_xen.0,
+        tip_percent: config.lease.tip_percent,
     };
     let ledger = Account { chain: chain.clone(), key };
     let old = earlier(&store)?;

@@ -52,18 +52,21 @@ pub(crate) trait Ledger: Clone + Send + Sync + 'static {
         voucher: Option<&Unverified<Voucher>>,
     ) -> impl Future<Output = Result<Balance, ChainError>> + Send;
 
-    /// Claims a voucher.
+    /// Claims a voucher, with a tip up to the highest where blocks are full.
     fn claim(
         &self,
         id: ChannelId,
         voucher: Unverified<Voucher>,
+        most_tip: Balance,
     ) -> impl Future<Output = Result<(), ChainError>> + Send;
 
-    /// Closes a channel and gives what it paid in all, where the chain says so.
+    /// Closes a channel, with a tip up to the highest where blocks are full, and gives what it paid in
+    /// all, where the chain says so.
     fn close(
         &self,
         id: ChannelId,
         voucher: Option<Unverified<Voucher>>,
+        most_tip: Balance,
     ) -> impl Future<Output = Result<Option<Balance>, ChainError>> + Send;
 }
 
@@ -99,16 +102,22 @@ impl Ledger for Account {
         self.chain.close_fee(&self.key, id, voucher).await
     }
 
-    async fn claim(&self, id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
-        self.chain.claim(&self.key, id, voucher).await.map(drop)
+    async fn claim(
+        &self,
+        id: ChannelId,
+        voucher: Unverified<Voucher>,
+        most_tip: Balance,
+    ) -> Result<(), ChainError> {
+        self.chain.claim(&self.key, id, voucher, most_tip).await.map(drop)
     }
 
     async fn close(
         &self,
         id: ChannelId,
         voucher: Option<Unverified<Voucher>>,
+        most_tip: Balance,
     ) -> Result<Option<Balance>, ChainError> {
-        let included = self.chain.close(&self.key, id, voucher).await?;
+        let included = self.chain.close(&self.key, id, voucher, most_tip).await?;
         info!(block = included.block.number, fee = included.fee, "channel closed");
         // The channel is closed, whether or not the event can be read.
         let settled = self.chain.settled(id, included.block.hash).await.ok().flatten();
@@ -130,9 +139,17 @@ pub(crate) struct WatchPolicy {
     pub(crate) block_ms: u64,
     /// Most that closing a channel may cost beyond what it brings.
     pub(crate) settle_loss: Balance,
+    /// Part of what a claim or a close brings that may go into tips where blocks are full, percent.
+    pub(crate) tip_percent: u8,
 }
 
 impl WatchPolicy {
+    /// The highest tip of a transaction that brings so much.
+    fn most_tip(&self, brings: Balance) -> Balance {
+        // A product that is too large is one of more coin than there is.
+        brings.saturating_mul(self.tip_percent.into()) / 100
+    }
+
     /// The heads of the blocks that count.
     fn safe<'a>(&self, heads: &'a mut Heads) -> &'a mut watch::Receiver<Head> {
         if self.wait_for_finality {
@@ -265,7 +282,7 @@ async fn claim<L: Ledger>(
             debug!(gain, fee, "a claim would cost more than it brings; a later one brings more");
             return Ok(ProviderEvent::ClaimFailed);
         }
-        ledger.claim(context.channel, voucher).await?;
+        ledger.claim(context.channel, voucher, policy.most_tip(gain)).await?;
         info!(amount, "voucher claimed");
     }
     let paid = paid.max(amount);
@@ -336,7 +353,7 @@ async fn settle<L: Ledger>(
     }
     // Should the answer get lost and the channel be gone next time, then by this transaction.
     *known_paid = promised;
-    match ledger.close(context.channel, gain).await {
+    match ledger.close(context.channel, gain, policy.most_tip(brings)).await {
         Ok(paid) => Ok(ProviderEvent::Settled { paid: paid.unwrap_or(promised) }),
         // Closing only spares the publisher its wait then.
         Err(ChainError::NoCoin { .. }) if nothing_to_gain => {

@@ -17,6 +17,7 @@ mod send;
 mod settlements;
 mod storage;
 mod submit;
+mod tips;
 
 pub use announcements::{AnnouncementPage, Changes};
 pub use chain::{AccountBalance, Chain, Constants, Properties};

@@ -11,7 +11,8 @@
 //!   └────────┘ a few times; once a pool has taken it, with the same nonce
 //! ```
 //!
-//! Of transactions with the same nonce one at most gets into a block, so nothing is done twice.
+//! Of transactions with the same nonce one at most gets into a block, so nothing is done twice. That also
+//! lets one be replaced that waits: by one with a higher tip, see `tips`.
 
 use std::time::Duration;
 
@@ -26,14 +27,14 @@ use subxt::{
     rpcs::{self, methods::legacy::NumberOrHex},
     tx::{Signer, SubmittableTransaction, TransactionProgress, TransactionStatus},
 };
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at, Instant};
 use zennet_primitives::{amount::Balance, AccountId, Hash};
 
 use crate::{
     calls::{Action, AtBlock, RawCall},
     events::TransactionEvents,
     submit::Included,
-    AccountKey, Chain, ChainError, Head,
+    tips, AccountKey, Chain, ChainError, Head,
 };
 
 /// How long a transaction may take to get into a block.
@@ -70,6 +71,21 @@ enum Fate {
     Invalid(String),
 }
 
+/// One transaction of an account, signed as often as it takes.
+struct Sending<'a> {
+    action: &'a Action,
+    key: &'a AccountKey,
+    /// The highest tip, in the smallest coin unit.
+    most_tip: Balance,
+}
+
+/// A transaction that a pool has taken.
+struct Taken {
+    progress: Progress,
+    /// What it was signed for.
+    block: AtBlock,
+}
+
 /// What a transaction is signed for.
 struct Ground {
     block: AtBlock,
@@ -84,7 +100,7 @@ impl Chain {
             |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
         let ground = self.ground().await?;
         // Of any nonce it costs the same.
-        let signed = sign(&ground, &call, key, 0).map_err(|error| failed(&error))?;
+        let signed = sign(&ground, &call, key, 0, 0).map_err(|error| failed(&error))?;
         signed.partial_fee_estimate().await.map_err(|error| failed(&error))
     }
 
@@ -94,11 +110,21 @@ impl Chain {
         action: &Action,
         key: Option<&AccountKey>,
     ) -> Result<Done, ChainError> {
+        self.submit_with_tips(action, key, 0).await
+    }
+
+    /// The same; one that is signed by a key may tip up to `most_tip` where it has to wait.
+    pub(crate) async fn submit_with_tips(
+        &self,
+        action: &Action,
+        key: Option<&AccountKey>,
+        most_tip: Balance,
+    ) -> Result<Done, ChainError> {
         let not_included =
             |_| ChainError::NotIncluded { call: action.title(), secs: INCLUSION_TIMEOUT.as_secs() };
         let submitting = async {
             match key {
-                Some(key) => self.sign_and_submit(action, key).await,
+                Some(key) => self.sign_and_submit(&Sending { action, key, most_tip }).await,
                 None => self.submit_unsigned(action).await,
             }
         };
@@ -111,66 +137,102 @@ impl Chain {
         let general = block.transactions().from_bytes(general_transaction(&call));
         let submitted = general.submit_and_watch().await;
         let progress = submitted.map_err(|error| self.not_taken(action, None, &error))?;
-        match self.follow(action, None, progress, &block).await? {
-            Fate::Included(done) => Ok(done),
-            Fate::Invalid(reason) => Err(ChainError::Lost { call: action.title(), reason }),
+        let mut taken = Taken { progress, block };
+        match self.follow(action, None, &mut taken, None).await? {
+            Some(Fate::Included(done)) => Ok(done),
+            Some(Fate::Invalid(reason)) => Err(ChainError::Lost { call: action.title(), reason }),
+            None => Err(lost_sight(action)),
         }
     }
 
-    async fn sign_and_submit(&self, action: &Action, key: &AccountKey) -> Result<Done, ChainError> {
+    async fn sign_and_submit(&self, sending: &Sending<'_>) -> Result<Done, ChainError> {
         let mut nonce = None;
         for _ in 1..TRIES {
-            match self.try_signed(action, key, &mut nonce).await? {
+            match self.try_signed(sending, &mut nonce).await? {
                 Try::Done(done) => return Ok(done),
                 Try::Outdated(error) => tracing::debug!(%error, "signing a transaction anew"),
             }
             sleep(PAUSE).await;
         }
-        match self.try_signed(action, key, &mut nonce).await? {
+        match self.try_signed(sending, &mut nonce).await? {
             Try::Done(done) => Ok(done),
             Try::Outdated(error) => Err(error),
         }
     }
 
-    /// Signs and submits once. The nonce is left where a pool has taken the transaction.
+    /// Signs and submits, and again with a higher tip as long as it waits. The nonce is left where a pool
+    /// has taken the transaction.
     async fn try_signed(
         &self,
-        action: &Action,
-        key: &AccountKey,
+        sending: &Sending<'_>,
         nonce: &mut Option<u64>,
     ) -> Result<Try, ChainError> {
+        let Sending { action, key, most_tip } = *sending;
+        let (chosen, mut taken) = match self.sign_once(sending, *nonce, 0).await? {
+            Ok(taken) => taken,
+            Err(error) => {
+                let told = match nonce {
+                    // The one before it may have got into a block.
+                    Some(_) => lost(action, &error),
+                    None => self.not_taken(action, Some(key), &error),
+                };
+                return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
+            }
+        };
+        *nonce = Some(chosen);
+        for tip in tips::rising_to(most_tip) {
+            let until = Instant::now() + tips::WAIT;
+            if let Some(fate) = self.follow(action, Some(key), &mut taken, Some(until)).await? {
+                return self.judge(action, &taken, fate).await;
+            }
+            tracing::info!(
+                call = action.title(),
+                tip,
+                "a transaction waits; it is sent with a tip"
+            );
+            match self.sign_once(sending, *nonce, tip).await {
+                Ok(Ok((_, higher))) => taken = higher,
+                // The one before it may have got into a block just now.
+                Ok(Err(error)) => tracing::debug!(%error, "a higher tip was not taken"),
+                Err(error) => tracing::debug!(%error, "no higher tip could be given"),
+            }
+        }
+        match self.follow(action, Some(key), &mut taken, None).await? {
+            Some(fate) => self.judge(action, &taken, fate).await,
+            None => Err(lost_sight(action)),
+        }
+    }
+
+    /// Signs and submits once, with a nonce that was chosen before or the account's next.
+    async fn sign_once(
+        &self,
+        sending: &Sending<'_>,
+        nonce: Option<u64>,
+        tip: Balance,
+    ) -> Result<Result<(u64, Taken), ExtrinsicError>, ChainError> {
+        let Sending { action, key, .. } = *sending;
         let ground = self.ground().await?;
         let call = action.call(&ground.block)?;
         let turn = self.turn(key.account()).await;
-        let progress = {
-            let _turn = turn.lock().await;
-            let chosen = match *nonce {
-                Some(nonce) => nonce,
-                None => self.next_nonce(key).await?,
-            };
-            let signed = sign(&ground, &call, key, chosen);
-            let signed = signed.map_err(|_| ChainError::Incompatible(action.title()))?;
-            match signed.submit_and_watch().await {
-                Ok(progress) => {
-                    *nonce = Some(chosen);
-                    progress
-                }
-                Err(error) => {
-                    let told = match *nonce {
-                        // The one before it may have got into a block.
-                        Some(_) => lost(action, &error),
-                        None => self.not_taken(action, Some(key), &error),
-                    };
-                    return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
-                }
-            }
+        let _turn = turn.lock().await;
+        let nonce = match nonce {
+            Some(nonce) => nonce,
+            None => self.next_nonce(key).await?,
         };
-        match self.follow(action, Some(key), progress, &ground.block).await? {
+        let signed = sign(&ground, &call, key, nonce, tip);
+        let signed = signed.map_err(|_| ChainError::Incompatible(action.title()))?;
+        let submitted = signed.submit_and_watch().await;
+        Ok(submitted.map(|progress| (nonce, Taken { progress, block: ground.block })))
+    }
+
+    /// What to make of the end of a transaction that was taken.
+    async fn judge(&self, action: &Action, taken: &Taken, fate: Fate) -> Result<Try, ChainError> {
+        match fate {
             Fate::Included(done) => Ok(Try::Done(done)),
             Fate::Invalid(reason) => {
                 let told = ChainError::Lost { call: action.title(), reason };
                 let now = self.at(self.best().await?).await?;
-                let is_upgraded = now.spec_version() != ground.block.spec_version();
+                let is_upgraded = now.spec_version() != taken.block.spec_version();
                 if is_upgraded {
                     Ok(Try::Outdated(told))
                 } else {
@@ -180,20 +242,30 @@ impl Chain {
         }
     }
 
-    /// Follows a transaction that a pool has taken to the first best block that has it.
+    /// Follows a transaction that a pool has taken to the first best block that has it; nothing if it
+    /// waits until then still.
     async fn follow(
         &self,
         action: &Action,
         key: Option<&AccountKey>,
-        mut progress: Progress,
-        signed_at: &AtBlock,
-    ) -> Result<Fate, ChainError> {
+        taken: &mut Taken,
+        until: Option<Instant>,
+    ) -> Result<Option<Fate>, ChainError> {
         let lost = |reason: String| ChainError::Lost { call: action.title(), reason };
-        while let Some(status) = progress.next().await {
+        loop {
+            let next = taken.progress.next();
+            let next = match until {
+                Some(until) => match timeout_at(until, next).await {
+                    Ok(next) => next,
+                    Err(_) => return Ok(None),
+                },
+                None => next.await,
+            };
+            let Some(status) = next else { return Err(lost_sight(action)) };
             let in_block = match status.map_err(|error| lost(error.to_string()))? {
                 TransactionStatus::InBestBlock(block) => block,
                 TransactionStatus::InFinalizedBlock(block) => block,
-                TransactionStatus::Invalid { message } => return Ok(Fate::Invalid(message)),
+                TransactionStatus::Invalid { message } => return Ok(Some(Fate::Invalid(message))),
                 TransactionStatus::Error { message } | TransactionStatus::Dropped { message } => {
                     return Err(lost(message));
                 }
@@ -204,10 +276,10 @@ impl Chain {
             let rejected = |error| self.rejected(action, key, error);
             let events = in_block.wait_for_success().await.map_err(rejected)?;
             let block = self.head(Some(in_block.block_hash())).await?;
-            let events = TransactionEvents::of(&events, &signed_at.metadata())?;
-            return Ok(Fate::Included((Included { block, fee: events.fee }, events)));
+            let events = TransactionEvents::of(&events, &taken.block.metadata())?;
+            let done = (Included { block, fee: events.fee }, events);
+            return Ok(Some(Fate::Included(done)));
         }
-        Err(lost("the node stopped reporting on it".into()))
     }
 
     /// A client at a block.
@@ -313,11 +385,13 @@ fn sign(
     call: &RawCall,
     key: &AccountKey,
     nonce: u64,
+    tip: Balance,
 ) -> Result<Signed, ExtrinsicError> {
     let Head { number, hash } = ground.birth;
     let params = DefaultExtrinsicParamsBuilder::new()
         .mortal_from_unchecked(MORTALITY.into(), number.into(), hash)
         .nonce(nonce)
+        .tip(tip)
         .build();
     ground.block.transactions().create_signable_offline(call, params)?.sign(key)
 }
@@ -337,6 +411,11 @@ fn general_transaction(call: &[u8]) -> Vec<u8> {
     const EXTENSION_VERSION: u8 = 0;
     let head = [GENERAL_VERSION_5, EXTENSION_VERSION, 0, 0, 0, 0];
     [&head[..], call].concat().encode()
+}
+
+fn lost_sight(action: &Action) -> ChainError {
+    let reason = "the node stopped reporting on it".into();
+    ChainError::Lost { call: action.title(), reason }
 }
 
 fn lost(action: &Action, error: &ExtrinsicError) -> ChainError {

@@ -187,24 +187,29 @@ impl Chain {
         Ok(next > u64::from(self.nonce(account, self.best().await?.hash).await?))
     }
 
-    /// Has a voucher paid out; the channel stays open.
+    /// Has a voucher paid out; the channel stays open. Where blocks are full it tips up to `most_tip`.
     pub async fn claim(
         &self,
         key: &AccountKey,
         channel: ChannelId,
         voucher: Unverified<Voucher>,
+        most_tip: Balance,
     ) -> Result<Included, ChainError> {
-        self.send(key, RawCall::new("Channels", "claim", (channel, voucher))).await
+        let call = RawCall::new("Channels", "claim", (channel, voucher));
+        self.submit_with_tips(&call.into(), Some(key), most_tip).await.map(|(included, _)| included)
     }
 
-    /// Settles a channel with its last voucher, as the provider.
+    /// Settles a channel with its last voucher, as the provider. Where blocks are full it tips up to
+    /// `most_tip`.
     pub async fn close(
         &self,
         key: &AccountKey,
         channel: ChannelId,
         voucher: Option<Unverified<Voucher>>,
+        most_tip: Balance,
     ) -> Result<Included, ChainError> {
-        self.send(key, RawCall::new("Channels", "close", (channel, voucher))).await
+        let call = RawCall::new("Channels", "close", (channel, voucher));
+        self.submit_with_tips(&call.into(), Some(key), most_tip).await.map(|(included, _)| included)
     }
 
     /// What that claim would cost now at most, in the smallest coin unit: the chain takes less where

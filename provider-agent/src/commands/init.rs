@@ -25,7 +25,8 @@ pub(super) struct Opts {
     /// Node to follow the chain with.
     #[arg(long, value_name = "URL")]
     node: Option<String>,
-    /// Dial publishers on loopback and private networks, as development chains have them.
+    /// Dial publishers on loopback and private networks, as development chains have them, and ask them
+    /// for a short challenge only.
     #[arg(long)]
     dev: bool,
 }
@@ -72,6 +73,7 @@ fn text(node: Option<&str>, dev: bool) -> String {
     }
     if dev {
         text = text.replace("allow_private_endpoints = false", "allow_private_endpoints = true ");
+        text = text.replace("min_challenge_blocks = 300", "min_challenge_blocks = 15 ");
         // Rules are set where they can be, but not everybody develops as root.
         text = text.replace("require_firewall = true ", "require_firewall = false");
     }
@@ -115,6 +117,7 @@ mod tests {
         let config = Config::load(&dir.join(config::FILE_NAME)).unwrap();
         assert_eq!(config.node_url, "ws://node.example:1");
         assert!(config.filter.allow_private_endpoints);
+        assert_eq!(config.lease.min_challenge_blocks, 15);
         let mode = std::fs::metadata(&config.key_file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let again = init(&dir, Some("ws://other:2")).unwrap();

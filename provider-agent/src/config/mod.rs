@@ -181,6 +181,8 @@ pub(crate) struct Lease {
     pub(crate) settle_loss_xen: Xen,
     #[serde(default = "tenth")]
     pub(crate) fee_reserve_xen: Xen,
+    #[serde(default = "tip_percent")]
+    pub(crate) tip_percent: u8,
     pub(crate) min_challenge_blocks: u32,
     #[serde(default = "yes")]
     pub(crate) wait_for_finality: bool,
@@ -216,6 +218,10 @@ fn yes() -> bool {
 
 fn tenth() -> Xen {
     Xen(XEN / 10)
+}
+
+fn tip_percent() -> u8 {
+    10
 }
 
 fn notice_secs() -> u32 {
@@ -322,6 +328,8 @@ impl Config {
         ensure(l.reconnect_secs > 0, "lease.reconnect_secs", &l.reconnect_secs, "above 0")?;
         let challenge = l.min_challenge_blocks;
         ensure(challenge > 0, "lease.min_challenge_blocks", &challenge, "above 0")?;
+        let tip = l.tip_percent;
+        ensure(tip <= 100, "lease.tip_percent", &tip, "from 0 to 100")?;
         let notice = l.notice_secs;
         ensure(notice <= MOST_NOTICE, "lease.notice_secs", &notice, "at most 604800")?;
         let i = &self.isolation;

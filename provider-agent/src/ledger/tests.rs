@@ -10,8 +10,13 @@ use zennet_primitives::{AccountId, SessionKey, Signature};
 use super::*;
 
 const WAIT: Duration = Duration::from_secs(10);
-const POLICY: WatchPolicy =
-    WatchPolicy { wait_for_finality: true, expiry_margin: 10, block_ms: 2_000, settle_loss: 50 };
+const POLICY: WatchPolicy = WatchPolicy {
+    wait_for_finality: true,
+    expiry_margin: 10,
+    block_ms: 2_000,
+    settle_loss: 50,
+    tip_percent: 10,
+};
 
 type Closing = Result<Option<Balance>, ChainError>;
 
@@ -29,6 +34,8 @@ struct FakeState {
     closings: VecDeque<Closing>,
     closed_with: Vec<Option<Balance>>,
     claimed: Vec<Balance>,
+    /// Highest tips of claims and closings.
+    tips: Vec<Balance>,
     /// Claims that fail before one succeeds.
     claims_fail: u32,
     /// Claims that a fork undoes after they were included.
@@ -67,7 +74,12 @@ impl Ledger for Fake {
         Ok(self.0.lock().unwrap().fee)
     }
 
-    async fn claim(&self, _id: ChannelId, voucher: Unverified<Voucher>) -> Result<(), ChainError> {
+    async fn claim(
+        &self,
+        _id: ChannelId,
+        voucher: Unverified<Voucher>,
+        most_tip: Balance,
+    ) -> Result<(), ChainError> {
         if self.0.lock().unwrap().claims_hang {
             std::future::pending::<()>().await;
         }
@@ -78,6 +90,7 @@ impl Ledger for Fake {
         }
         let amount = voucher.payload.cumulative;
         state.claimed.push(amount);
+        state.tips.push(most_tip);
         if state.claims_undone > 0 {
             state.claims_undone -= 1;
         } else if let Some(record) = &mut state.record {
@@ -86,8 +99,14 @@ impl Ledger for Fake {
         Ok(())
     }
 
-    async fn close(&self, _id: ChannelId, voucher: Option<Unverified<Voucher>>) -> Closing {
+    async fn close(
+        &self,
+        _id: ChannelId,
+        voucher: Option<Unverified<Voucher>>,
+        most_tip: Balance,
+    ) -> Closing {
         let mut state = self.0.lock().unwrap();
+        state.tips.push(most_tip);
         state.closed_with.push(voucher.map(|v| v.payload.cumulative));
         state.closings.pop_front().expect("a prepared answer")
     }
@@ -311,6 +330,19 @@ async fn a_claim_that_a_fork_has_undone_is_made_again() {
     scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
     assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 200 });
     assert_eq!(scene.fake.0.lock().unwrap().claimed, [200, 200]);
+}
+
+#[tokio::test]
+async fn a_part_of_what_a_claim_or_a_close_brings_may_be_tipped() {
+    let mut scene = scene(Some(0));
+    scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
+    assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 200 });
+    scene.settle(Some(voucher(350)), Ok(Some(350))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 350 });
+    scene.settle(None, Ok(Some(350))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 350 });
+    // 100 and 150 more than was paid, then nothing.
+    assert_eq!(scene.fake.0.lock().unwrap().tips, [10, 15, 0]);
 }
 
 #[tokio::test]

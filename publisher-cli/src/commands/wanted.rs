@@ -90,6 +90,10 @@ pub(super) struct Wanted {
     /// Time of full use that a deposit covers, and each addition to it [default: that of --for]
     #[arg(long, value_name = "TIME", value_parser = units::time, conflicts_with = "no_top_up")]
     deposit_for: Option<Duration>,
+    /// Time that a provider has to bring its last voucher to the chain when its deposit is asked back
+    /// because it is gone; providers ask for enough to restart in
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = units::time)]
+    challenge: Duration,
     /// Let a lease end when its deposit is spent, rather than add to it
     #[arg(long)]
     no_top_up: bool,
@@ -199,6 +203,7 @@ impl Wanted {
             max_rates: units::max_rates(&self.rates),
             max_price: self.max_price,
             deposit_secs,
+            challenge_secs: secs("--challenge", self.challenge)?,
             extend_to_secs,
             top_up: !self.no_top_up,
             asks: self.asks,

@@ -27,9 +27,6 @@ const ANNOUNCEMENT_SPARE: u64 = 10;
 /// How long a quote stands open for acceptance, seconds.
 const PROPOSAL_SECS: u16 = 60;
 
-/// Blocks that a provider has to answer a request to close, where the chain allows it.
-const CHALLENGE_BLOCKS: u32 = 30;
-
 /// What is ordered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Spec {
@@ -51,6 +48,8 @@ pub(crate) struct Spec {
     pub(crate) max_price: Option<Balance>,
     /// Time of full use that a deposit covers, seconds; without it the lease time.
     pub(crate) deposit_secs: Option<u32>,
+    /// Time that a provider has to answer a request to close, seconds.
+    pub(crate) challenge_secs: u32,
     /// Longest lease time in all that is asked for by itself, seconds.
     pub(crate) extend_to_secs: u32,
     /// Whether a deposit that runs low is topped up.
@@ -127,8 +126,7 @@ impl Spec {
 
     /// What is accepted of providers.
     pub(crate) fn policy(&self, constants: &Constants) -> Result<PublisherPolicy> {
-        let challenge_blocks =
-            CHALLENGE_BLOCKS.clamp(constants.min_challenge, constants.max_challenge);
+        let challenge_blocks = challenge_blocks(self.challenge_secs, constants)?;
         lifetime_blocks(
             self.lease.max_secs,
             challenge_blocks,
@@ -265,6 +263,21 @@ pub(crate) fn tcp_port(address: &str) -> Option<u16> {
     parts.next()?.parse().ok().filter(|port| *port != 0)
 }
 
+/// The blocks of a challenge; the chain has bounds for them.
+fn challenge_blocks(secs: u32, constants: &Constants) -> Result<u32> {
+    let block_ms = constants.block_ms.max(1);
+    let blocks = u64::from(secs).saturating_mul(1000).div_ceil(block_ms);
+    let bounds = constants.min_challenge..=constants.max_challenge;
+    match u32::try_from(blocks) {
+        Ok(blocks) if bounds.contains(&blocks) => Ok(blocks),
+        _ => {
+            let secs_of = |blocks: u32| u64::from(blocks).saturating_mul(block_ms) / 1000;
+            let (least, most) = (secs_of(*bounds.start()), secs_of(*bounds.end()));
+            bail!("--challenge is {secs} s, the chain allows from {least} s to {most} s")
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -283,6 +296,7 @@ pub(crate) mod tests {
             max_rates: None,
             max_price: None,
             deposit_secs: None,
+            challenge_secs: 30,
             extend_to_secs: 0,
             top_up: true,
             asks: 1,
@@ -347,7 +361,13 @@ pub(crate) mod tests {
 
     #[test]
     fn the_policy_keeps_within_the_bounds_of_the_chain() {
-        assert_eq!(spec().policy(&constants()).unwrap().challenge_blocks, 20);
+        assert_eq!(spec().policy(&constants()).unwrap().challenge_blocks, 15);
+        for (secs, blocks) in [(8, None), (9, Some(5)), (40, Some(20)), (41, None)] {
+            let policy = Spec { challenge_secs: secs, ..spec() }.policy(&constants());
+            assert_eq!(policy.as_ref().ok().map(|policy| policy.challenge_blocks), blocks);
+            let error = policy.err().map(|error| error.to_string());
+            assert!(error.is_none_or(|error| error.contains("from 10 s to 40 s")), "{secs}");
+        }
         let long = Spec { lease: LeaseRange { min_secs: 1, max_secs: u32::MAX }, ..spec() };
         assert!(long.policy(&constants()).unwrap_err().to_string().contains("--for"));
         assert_eq!(announcement_blocks(spec().timeout, &constants()), 70);

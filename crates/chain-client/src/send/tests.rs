@@ -62,6 +62,33 @@ async fn submitted(node: &Node) -> ChainError {
     chain.submit(&call.into(), Some(node.key())).await.map(|_| ()).unwrap_err()
 }
 
+/// Sends with tips up to 640; the nonces and tips that the node has seen, and how it ended.
+async fn tipped(node: &Node) -> (Vec<(u32, u128)>, ChainError) {
+    let chain = node.chain().await;
+    let call = RawCall::new("Test", "call", 7u8);
+    let sent = chain.submit_with_tips(&call.into(), Some(node.key()), 640).await;
+    let seen = node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect();
+    (seen, sent.map(|_| ()).unwrap_err())
+}
+
+#[tokio::test]
+async fn one_that_waits_is_sent_again_with_ever_higher_tips() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep; 3]);
+    let (seen, error) = tipped(&node).await;
+    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 80)]);
+    assert!(matches!(error, ChainError::Lost { .. }), "the node has dropped the last: {error}");
+}
+
+#[tokio::test]
+async fn where_a_higher_tip_is_refused_the_one_before_is_followed_on() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep, STALE, STALE, Answer::Keep]);
+    let (seen, error) = tipped(&node).await;
+    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 80), (5, 640)]);
+    assert!(matches!(error, ChainError::Lost { .. }), "{error}");
+}
+
 #[tokio::test]
 async fn a_transaction_is_signed_for_the_newest_block_and_lives_from_a_final_one_on() {
     let node = Node::new(100, 97);

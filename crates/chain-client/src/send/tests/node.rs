@@ -6,7 +6,7 @@ use std::{
 };
 
 use codec::{Compact, Decode};
-use futures::stream;
+use futures::{stream, StreamExt};
 use serde_json::{json, value::to_raw_value, Value};
 use sp_runtime::{
     generic::Era,
@@ -35,6 +35,8 @@ pub(super) enum Answer {
     TakeAndInvalidate,
     /// Takes it; then the program is replaced, and it is invalid.
     TakeAndUpgrade,
+    /// Takes it, and says nothing more of it.
+    Keep,
 }
 
 /// What a transaction was signed for.
@@ -43,6 +45,7 @@ pub(super) struct Seen {
     pub(super) version: u32,
     pub(super) birth: u32,
     pub(super) nonce: u32,
+    pub(super) tip: u128,
 }
 
 /// A node whose account has used five nonces; clones are the same one.
@@ -167,6 +170,7 @@ impl State {
         self.seen.push(seen);
         match self.answers.pop_front() {
             None => Ok(vec![json!("ready"), json!("dropped")]),
+            Some(Answer::Keep) => Ok(vec![json!("ready")]),
             Some(Answer::TakeAndInvalidate) => Ok(vec![json!("ready"), json!("invalid")]),
             Some(Answer::TakeAndUpgrade) => {
                 self.upgrade();
@@ -195,7 +199,7 @@ impl State {
         let (_, preamble, _, signature) = Signature::decode(&mut rest).unwrap();
         assert_eq!(preamble, 0x84);
         let signed = rest;
-        let (era, nonce) = <(Era, Compact<u32>)>::decode(&mut rest).unwrap();
+        let (era, nonce, tip) = <(Era, Compact<u32>, Compact<u128>)>::decode(&mut rest).unwrap();
         let birth = u32::try_from(era.birth(self.best.into())).unwrap();
         let extra = &signed[..signed.len() - rest.len()];
         let holds_for = |version: &u32| {
@@ -204,7 +208,7 @@ impl State {
             signature.verify(&payload[..], &key.account())
         };
         let version = [1, 2].into_iter().find(holds_for).expect("a signature for some version");
-        Seen { version, birth, nonce: nonce.0 }
+        Seen { version, birth, nonce: nonce.0, tip: tip.0 }
     }
 }
 
@@ -228,8 +232,12 @@ impl RpcClientT for Node {
         let params = list(params);
         let taken = self.state.lock().unwrap().take(&self.key, params[0].as_str().unwrap());
         Box::pin(async move {
-            let statuses = taken.map_err(Error::User)?.into_iter();
-            let stream = stream::iter(statuses.map(|status| Ok(to_raw_value(&status).unwrap())));
+            let statuses = taken.map_err(Error::User)?;
+            let waits = statuses.len() == 1;
+            let statuses = statuses.into_iter().map(|status| Ok(to_raw_value(&status).unwrap()));
+            // Without a second status the stream goes on and says nothing.
+            let silence = stream::pending().take(usize::from(waits));
+            let stream = stream::iter(statuses).chain(silence);
             Ok(RawRpcSubscription { stream: Box::pin(stream), id: None })
         })
     }
@@ -273,8 +281,9 @@ fn metadata() -> Vec<u8> {
         extension("CheckSpecVersion", nothing(), meta_type::<u32>()),
         extension("CheckMortality", meta_type::<Era>(), meta_type::<Hash>()),
         extension("CheckNonce", meta_type::<Compact<u32>>(), nothing()),
+        extension("ChargeTransactionPayment", meta_type::<Compact<u128>>(), nothing()),
     ];
-    let all: Vec<_> = (0u32..3).map(Compact).collect();
+    let all: Vec<_> = (0u32..4).map(Compact).collect();
     let metadata = v16::RuntimeMetadataV16::new(
         vec![pallet],
         v16::ExtrinsicMetadata {
