@@ -183,7 +183,7 @@ impl Chain {
         for tip in tips::rising_to(most_tip) {
             let until = Instant::now() + tips::WAIT;
             if let Some(fate) = self.follow(action, Some(key), &mut taken, Some(until)).await? {
-                return self.judge(action, &taken, fate).await;
+                return self.judge(action, &taken.block, fate).await;
             }
             tracing::info!(
                 call = action.title(),
@@ -198,7 +198,7 @@ impl Chain {
             }
         }
         match self.follow(action, Some(key), &mut taken, None).await? {
-            Some(fate) => self.judge(action, &taken, fate).await,
+            Some(fate) => self.judge(action, &taken.block, fate).await,
             None => Err(lost_sight(action)),
         }
     }
@@ -226,13 +226,18 @@ impl Chain {
     }
 
     /// What to make of the end of a transaction that was taken.
-    async fn judge(&self, action: &Action, taken: &Taken, fate: Fate) -> Result<Try, ChainError> {
+    async fn judge(
+        &self,
+        action: &Action,
+        signed_at: &AtBlock,
+        fate: Fate,
+    ) -> Result<Try, ChainError> {
         match fate {
             Fate::Included(done) => Ok(Try::Done(done)),
             Fate::Invalid(reason) => {
                 let told = ChainError::Lost { call: action.title(), reason };
                 let now = self.at(self.best().await?).await?;
-                let is_upgraded = now.spec_version() != taken.block.spec_version();
+                let is_upgraded = now.spec_version() != signed_at.spec_version();
                 if is_upgraded {
                     Ok(Try::Outdated(told))
                 } else {
