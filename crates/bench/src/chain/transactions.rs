@@ -68,6 +68,8 @@ pub(crate) struct Ground {
     pub(crate) genesis: Hash,
     /// Its newest block.
     pub(crate) now: u32,
+    /// What each transaction tips, in the smallest coin unit.
+    pub(crate) tip: Balance,
 }
 
 /// A transaction to be made: who signs, the nonce, and what it does.
@@ -102,7 +104,7 @@ impl Ground {
     }
 
     fn sign(&self, key: &Pair, nonce: u32, call: RuntimeCall) -> Vec<u8> {
-        let extension = tx_extension(nonce, 0, Era::Immortal);
+        let extension = tx_extension(nonce, self.tip, Era::Immortal);
         let (spec, transaction) = (VERSION.spec_version, VERSION.transaction_version);
         let beside = ((), (), spec, transaction, self.genesis, self.genesis, (), (), (), None);
         let payload = SignedPayload::from_raw(call, extension, beside);
@@ -185,7 +187,7 @@ mod tests {
     use super::*;
     use crate::population::{active, active_key};
 
-    const GROUND: Ground = Ground { genesis: Hash::repeat_byte(1), now: 5 };
+    const GROUND: Ground = Ground { genesis: Hash::repeat_byte(1), now: 5, tip: 0 };
 
     #[test]
     fn every_kind_of_transaction_is_one_of_the_runtime_and_of_its_signer() {

@@ -124,7 +124,7 @@ async fn pay_a_fee(chain: &Chain) -> Result<()> {
     let head = chain.best().await?;
     let keys = [active_key(0)];
     let nonce = nonce(chain, &keys[0], head.hash).await?;
-    let ground = Ground { genesis: chain.genesis(), now: head.number };
+    let ground = Ground { genesis: chain.genesis(), now: head.number, tip: 0 };
     let signed = ground.sign_all(&keys, &[(0, nonce, Job::Transfer(active(1)))]);
     Ok(chain.submit_signed(&signed[0]).await?)
 }
@@ -177,7 +177,7 @@ impl Run {
             })
             .collect();
         let whose: Vec<usize> = orders.iter().map(|(who, ..)| *who).collect();
-        let ground = Ground { genesis: self.chains[0].genesis(), now };
+        let ground = Ground { genesis: self.chains[0].genesis(), now, tip: 0 };
         let signed = tokio::task::spawn_blocking(move || ground.sign_all(&keys, &orders)).await?;
         let mut lanes = vec![Vec::new(); self.chains.len()];
         for (who, transaction) in whose.into_iter().zip(signed) {

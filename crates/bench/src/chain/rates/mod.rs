@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{ensure, Result};
 use tokio::sync::watch;
 use zennet_chain_client::Chain;
+use zennet_primitives::amount::Balance;
 
 use self::{
     plan::{Kind, Plan},
@@ -65,6 +66,9 @@ pub(crate) struct Opts {
     /// Sends so many transactions of each kind and measures until all are in blocks
     #[arg(long, conflicts_with = "secs")]
     count: Option<usize>,
+    /// What each transaction tips, in the smallest coin unit
+    #[arg(long, default_value_t = 0)]
+    tip: Balance,
     /// Connections that transactions go over
     #[arg(long, default_value_t = 4)]
     connections: usize,
@@ -79,7 +83,7 @@ pub(crate) async fn run(opts: Opts) -> Result<()> {
     let (feeds, feed) = watch::channel(Feed::default());
     let mut bench = Bench {
         blocks: Blocks::follow(&chains[0], node, feed).await?,
-        plan: Plan::new(&chains[0], opts.accounts, opts.standing, opts.owners),
+        plan: Plan::new(&chains[0], opts.accounts, opts.standing, opts.owners, opts.tip),
         chains,
         feeds,
         best_rate: 0.0,

@@ -115,7 +115,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(chain: &Chain, accounts: u64, standing: u64, owners: u64) -> Self {
+    pub(crate) fn new(
+        chain: &Chain,
+        accounts: u64,
+        standing: u64,
+        owners: u64,
+        tip: Balance,
+    ) -> Self {
         let keys: Vec<Pair> = (0..accounts).map(active_key).collect();
         let accounts: Vec<AccountId> = keys.iter().map(account).collect();
         let owners: Vec<AccountId> = (0..owners).map(owner).collect();
@@ -123,7 +129,7 @@ impl Plan {
             .map(|s| Channel { id: s.channel, provider: s.provider as usize, claimed: 0 })
             .collect();
         let numbers = accounts.iter().cloned().enumerate().map(|(n, who)| (who, n)).collect();
-        let ground = Ground { genesis: chain.genesis(), now: 0 };
+        let ground = Ground { genesis: chain.genesis(), now: 0, tip };
         Self {
             keys,
             accounts,
