@@ -113,7 +113,7 @@ build_wasm() {
 	local out="$folder/release/build/zennet-runtime/out"
 	mkdir -p "$out"
 	(cd "$ZENNET_ROOT/runtime" && env -u SKIP_WASM_BUILD CARGO="$(type -P cargo)" OUT_DIR="$out" \
-		CARGO_MANIFEST_DIR="$PWD" CARGO_PKG_NAME=zennet-runtime "${features[@]}" "$script") >&2 ||
+		CARGO_MANIFEST_DIR="$PWD" CARGO_PKG_NAME=zennet-runtime "${features[@]}" "$script") >/dev/null ||
 		die "the runtime is not built with ${*:2}"
 	printf '%s\n' "$folder/release/wbuild/zennet-runtime/zennet_runtime.compact.compressed.wasm"
 }
