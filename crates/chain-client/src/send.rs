@@ -14,22 +14,26 @@
 //! Of transactions with the same nonce one at most gets into a block, so nothing is done twice. That also
 //! lets one be replaced that waits: by one with a higher tip, see `tips`.
 
-use std::time::Duration;
+mod refusals;
+#[cfg(test)]
+mod tests;
+
+use std::{iter::once, time::Duration};
 
 use codec::Encode;
 use sp_runtime::transaction_validity::InvalidTransaction;
 use subxt::{
     client::OnlineClientAtBlockImpl,
     config::{DefaultExtrinsicParamsBuilder, SubstrateConfig},
-    error::{
-        BackendError, DispatchError, ExtrinsicError, RpcError, TokenError, TransactionEventsError,
-    },
-    rpcs::{self, methods::legacy::NumberOrHex},
+    error::{DispatchError, ExtrinsicError, TokenError, TransactionEventsError},
+    rpcs::methods::legacy::NumberOrHex,
     tx::{Signer, SubmittableTransaction, TransactionProgress, TransactionStatus},
 };
 use tokio::time::{sleep, timeout, timeout_at, Instant};
 use zennet_primitives::{amount::Balance, AccountId, Hash};
 
+pub(crate) use self::refusals::reason;
+use self::refusals::{answer, invalidity, is_full, is_outdated, text};
 use crate::{
     calls::{Action, AtBlock, RawCall},
     events::TransactionEvents,
@@ -49,9 +53,6 @@ const TRIES: usize = 3;
 /// Pause before it is signed anew: a node's pool may be behind what the node calls its best block.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// What a node's pool answers to a transaction that is not valid.
-const INVALID: i32 = 1010;
-
 type Client = OnlineClientAtBlockImpl<SubstrateConfig>;
 type Signed = SubmittableTransaction<SubstrateConfig, Client>;
 type Progress = TransactionProgress<SubstrateConfig, Client>;
@@ -69,6 +70,8 @@ enum Fate {
     Included(Done),
     /// It is not valid at the newest block. Why is in words.
     Invalid(String),
+    /// Others with higher tips have taken its room in the pool.
+    Dropped(String),
 }
 
 /// One transaction of an account, signed as often as it takes.
@@ -140,7 +143,9 @@ impl Chain {
         let mut taken = Taken { progress, block };
         match self.follow(action, None, &mut taken, None).await? {
             Some(Fate::Included(done)) => Ok(done),
-            Some(Fate::Invalid(reason)) => Err(ChainError::Lost { call: action.title(), reason }),
+            Some(Fate::Invalid(reason) | Fate::Dropped(reason)) => {
+                Err(ChainError::Lost { call: action.title(), reason })
+            }
             None => Err(lost_sight(action)),
         }
     }
@@ -160,47 +165,60 @@ impl Chain {
         }
     }
 
-    /// Signs and submits, and again with a higher tip as long as it waits. The nonce is left where a pool
-    /// has taken the transaction.
+    /// Signs and submits, and again with a higher tip as long as it waits or finds no room in the pool.
+    /// The nonce is left where a pool has taken the transaction.
     async fn try_signed(
         &self,
         sending: &Sending<'_>,
         nonce: &mut Option<u64>,
     ) -> Result<Try, ChainError> {
         let Sending { action, key, most_tip } = *sending;
-        let (chosen, mut taken) = match self.sign_once(sending, *nonce, 0).await? {
-            Ok(taken) => taken,
-            Err(error) => {
-                let told = match nonce {
-                    // The one before it may have got into a block.
-                    Some(_) => lost(action, &error),
-                    None => self.not_taken(action, Some(key), &error),
-                };
-                return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
-            }
-        };
-        *nonce = Some(chosen);
-        for tip in tips::rising_to(most_tip) {
-            let until = Instant::now() + tips::WAIT;
-            if let Some(fate) = self.follow(action, Some(key), &mut taken, Some(until)).await? {
-                return self.judge(action, &taken.block, fate).await;
-            }
-            tracing::info!(
-                call = action.title(),
-                tip,
-                "a transaction waits; it is sent with a tip"
-            );
+        let mut taken = None;
+        let mut tips = once(0).chain(tips::rising_to(most_tip)).peekable();
+        while let Some(tip) = tips.next() {
+            let is_last = tips.peek().is_none();
             match self.sign_once(sending, *nonce, tip).await {
-                Ok(Ok((_, higher))) => taken = higher,
+                Ok(Ok((chosen, now))) => {
+                    *nonce = Some(chosen);
+                    taken = Some(now);
+                }
                 // The one before it may have got into a block just now.
-                Ok(Err(error)) => tracing::debug!(%error, "a higher tip was not taken"),
-                Err(error) => tracing::debug!(%error, "no higher tip could be given"),
+                Ok(Err(error)) if taken.is_some() => {
+                    tracing::debug!(%error, "a higher tip was not taken");
+                }
+                Err(error) if taken.is_some() => {
+                    tracing::debug!(%error, "no higher tip could be given");
+                }
+                Ok(Err(error)) if is_full(&error) && !is_last => continue,
+                Ok(Err(error)) => {
+                    let told = match nonce {
+                        // The one before it may have got into a block.
+                        Some(_) => lost(action, &error),
+                        None => self.not_taken(action, Some(key), &error),
+                    };
+                    return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
+                }
+                Err(error) => return Err(error),
+            }
+            let Some(current) = &mut taken else { continue };
+            let until = (!is_last).then(|| Instant::now() + tips::WAIT);
+            match self.follow(action, Some(key), current, until).await? {
+                None if is_last => return Err(lost_sight(action)),
+                None => tracing::info!(call = action.title(), tip, "a transaction waits"),
+                Some(Fate::Dropped(reason)) if is_last => {
+                    return Err(ChainError::Lost { call: action.title(), reason });
+                }
+                Some(Fate::Dropped(_)) => taken = None,
+                Some(Fate::Included(done)) => return Ok(Try::Done(done)),
+                Some(Fate::Invalid(reason)) => {
+                    let signed_for = current.block.spec_version();
+                    let told = ChainError::Lost { call: action.title(), reason };
+                    let now = self.at(self.best().await?).await?.spec_version();
+                    return if now == signed_for { Err(told) } else { Ok(Try::Outdated(told)) };
+                }
             }
         }
-        match self.follow(action, Some(key), &mut taken, None).await? {
-            Some(fate) => self.judge(action, &taken.block, fate).await,
-            None => Err(lost_sight(action)),
-        }
+        Err(lost_sight(action))
     }
 
     /// Signs and submits once, with a nonce that was chosen before or the account's next.
@@ -223,28 +241,6 @@ impl Chain {
         let signed = signed.map_err(|_| ChainError::Incompatible(action.title()))?;
         let submitted = signed.submit_and_watch().await;
         Ok(submitted.map(|progress| (nonce, Taken { progress, block: ground.block })))
-    }
-
-    /// What to make of the end of a transaction that was taken.
-    async fn judge(
-        &self,
-        action: &Action,
-        signed_at: &AtBlock,
-        fate: Fate,
-    ) -> Result<Try, ChainError> {
-        match fate {
-            Fate::Included(done) => Ok(Try::Done(done)),
-            Fate::Invalid(reason) => {
-                let told = ChainError::Lost { call: action.title(), reason };
-                let now = self.at(self.best().await?).await?;
-                let is_upgraded = now.spec_version() != signed_at.spec_version();
-                if is_upgraded {
-                    Ok(Try::Outdated(told))
-                } else {
-                    Err(told)
-                }
-            }
-        }
     }
 
     /// Follows a transaction that a pool has taken to the first best block that has it; nothing if it
@@ -271,9 +267,8 @@ impl Chain {
                 TransactionStatus::InBestBlock(block) => block,
                 TransactionStatus::InFinalizedBlock(block) => block,
                 TransactionStatus::Invalid { message } => return Ok(Some(Fate::Invalid(message))),
-                TransactionStatus::Error { message } | TransactionStatus::Dropped { message } => {
-                    return Err(lost(message));
-                }
+                TransactionStatus::Dropped { message } => return Ok(Some(Fate::Dropped(message))),
+                TransactionStatus::Error { message } => return Err(lost(message)),
                 TransactionStatus::Validated
                 | TransactionStatus::Broadcasted
                 | TransactionStatus::NoLongerInBestBlock => continue,
@@ -427,43 +422,3 @@ fn lost(action: &Action, error: &ExtrinsicError) -> ChainError {
     let reason = answer(error).map_or_else(|| error.to_string(), reason);
     ChainError::Lost { call: action.title(), reason }
 }
-
-/// The node's answer to a submission, where it is one: then its pool has not taken the transaction.
-fn answer(error: &ExtrinsicError) -> Option<&rpcs::UserError> {
-    match error {
-        ExtrinsicError::ErrorSubmittingTransaction(BackendError::Rpc(RpcError::ClientError(
-            rpcs::Error::User(answer),
-        ))) => Some(answer),
-        _ => None,
-    }
-}
-
-/// Why a pool calls a transaction invalid.
-fn invalidity(error: &ExtrinsicError) -> Option<String> {
-    let answer = answer(error).filter(|answer| answer.code == INVALID)?;
-    serde_json::from_str(answer.data.as_ref()?.get()).ok()
-}
-
-/// An answer in words, with what the node has added to it.
-pub(crate) fn reason(answer: &rpcs::UserError) -> String {
-    match &answer.data {
-        Some(data) => format!("{answer}: {}", data.get().trim_matches('"')),
-        None => answer.to_string(),
-    }
-}
-
-/// Whether a transaction was refused that would have been right at an earlier block: signed for another
-/// version of the program, with a nonce that was used since, or from a block that is too old.
-fn is_outdated(error: &ExtrinsicError) -> bool {
-    use InvalidTransaction::{AncientBirthBlock, BadProof, Stale};
-    let outdated = [BadProof, Stale, AncientBirthBlock].map(text);
-    invalidity(error).is_some_and(|why| outdated.contains(&why.as_str()))
-}
-
-/// As nodes write it.
-fn text(invalid: InvalidTransaction) -> &'static str {
-    invalid.into()
-}
-
-#[cfg(test)]
-mod tests;

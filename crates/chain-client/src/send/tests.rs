@@ -3,9 +3,13 @@
 mod node;
 
 use serde_json::value::to_raw_value;
+use subxt::{
+    error::{BackendError, RpcError},
+    rpcs,
+};
 
 use self::node::{Answer, Node};
-use super::*;
+use super::{refusals::INVALID, *};
 
 fn refused(code: i32, data: Option<&str>) -> ExtrinsicError {
     let data = data.map(|text| to_raw_value(text).unwrap());
@@ -74,10 +78,23 @@ async fn tipped(node: &Node) -> (Vec<(u32, u128)>, ChainError) {
 #[tokio::test]
 async fn one_that_waits_is_sent_again_with_ever_higher_tips() {
     let node = Node::new(100, 99);
-    node.answers([Answer::Keep; 3]);
+    node.answers([Answer::Keep; 4]);
     let (seen, error) = tipped(&node).await;
-    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 80)]);
+    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 80), (5, 640)]);
     assert!(matches!(error, ChainError::Lost { .. }), "the node has dropped the last: {error}");
+}
+
+#[tokio::test]
+async fn a_pool_that_others_fill_is_offered_more_at_once() {
+    let node = Node::new(100, 99);
+    // Three find no room, one is taken and pushed out again, as is the last.
+    node.answers([Answer::Full; 3]);
+    let (seen, error) = tipped(&node).await;
+    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 80), (5, 640)]);
+    assert!(matches!(error, ChainError::Lost { .. }), "{error}");
+    node.answers([Answer::Full; 5]);
+    let (_, error) = tipped(&node).await;
+    assert!(matches!(error, ChainError::NotTaken { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ use subxt::{
 };
 use zennet_primitives::Hash;
 
-use super::*;
+use super::{
+    super::refusals::{FULL, INVALID},
+    *,
+};
 use crate::heads::head_of;
 
 /// What the node does with a transaction.
@@ -37,6 +40,8 @@ pub(super) enum Answer {
     TakeAndUpgrade,
     /// Takes it, and says nothing more of it.
     Keep,
+    /// Has no room for it.
+    Full,
 }
 
 /// What a transaction was signed for.
@@ -170,6 +175,9 @@ impl State {
         self.seen.push(seen);
         match self.answers.pop_front() {
             None => Ok(vec![json!("ready"), json!("dropped")]),
+            Some(Answer::Full) => {
+                Err(UserError { code: FULL, message: "Immediately Dropped".into(), data: None })
+            }
             Some(Answer::Keep) => Ok(vec![json!("ready")]),
             Some(Answer::TakeAndInvalidate) => Ok(vec![json!("ready"), json!("invalid")]),
             Some(Answer::TakeAndUpgrade) => {

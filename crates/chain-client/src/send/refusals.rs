@@ -1,0 +1,55 @@
+//! What pools answer to transactions that they do not take.
+
+use sp_runtime::transaction_validity::InvalidTransaction;
+use subxt::{
+    error::{BackendError, ExtrinsicError, RpcError},
+    rpcs,
+};
+
+/// What a node's pool answers to a transaction that is not valid.
+pub(super) const INVALID: i32 = 1010;
+
+/// What it answers where all that it has room for tip more.
+pub(super) const FULL: i32 = 1016;
+
+/// The node's answer to a submission, where it is one: then its pool has not taken the transaction.
+pub(super) fn answer(error: &ExtrinsicError) -> Option<&rpcs::UserError> {
+    match error {
+        ExtrinsicError::ErrorSubmittingTransaction(BackendError::Rpc(RpcError::ClientError(
+            rpcs::Error::User(answer),
+        ))) => Some(answer),
+        _ => None,
+    }
+}
+
+/// Whether a pool has no room, but for a higher tip.
+pub(super) fn is_full(error: &ExtrinsicError) -> bool {
+    answer(error).is_some_and(|answer| answer.code == FULL)
+}
+
+/// Why a pool calls a transaction invalid.
+pub(super) fn invalidity(error: &ExtrinsicError) -> Option<String> {
+    let answer = answer(error).filter(|answer| answer.code == INVALID)?;
+    serde_json::from_str(answer.data.as_ref()?.get()).ok()
+}
+
+/// An answer in words, with what the node has added to it.
+pub(crate) fn reason(answer: &rpcs::UserError) -> String {
+    match &answer.data {
+        Some(data) => format!("{answer}: {}", data.get().trim_matches('"')),
+        None => answer.to_string(),
+    }
+}
+
+/// Whether a transaction was refused that would have been right at an earlier block: signed for another
+/// version of the program, with a nonce that was used since, or from a block that is too old.
+pub(super) fn is_outdated(error: &ExtrinsicError) -> bool {
+    use InvalidTransaction::{AncientBirthBlock, BadProof, Stale};
+    let outdated = [BadProof, Stale, AncientBirthBlock].map(text);
+    invalidity(error).is_some_and(|why| outdated.contains(&why.as_str()))
+}
+
+/// As nodes write it.
+pub(super) fn text(invalid: InvalidTransaction) -> &'static str {
+    invalid.into()
+}
