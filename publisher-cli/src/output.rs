@@ -94,7 +94,7 @@ pub(crate) struct AccountBalance {
     pub(crate) address: String,
     /// What is not held.
     pub(crate) free: Balance,
-    /// Deposits of channels and announcements.
+    /// Deposits of channels, of their records and of announcements.
     pub(crate) held: Balance,
     /// What can be spent.
     pub(crate) spendable: Balance,

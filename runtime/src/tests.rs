@@ -18,13 +18,14 @@ use codec::Encode;
 use frame_support::{
     assert_ok, assert_storage_noop,
     dispatch::{DispatchClass, GetDispatchInfo},
+    traits::Get,
 };
 use pallet_deposits::DepositLedger;
 use serde_json::Value;
 use sp_genesis_builder::DEV_RUNTIME_PRESET;
 use sp_keyring::Sr25519Keyring;
-use sp_runtime::{traits::Dispatchable, BuildStorage, DispatchError, Storage};
-use zennet_primitives::channel::ChannelId;
+use sp_runtime::{traits::Dispatchable, BuildStorage, DispatchError, Perbill, Storage};
+use zennet_primitives::{channel::ChannelId, record::AppShare};
 
 use crate::{
     presets, AccountId, Balance, Balances, Deposits, Hash, Runtime, RuntimeCall, RuntimeEvent,
@@ -128,7 +129,30 @@ fn a_batch_of_opens_gives_a_channel_each_with_nonces_in_a_row() {
         assert_eq!(channels.len(), MACHINES + 1);
         assert!(channels.iter().all(pallet_channels::Channels::<Runtime>::contains_key));
         let locked = <Deposits as DepositLedger>::locked(&publisher());
-        assert_eq!(locked, XEN * (MACHINES as Balance + 1));
+        let each = XEN + <Runtime as pallet_channels::Config>::RecordDeposit::get();
+        assert_eq!(locked, each * (MACHINES as Balance + 1));
+    });
+}
+
+#[test]
+fn the_largest_record_of_a_channel_costs_as_much_as_an_announcement_of_its_size() {
+    in_the_first_block(|| {
+        let mut largest = open(provider(), XEN);
+        if let RuntimeCall::Channels(pallet_channels::Call::open { app, .. }) = &mut largest {
+            let share = Perbill::from_percent(10);
+            *app = Some(AppShare { developer: publisher(), share });
+        }
+        assert_ok!(by_the_publisher(largest));
+        let (_, channel) = opened()[0];
+        let close = pallet_channels::Call::request_close { channel };
+        assert_ok!(by_the_publisher(RuntimeCall::Channels(close)));
+        let record = pallet_channels::Channels::<Runtime>::get(channel).unwrap();
+        let cost = pallet_announcements::deposit_for(
+            <Runtime as pallet_announcements::Config>::DepositBase::get(),
+            <Runtime as pallet_announcements::Config>::DepositPerByte::get(),
+            record.encoded_size(),
+        );
+        assert_eq!(Some(record.record_deposit), cost);
     });
 }
 

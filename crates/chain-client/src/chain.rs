@@ -72,6 +72,8 @@ pub struct Constants {
     pub announcement_max_lifetime: u32,
     /// Longest life of a channel, blocks.
     pub channel_max_lifetime: u32,
+    /// What is held for the record of a channel, besides its deposit, until it is settled.
+    pub channel_record_deposit: Balance,
     /// Shortest time to answer a request to close, blocks.
     pub min_challenge: u32,
     /// Longest time to answer a request to close, blocks.
@@ -91,7 +93,7 @@ pub struct Constants {
 pub struct AccountBalance {
     /// What is not held.
     pub free: Balance,
-    /// What is held: deposits of channels and announcements, bonds.
+    /// What is held: deposits of channels, of their records and of announcements, bonds.
     pub held: Balance,
     /// What can be spent without closing the account.
     pub spendable: Balance,
@@ -165,6 +167,7 @@ impl Chain {
             constants: Constants {
                 announcement_max_lifetime: 0,
                 channel_max_lifetime: 0,
+                channel_record_deposit: 0,
                 min_challenge: 0,
                 max_challenge: 0,
                 min_stamp: 0,
@@ -402,6 +405,10 @@ impl Constants {
                 "Announcements.MaxLifetime",
             )?,
             channel_max_lifetime: get(bytes("Channels", "MaxLifetime"), "Channels.MaxLifetime")?,
+            channel_record_deposit: get(
+                bytes("Channels", "RecordDeposit"),
+                "Channels.RecordDeposit",
+            )?,
             min_challenge: get(bytes("Channels", "MinChallenge"), "Channels.MinChallenge")?,
             max_challenge: get(bytes("Channels", "MaxChallenge"), "Channels.MaxChallenge")?,
             min_stamp: get(

@@ -73,10 +73,13 @@ pub struct ChannelRecord<BlockNumber> {
     pub contract: H256,
     /// Key that signs the vouchers.
     pub session_key: sr25519::Public,
-    /// All that was ever locked, what has been paid included.
+    /// All that was ever locked for the provider, what has been paid included.
     pub deposit: Balance,
     /// What has been paid.
     pub paid: Balance,
+    /// Held on the publisher's account besides, for the space of this record, and returned to it
+    /// when the record is deleted.
+    pub record_deposit: Balance,
     /// First block in which vouchers are refused and anyone may refund.
     pub expires_at: BlockNumber,
     /// Time that the provider has after a request to close.

@@ -44,7 +44,8 @@ where
     CurrencyOf<T>: fungible::Mutate<AccountId>,
 {
     let unit = T::Ledger::existential_deposit();
-    <CurrencyOf<T> as fungible::Mutate<_>>::mint_into(who, unit * 1000)?;
+    let coin = unit * 1000 + <T as Config>::RecordDeposit::get();
+    <CurrencyOf<T> as fungible::Mutate<_>>::mint_into(who, coin)?;
     Ok(unit * 100)
 }
 
@@ -131,7 +132,7 @@ mod benchmarks {
             Some(app),
         );
 
-        assert_eq!(T::Ledger::locked(&publisher), deposit);
+        assert_eq!(T::Ledger::locked(&publisher), deposit + <T as Config>::RecordDeposit::get());
         Ok(())
     }
 
@@ -144,7 +145,8 @@ mod benchmarks {
         #[extrinsic_call]
         top_up(RawOrigin::Signed(publisher), setup.channel, setup.deposit);
 
-        assert_eq!(T::Ledger::locked(&setup.publisher), setup.deposit * 2);
+        let locked = setup.deposit * 2 + <T as Config>::RecordDeposit::get();
+        assert_eq!(T::Ledger::locked(&setup.publisher), locked);
         Ok(())
     }
 

@@ -23,11 +23,14 @@
 //! account through a [`DepositLedger`]. The event [`Event::Settled`] is the public record of a
 //! contract.
 //!
+//! **Space.** The record itself costs its publisher a *record deposit*, which is locked besides and
+//! pays nobody. It returns to the publisher whole when the channel is settled.
+//!
 //! **Rules of payment.** A payment that would leave the provider below the existential deposit is
 //! refused with a typed error: nothing moves, the voucher stays good until the channel ends, and the
 //! provider may also close without it. A developer's part that its account cannot take goes to the
-//! provider. When a channel is closed while the publisher's account cannot take the rest, the rest
-//! stays locked for [`Call::finalize`], so no publisher can stop a provider from being paid.
+//! provider. What returns to the publisher is never too little for its account, since the record
+//! deposit is in it: no publisher can stop a provider from being paid.
 //!
 //! **Fees.** [`Call::claim`] and [`Call::close`] are charged for the accounts that they may change, so
 //! a fee that was estimated before is the most that they cost.
@@ -89,6 +92,11 @@ pub mod pallet {
         /// Locks the deposits.
         type Ledger: DepositLedger;
 
+        /// What is locked for the space of a record, in the smallest coin unit, until the channel
+        /// is settled: at least the existential deposit, so that its return is never refused.
+        #[pallet::constant]
+        type RecordDeposit: Get<Balance>;
+
         /// Shortest time that a provider has after a request to close, blocks.
         #[pallet::constant]
         type MinChallenge: Get<BlockNumberFor<Self>>;
@@ -126,7 +134,7 @@ pub mod pallet {
             provider: AccountId,
             /// Hash of the contract.
             contract: Hash,
-            /// What was locked.
+            /// What was locked for the provider, without the deposit for the record.
             deposit: Balance,
             /// First block in which vouchers are refused.
             expires_at: BlockNumberFor<T>,
@@ -137,7 +145,7 @@ pub mod pallet {
         ToppedUp {
             /// The channel.
             channel: ChannelId,
-            /// All that was ever locked.
+            /// All that was ever locked for the provider.
             deposit: Balance,
         },
         /// The expiry moved.
@@ -158,7 +166,7 @@ pub mod pallet {
             /// What this voucher added, a developer's part included.
             paid: Balance,
         },
-        /// The publisher wants to close, or the rest waits for an account that can take it.
+        /// The publisher wants to close.
         CloseRequested {
             /// The channel.
             channel: ChannelId,
@@ -175,7 +183,7 @@ pub mod pallet {
             provider: AccountId,
             /// All that was paid, a developer's part included.
             paid: Balance,
-            /// What returned to the publisher.
+            /// What returned to the publisher, besides the deposit for the record.
             refunded: Balance,
             /// Hash of the contract.
             contract: Hash,
@@ -228,18 +236,19 @@ pub mod pallet {
         BadProviderSignature,
         /// The payment would leave the provider below the existential deposit; it stays locked.
         PayoutTooSmall,
-        /// The rest would leave the publisher below the existential deposit; it stays locked.
-        RefundTooSmall,
     }
 
     #[pallet::call(weight(<T as Config>::WeightInfo))]
     impl<T: Config> Pallet<T> {
         /// Opens a channel from the caller, the publisher, to a provider and locks its deposit.
         ///
+        /// `RecordDeposit` is locked besides, and returns to the caller when the channel is settled.
+        ///
         /// - `provider`: who is paid.
         /// - `contract`: hash of the contract that both signed.
         /// - `session_key`: sr25519 key that signs the vouchers of this channel.
-        /// - `deposit`: what is locked, in the smallest coin unit; no more can be paid.
+        /// - `deposit`: what is locked for the provider, in the smallest coin unit; no more can be
+        ///   paid.
         /// - `expires_at`: first block in which no voucher is paid and anyone may refund the rest.
         /// - `challenge`: blocks that the provider has to answer a request to close.
         /// - `app`: part of each payment that goes to the developer of the application, if any.
@@ -271,24 +280,23 @@ pub mod pallet {
                 let exists = T::Ledger::can_receive(&app.developer, 1);
                 ensure!(exists, Error::<T>::DeveloperCannotBePaid);
             }
+            let record = ChannelRecord {
+                publisher: publisher.clone(),
+                provider: provider.clone(),
+                contract,
+                session_key,
+                deposit,
+                paid: 0,
+                record_deposit: T::RecordDeposit::get(),
+                expires_at,
+                challenge,
+                closing_at: None,
+                app,
+            };
 
-            T::Ledger::lock(&publisher, deposit)?;
+            T::Ledger::lock(&publisher, Self::locked(&record)?)?;
             NextNonce::<T>::insert(&publisher, next_nonce);
-            Channels::<T>::insert(
-                channel,
-                ChannelRecord {
-                    publisher: publisher.clone(),
-                    provider: provider.clone(),
-                    contract,
-                    session_key,
-                    deposit,
-                    paid: 0,
-                    expires_at,
-                    challenge,
-                    closing_at: None,
-                    app,
-                },
-            );
+            Channels::<T>::insert(channel, record);
             Self::deposit_event(Event::Opened {
                 channel,
                 publisher,
@@ -384,7 +392,7 @@ pub mod pallet {
                 let voucher = Self::verify(channel, &record, voucher)?;
                 Self::pay_voucher(channel, &mut record, &voucher)?;
             }
-            Self::settle_or_keep(channel, record)?;
+            Self::settle(channel, record)?;
             Ok(Some(weight).into())
         }
 
@@ -419,7 +427,7 @@ pub mod pallet {
                 .map_err(|_| Error::<T>::BadProviderSignature)?;
 
             Self::pay(&mut record, split.payload().to_provider)?;
-            Self::settle_or_keep(channel, record)
+            Self::settle(channel, record)
         }
 
         /// Starts the challenge, after which the channel ends. For the publisher, once.
@@ -446,10 +454,7 @@ pub mod pallet {
             let record = Self::record(channel)?;
             let now = frame_system::Pallet::<T>::block_number();
             ensure!(now >= record.ends_at(), Error::<T>::NotEnded);
-            let rest = Self::rest(&record)?;
-            let possible = T::Ledger::can_receive(&record.publisher, rest);
-            ensure!(possible, Error::<T>::RefundTooSmall);
-            Self::settle(channel, record, rest)
+            Self::settle(channel, record)
         }
     }
 
@@ -459,6 +464,8 @@ pub mod pallet {
             assert!(!T::MinChallenge::get().is_zero(), "a provider needs time to answer");
             assert!(T::MinChallenge::get() <= T::MaxChallenge::get(), "no challenge is allowed");
             assert!(T::MaxChallenge::get() <= T::MaxLifetime::get(), "challenges outlast channels");
+            let least = T::Ledger::existential_deposit();
+            assert!(T::RecordDeposit::get() >= least, "a return may be refused");
         }
 
         #[cfg(feature = "try-runtime")]

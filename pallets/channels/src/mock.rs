@@ -10,6 +10,7 @@ use crate as pallet_channels;
 
 pub(crate) const EXISTENTIAL_DEPOSIT: Balance = 10;
 pub(crate) const ENDOWMENT: Balance = 10_000;
+pub(crate) const RECORD_DEPOSIT: Balance = 30;
 pub(crate) const MIN_CHALLENGE: u64 = 5;
 pub(crate) const MAX_CHALLENGE: u64 = 20;
 pub(crate) const MAX_LIFETIME: u64 = 100;
@@ -37,6 +38,7 @@ frame_support::construct_runtime!(
 parameter_types! {
     pub const ExistentialDeposit: Balance = EXISTENTIAL_DEPOSIT;
     pub const MaxLock: u64 = MAX_LIFETIME;
+    pub const RecordDeposit: Balance = RECORD_DEPOSIT;
     pub const MinChallenge: u64 = MIN_CHALLENGE;
     pub const MaxChallenge: u64 = MAX_CHALLENGE;
     pub const MaxLifetime: u64 = MAX_LIFETIME;
@@ -64,12 +66,14 @@ impl pallet_deposits::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Unlocked = frame_support::traits::Everything;
+    type RecordDeposit = RecordDeposit;
     type MaxLock = MaxLock;
     type WeightInfo = ();
 }
 
 impl pallet_channels::Config for Test {
     type Ledger = Deposits;
+    type RecordDeposit = RecordDeposit;
     type MinChallenge = MinChallenge;
     type MaxChallenge = MaxChallenge;
     type MaxLifetime = MaxLifetime;

@@ -144,7 +144,7 @@ impl Model {
         let known = &mut self.channels[of];
         known.settled = true;
         let (publisher, rest) = (known.publisher, known.deposit - known.paid);
-        self.give(publisher, rest);
+        self.give(publisher, rest + RECORD_DEPOSIT);
         true
     }
 
@@ -154,7 +154,8 @@ impl Model {
         match *step {
             Step::Open { publisher, provider, deposit, life, share } => {
                 let fits = deposit >= EXISTENTIAL_DEPOSIT && life > 0 && life <= MAX_LIFETIME;
-                if !fits || !self.lock(publisher, deposit) {
+                let needed = deposit.checked_add(RECORD_DEPOSIT);
+                if !fits || !needed.is_some_and(|needed| self.lock(publisher, needed)) {
                     return false;
                 }
                 let nonce = self.nonces.entry(publisher).or_default();
@@ -240,7 +241,7 @@ impl Model {
 
     fn locked(&self, who: u8) -> Balance {
         let alive = self.channels.iter().filter(|known| known.publisher == who && !known.settled);
-        alive.map(|known| known.deposit - known.paid).sum()
+        alive.map(|known| known.deposit - known.paid + RECORD_DEPOSIT).sum()
     }
 
     fn assert_agrees(&self) {

@@ -106,27 +106,20 @@ impl<T: Config> Pallet<T> {
         Ok(paid)
     }
 
-    pub(crate) fn rest(record: &Channel<T>) -> Result<Balance, ArithmeticError> {
+    /// What the channel can still pay.
+    fn rest(record: &Channel<T>) -> Result<Balance, ArithmeticError> {
         record.deposit.checked_sub(record.paid).ok_or(ArithmeticError::Underflow)
     }
 
-    /// Settles, or leaves the channel ended where the publisher cannot take the rest.
-    pub(crate) fn settle_or_keep(channel: ChannelId, mut record: Channel<T>) -> DispatchResult {
-        let rest = Self::rest(&record)?;
-        if T::Ledger::can_receive(&record.publisher, rest) {
-            return Self::settle(channel, record, rest);
-        }
-        let closing_at = frame_system::Pallet::<T>::block_number();
-        record.closing_at = Some(closing_at);
-        Channels::<T>::insert(channel, record);
-        Self::deposit_event(Event::CloseRequested { channel, closing_at });
-        Ok(())
+    /// All that is locked on the publisher's account for this channel.
+    pub(crate) fn locked(record: &Channel<T>) -> Result<Balance, ArithmeticError> {
+        Self::rest(record)?.checked_add(record.record_deposit).ok_or(ArithmeticError::Overflow)
     }
 
-    pub(crate) fn settle(channel: ChannelId, record: Channel<T>, rest: Balance) -> DispatchResult {
-        if !rest.is_zero() {
-            T::Ledger::refund(&record.publisher, rest)?;
-        }
+    /// Returns the rest, with the deposit for the record, to the publisher and deletes the channel.
+    pub(crate) fn settle(channel: ChannelId, record: Channel<T>) -> DispatchResult {
+        let rest = Self::rest(&record)?;
+        T::Ledger::refund(&record.publisher, Self::locked(&record)?)?;
         Channels::<T>::remove(channel);
         Self::deposit_event(Event::Settled {
             channel,

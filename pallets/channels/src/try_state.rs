@@ -10,16 +10,16 @@ use zennet_primitives::{amount::Balance, AccountId};
 use crate::{Channels, Config, NextNonce, Pallet};
 
 impl<T: Config> Pallet<T> {
-    /// Checks that what the channels can still pay, and no more, is locked on their publishers'
-    /// accounts.
+    /// Checks that what the channels can still pay, what their records cost, and no more, is locked
+    /// on their publishers' accounts.
     pub fn do_try_state() -> Result<(), TryRuntimeError> {
         let mut sums = BTreeMap::<AccountId, Balance>::new();
         for (_, record) in Channels::<T>::iter() {
             ensure!(record.publisher != record.provider, "a channel to oneself");
             ensure!(NextNonce::<T>::get(&record.publisher) > 0, "a channel without a nonce");
-            let rest = Self::rest(&record).map_err(|_| "more was paid than deposited")?;
+            let locked = Self::locked(&record).map_err(|_| "more was paid than deposited")?;
             let sum = sums.entry(record.publisher).or_default();
-            *sum = sum.checked_add(rest).ok_or("the channels overflow")?;
+            *sum = sum.checked_add(locked).ok_or("the channels overflow")?;
         }
         // Publishers without a channel have used a nonce, so none is missed.
         for publisher in NextNonce::<T>::iter_keys() {

@@ -23,6 +23,16 @@ fn unit<T: Config>() -> Balance {
     Pallet::<T>::minimum_balance()
 }
 
+/// Gives an account the coin for a deposit and its record.
+fn fund<T: Config>(owner: &AccountId) -> Result<(), BenchmarkError>
+where
+    T::Currency: fungible::Mutate<AccountId>,
+{
+    let coin = unit::<T>() * 1000 + T::RecordDeposit::get();
+    <T::Currency as fungible::Mutate<_>>::mint_into(owner, coin)?;
+    Ok(())
+}
+
 fn locked<T: Config>(
     owner: &AccountId,
     counterparty: &AccountId,
@@ -30,7 +40,7 @@ fn locked<T: Config>(
 where
     T::Currency: fungible::Mutate<AccountId>,
 {
-    <T::Currency as fungible::Mutate<_>>::mint_into(owner, unit::<T>() * 1000)?;
+    fund::<T>(owner)?;
     let refund_at = frame_system::Pallet::<T>::block_number() + T::MaxLock::get();
     Pallet::<T>::lock(
         RawOrigin::Signed(owner.clone()).into(),
@@ -49,7 +59,7 @@ mod benchmarks {
     fn lock() -> Result<(), BenchmarkError> {
         let owner: AccountId = whitelisted_caller();
         let counterparty: AccountId = account("counterparty", 0, 0);
-        <T::Currency as fungible::Mutate<_>>::mint_into(&owner, unit::<T>() * 1000)?;
+        fund::<T>(&owner)?;
         let amount = unit::<T>() * 100;
         let refund_at = T::MaxLock::get();
 

@@ -15,7 +15,8 @@ pub trait DepositLedger {
     /// the coins were promised before.
     fn pay(owner: &AccountId, to: &AccountId, amount: Balance) -> DispatchResult;
 
-    /// Returns `amount` of the locked coins to their owner.
+    /// Returns `amount` of the locked coins to their owner: at least the existential deposit, which
+    /// any account can take.
     fn refund(owner: &AccountId, amount: Balance) -> DispatchResult;
 
     /// What is locked on behalf of that pallet on the owner's account.

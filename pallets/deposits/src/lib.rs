@@ -12,6 +12,9 @@
 //! record for each. What a spend signs covers the chain, the deposit and a sequence number, so it
 //! cannot be shown twice or anywhere else.
 //!
+//! **Space.** The record itself costs its owner a *record deposit*, which is held besides and can be
+//! spent by nobody. It returns to the owner whole when the deposit is spent or refunded.
+//!
 //! **Rules of payment.** A payment that would leave its receiver below the existential deposit is
 //! refused and stays locked, so it can be made later and is never lost. Freezes on the owner's
 //! account do not stop a payment: the coins were promised before.
@@ -82,6 +85,11 @@ pub mod pallet {
         /// locked here leaves the account whatever is locked besides.
         type Unlocked: Contains<AccountId>;
 
+        /// What is held for the space of a record, in the smallest coin unit, until the record is
+        /// deleted: at least the existential deposit, so that its return is never refused.
+        #[pallet::constant]
+        type RecordDeposit: Get<Balance>;
+
         /// Longest time that a deposit can be locked, blocks.
         #[pallet::constant]
         type MaxLock: Get<BlockNumberFor<Self>>;
@@ -102,10 +110,11 @@ pub mod pallet {
     /// Why coins are held.
     #[pallet::composite_enum]
     pub enum HoldReason {
-        /// A deposit of this pallet.
+        /// A deposit of this pallet, and what its record costs.
         #[codec(index = 0)]
         Deposit,
-        /// Locked through [`DepositLedger`](crate::DepositLedger) for a payment channel.
+        /// Locked through [`DepositLedger`](crate::DepositLedger) for a payment channel, with what
+        /// its record costs.
         #[codec(index = 1)]
         Channel,
     }
@@ -121,7 +130,7 @@ pub mod pallet {
             owner: AccountId,
             /// Whose signature a spend needs besides the owner's.
             counterparty: AccountId,
-            /// What was locked.
+            /// What was locked, without the deposit for the record.
             amount: Balance,
             /// First block in which anyone may return it.
             refund_at: BlockNumberFor<T>,
@@ -136,7 +145,8 @@ pub mod pallet {
             to: AccountId,
             /// What was paid.
             amount: Balance,
-            /// What is left; nothing ends the deposit.
+            /// What is left. When that is nothing, the deposit ends and the deposit for its record
+            /// returns to the owner.
             left: Balance,
         },
         /// What was left returned to the owner and the deposit ended.
@@ -145,7 +155,7 @@ pub mod pallet {
             deposit: DepositId,
             /// The owner.
             owner: AccountId,
-            /// What returned.
+            /// What returned, besides the deposit for the record.
             amount: Balance,
         },
     }
@@ -160,7 +170,8 @@ pub mod pallet {
         TooSmall,
         /// The refund block is not in the future, or further away than the longest lock.
         BadRefundBlock,
-        /// The owner has too little free coin besides the existential deposit.
+        /// The owner has too little free coin for the deposit, the deposit for its record, and the
+        /// existential deposit.
         NotEnoughFree,
         /// The spend names another sequence number than the deposit's next.
         WrongSequence,
@@ -185,6 +196,8 @@ pub mod pallet {
     impl<T: Config> Pallet<T> {
         /// Locks coins for a counterparty until they are spent together or the refund block comes.
         ///
+        /// `RecordDeposit` is held besides, and returns to the caller when the deposit ends.
+        ///
         /// - `counterparty`: whose signature each spend needs besides the caller's.
         /// - `amount`: what is locked, in the smallest coin unit.
         /// - `refund_at`: first block in which anyone may return what is left to the caller.
@@ -206,20 +219,20 @@ pub mod pallet {
                 refund_at > now && refund_at - now <= T::MaxLock::get(),
                 Error::<T>::BadRefundBlock
             );
+            let record = DepositRecord {
+                owner: owner.clone(),
+                counterparty: counterparty.clone(),
+                amount,
+                record_deposit: T::RecordDeposit::get(),
+                refund_at,
+                sequence: 0,
+            };
+            let held = record.held().ok_or(ArithmeticError::Overflow)?;
 
-            Self::hold(HoldReason::Deposit, &owner, amount)?;
+            Self::hold(HoldReason::Deposit, &owner, held)?;
             NextNonce::<T>::insert(&owner, next_nonce);
             let deposit = deposit_id(Self::genesis(), &owner, &counterparty, nonce);
-            Deposits::<T>::insert(
-                deposit,
-                DepositRecord {
-                    owner: owner.clone(),
-                    counterparty: counterparty.clone(),
-                    amount,
-                    refund_at,
-                    sequence: 0,
-                },
-            );
+            Deposits::<T>::insert(deposit, record);
             Self::deposit_event(Event::Locked {
                 deposit,
                 owner,
@@ -267,6 +280,7 @@ pub mod pallet {
 
             Self::pay_held(HoldReason::Deposit, &record.owner, &to, amount)?;
             if left.is_zero() {
+                Self::release(HoldReason::Deposit, &record.owner, record.record_deposit)?;
                 Deposits::<T>::remove(deposit);
             } else {
                 record.amount = left;
@@ -287,8 +301,9 @@ pub mod pallet {
             let record = Deposits::<T>::get(deposit).ok_or(Error::<T>::NotFound)?;
             let now = frame_system::Pallet::<T>::block_number();
             ensure!(record.is_refundable(now), Error::<T>::TooEarly);
+            let held = record.held().ok_or(ArithmeticError::Overflow)?;
 
-            Self::release(HoldReason::Deposit, &record.owner, record.amount)?;
+            Self::release(HoldReason::Deposit, &record.owner, held)?;
             Deposits::<T>::remove(deposit);
             Self::deposit_event(Event::Refunded {
                 deposit,
@@ -304,6 +319,7 @@ pub mod pallet {
         fn integrity_test() {
             assert!(!T::MaxLock::get().is_zero(), "a deposit must be allowed to last a block");
             assert!(Self::minimum_balance() > 0, "without an existential deposit accounts leak");
+            assert!(T::RecordDeposit::get() >= Self::minimum_balance(), "a return may be refused");
         }
 
         #[cfg(feature = "try-runtime")]
@@ -363,25 +379,28 @@ pub mod pallet {
             Ok(())
         }
 
+        /// Returns held coins. With the deposit for a record among them they are never too few for
+        /// an account, so nothing that its owner does can stop it.
         pub(crate) fn release(
             reason: HoldReason,
             owner: &AccountId,
             amount: Balance,
         ) -> DispatchResult {
-            ensure!(Self::can_take(owner, amount), Error::<T>::PayoutTooSmall);
             T::Currency::release(&reason.into(), owner, amount, Precision::Exact)?;
             Ok(())
         }
 
-        /// Checks that the coins of all deposits, and no others, are held on their owners' accounts.
+        /// Checks that the coins of all deposits and their records, and no others, are held on their
+        /// owners' accounts.
         #[cfg(any(test, feature = "try-runtime"))]
         pub fn do_try_state() -> Result<(), sp_runtime::TryRuntimeError> {
             let mut sums = alloc::collections::BTreeMap::<AccountId, Balance>::new();
             for (_, record) in Deposits::<T>::iter() {
                 ensure!(!record.amount.is_zero(), "an empty deposit was kept");
                 ensure!(NextNonce::<T>::get(&record.owner) > 0, "a deposit without a nonce");
+                let held = record.held().ok_or("a deposit overflows")?;
                 let sum = sums.entry(record.owner).or_default();
-                *sum = sum.checked_add(record.amount).ok_or("the deposits overflow")?;
+                *sum = sum.checked_add(held).ok_or("the deposits overflow")?;
             }
             // Owners without a deposit have used a nonce, so none is missed.
             for owner in NextNonce::<T>::iter_keys() {

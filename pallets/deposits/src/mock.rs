@@ -13,6 +13,7 @@ use crate as pallet_deposits;
 
 pub(crate) const EXISTENTIAL_DEPOSIT: Balance = 10;
 pub(crate) const ENDOWMENT: Balance = 10_000;
+pub(crate) const RECORD_DEPOSIT: Balance = 30;
 pub(crate) const MAX_LOCK: u64 = 100;
 
 frame_support::construct_runtime!(
@@ -25,6 +26,7 @@ frame_support::construct_runtime!(
 
 parameter_types! {
     pub const ExistentialDeposit: Balance = EXISTENTIAL_DEPOSIT;
+    pub const RecordDeposit: Balance = RECORD_DEPOSIT;
     pub const MaxLock: u64 = MAX_LOCK;
 }
 
@@ -64,6 +66,7 @@ impl pallet_deposits::Config for Test {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Unlocked = UnlockedOfTest;
+    type RecordDeposit = RecordDeposit;
     type MaxLock = MaxLock;
     type WeightInfo = ();
 }

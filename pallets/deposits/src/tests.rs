@@ -72,7 +72,7 @@ fn an_account_with_coin_that_is_locked_elsewhere_locks_none_here() {
 fn a_lock_holds_the_coins_on_the_owners_own_account() {
     build_and_execute(|| {
         let deposit = lock(1000);
-        assert_eq!(held(HoldReason::Deposit, &account(OWNER)), 1000);
+        assert_eq!(held(HoldReason::Deposit, &account(OWNER)), 1000 + RECORD_DEPOSIT);
         assert_eq!(Balances::total_balance(&account(OWNER)), ENDOWMENT);
         assert_eq!(
             Map::<Test>::get(deposit),
@@ -80,6 +80,7 @@ fn a_lock_holds_the_coins_on_the_owners_own_account() {
                 owner: account(OWNER),
                 counterparty: account(OTHER),
                 amount: 1000,
+                record_deposit: RECORD_DEPOSIT,
                 refund_at: 50,
                 sequence: 0,
             })
@@ -107,7 +108,10 @@ fn both_together_spend_in_parts_to_anyone() {
             Event::Spent { deposit, to: account(OTHER), amount: 300, left: 700 }.into(),
         );
         assert_ok!(show(deposit, pay(1, NOBODY, 200)));
+        // What the record costs is held until the deposit is spent, and then is the owner's.
+        assert_eq!(held(HoldReason::Deposit, &account(OWNER)), 500 + RECORD_DEPOSIT);
         assert_ok!(show(deposit, pay(2, OWNER, 500)));
+        assert_eq!(held(HoldReason::Deposit, &account(OWNER)), 0);
         assert_eq!(Map::<Test>::get(deposit), None);
         assert_eq!(Balances::free_balance(account(OTHER)), ENDOWMENT + 300);
         assert_eq!(Balances::free_balance(account(NOBODY)), 200);
@@ -198,10 +202,10 @@ fn a_refund_block_in_the_past_or_too_far_away_is_refused() {
 }
 
 #[test]
-fn the_owner_keeps_the_existential_deposit_even_with_another_provider() {
+fn the_owner_keeps_the_existential_deposit_besides_that_of_the_record() {
     build_and_execute(|| {
         System::inc_providers(&account(OWNER));
-        let most = ENDOWMENT - EXISTENTIAL_DEPOSIT;
+        let most = ENDOWMENT - RECORD_DEPOSIT - EXISTENTIAL_DEPOSIT;
         assert_noop!(
             Deposits::lock(signed(OWNER), account(OTHER), most + 1, 50),
             Error::<Test>::NotEnoughFree
@@ -293,21 +297,28 @@ fn a_payout_under_the_existential_deposit_stays_locked() {
 }
 
 #[test]
-fn a_refund_that_its_owner_cannot_take_stays_locked() {
+fn an_owner_that_owns_nothing_else_gets_back_the_least_that_is_left() {
     build_and_execute(|| {
-        let deposit = lock(1000);
-        assert_ok!(show(deposit, pay(0, OTHER, 995)));
+        let (first, second) = (lock(1000), lock(1000));
+        assert_ok!(show(first, pay(0, OTHER, 999)));
         System::inc_providers(&account(OWNER));
         let free = Balances::free_balance(account(OWNER));
         assert_ok!(Balances::transfer_allow_death(signed(OWNER), account(OTHER), free));
         go_to(50);
-        assert_noop!(Deposits::refund(signed(THIRD), deposit), Error::<Test>::PayoutTooSmall);
-        assert_ok!(Balances::transfer_allow_death(
-            signed(OTHER),
-            account(OWNER),
-            EXISTENTIAL_DEPOSIT
-        ));
-        assert_ok!(Deposits::refund(signed(THIRD), deposit));
+        assert_ok!(Deposits::refund(signed(THIRD), first));
+        assert_eq!(Balances::free_balance(account(OWNER)), 1 + RECORD_DEPOSIT);
+        assert_ok!(show(second, pay(0, OTHER, 1000)));
+        assert_eq!(Balances::free_balance(account(OWNER)), 1 + 2 * RECORD_DEPOSIT);
+    });
+}
+
+#[test]
+fn a_lock_that_overflows_with_the_deposit_for_its_record_is_an_error() {
+    build_and_execute(|| {
+        assert_noop!(
+            Deposits::lock(signed(OWNER), account(OTHER), Balance::MAX, 50),
+            sp_runtime::ArithmeticError::Overflow
+        );
     });
 }
 
@@ -378,7 +389,7 @@ fn the_ledger_keeps_its_coins_apart_from_the_deposits() {
         assert_ok!(<Deposits as DepositLedger>::pay(&owner, &account(OTHER), 200));
         assert_ok!(<Deposits as DepositLedger>::refund(&owner, 300));
         assert_eq!(<Deposits as DepositLedger>::locked(&owner), 0);
-        assert_eq!(held(HoldReason::Deposit, &owner), 1000);
+        assert_eq!(held(HoldReason::Deposit, &owner), 1000 + RECORD_DEPOSIT);
         assert_noop!(
             <Deposits as DepositLedger>::pay(&owner, &account(OTHER), 1),
             sp_runtime::TokenError::FundsUnavailable

@@ -30,6 +30,9 @@ pub struct DepositRecord<BlockNumber> {
     pub counterparty: AccountId,
     /// What is still locked, in the smallest coin unit.
     pub amount: Balance,
+    /// Held on the owner's account besides, for the space of this record, and returned to it when
+    /// the record is deleted.
+    pub record_deposit: Balance,
     /// First block in which anyone may return it to the owner.
     pub refund_at: BlockNumber,
     /// Number of spends so far, which the next one must name.
@@ -37,6 +40,11 @@ pub struct DepositRecord<BlockNumber> {
 }
 
 impl<BlockNumber: Copy + Ord> DepositRecord<BlockNumber> {
+    /// All that is held on the owner's account for this deposit.
+    pub fn held(&self) -> Option<Balance> {
+        self.amount.checked_add(self.record_deposit)
+    }
+
     /// Whether the owner may have its coins back.
     pub fn is_refundable(&self, now: BlockNumber) -> bool {
         now >= self.refund_at

@@ -2,7 +2,8 @@
 //!
 //! Times: measured by `scripts/weights` on 26 November 2026, in the compiled runtime and on the scale of
 //! the machine of FRAME's own weights (`docs/measurements/weights.md`). Database accesses: counted in the
-//! benchmarks, without those of the caller's account, which the fee has.
+//! benchmarks, without those of the caller's account, which the fee has. The time of `spend` has that of
+//! `refund` in it once, for the return of the deposit for a record.
 
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
@@ -31,7 +32,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn spend() -> Weight {
-		Weight::from_parts(129_925_000, 6196)
+		Weight::from_parts(173_533_000, 6196)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -53,7 +54,7 @@ impl WeightInfo for () {
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn spend() -> Weight {
-		Weight::from_parts(129_925_000, 6196)
+		Weight::from_parts(173_533_000, 6196)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}

@@ -99,6 +99,16 @@ fn reward<T: Config>(choices: &Choices<T::AccountId>) {
     }
 }
 
+/// Gives each of `choices` so little for its voters that none of them has earned a unit, while a unit of
+/// what others left is all but full.
+fn reward_less_than_a_unit<T: Config>(choices: &Choices<T::AccountId>) {
+    Owed::<T>::put(2);
+    Remainder::<T>::put(u64::MAX);
+    for who in choices {
+        RewardPools::<T>::mutate(who, |pool| pool.per_unit = pool.per_unit.saturating_add(1));
+    }
+}
+
 /// Seats `number` bookkeepers with keys.
 fn seat<T>(number: u32) -> Vec<T::AccountId>
 where
@@ -175,12 +185,13 @@ mod benchmarks {
         let choices = candidates::<T>(0..MAX_CHOICES);
         let who = proxy_voter::<T>("voter", &choices);
         holder::<T>(&who);
-        reward::<T>(&choices);
+        reward_less_than_a_unit::<T>(&choices);
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()));
 
-        assert!(!Votes::<T>::contains_key(&who));
+        assert!(!Votes::<T>::contains_key(&who) && !Earnings::<T>::contains_key(&who));
+        assert_eq!(Owed::<T>::get(), 1);
     }
 
     #[benchmark]
@@ -251,12 +262,13 @@ mod benchmarks {
         let choices = candidates::<T>(0..MAX_CHOICES);
         let proxy = proxy_voter::<T>("voter", &choices);
         let who = holder::<T>(&proxy);
-        reward::<T>(&choices);
+        reward_less_than_a_unit::<T>(&choices);
 
         #[extrinsic_call]
         _(RawOrigin::Signed(who.clone()));
 
-        assert!(!Delegations::<T>::contains_key(&who));
+        assert!(!Delegations::<T>::contains_key(&who) && !Earnings::<T>::contains_key(&who));
+        assert_eq!(Owed::<T>::get(), 1);
     }
 
     /// By a holder, whose proxy voter has as many choices as there can be.

@@ -122,6 +122,7 @@ mod calls {
             let old = Self::credit_vote(&who, old)?;
             Self::uncount(&old.candidates, Self::weight(&who, old.stake)?)?;
             Votes::<T>::remove(&who);
+            Self::leave_fraction(&who)?;
             Self::apply(&who, change)?;
             Self::deposit_event(Event::Unvoted { voter: who, unlockable_at });
             Ok(())
@@ -234,6 +235,7 @@ mod calls {
             let change = Self::stake_change(&who, old.stake, Zero::zero(), unlockable_at)?;
             Self::take_delegated(&who, &old)?;
             Delegations::<T>::remove(&who);
+            Self::leave_fraction(&who)?;
             Self::apply(&who, change)?;
             Self::deposit_event(Event::Undelegated { holder: who, unlockable_at });
             Ok(())
@@ -254,6 +256,9 @@ mod calls {
                 Delegations::<T>::insert(&who, Delegation { credited_to, ..delegation });
             }
             let amount = Self::take_earned(&who)?;
+            if !Votes::<T>::contains_key(&who) && !Delegations::<T>::contains_key(&who) {
+                Self::leave_fraction(&who)?;
+            }
             T::Currency::transfer(&Self::pot(), &who, amount, Preservation::Preserve)?;
             Self::deposit_event(Event::Claimed { account: who, amount });
             Ok(())

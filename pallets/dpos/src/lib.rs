@@ -315,10 +315,15 @@ pub mod pallet {
         StorageMap<_, Blake2_128Concat, T::AccountId, RewardPool, ValueQuery>;
 
     /// What each account has earned up to the figure that its vote or delegation is credited to, and
-    /// not claimed; no entry is zero.
+    /// not claimed; no entry is zero, nor less than a unit without a vote or a delegation.
     #[pallet::storage]
     pub type Earnings<T: Config> =
         StorageMap<_, Blake2_128Concat, T::AccountId, Earned, ValueQuery>;
+
+    /// Parts of a unit that accounts without a vote or a delegation left behind, which are less
+    /// than a unit together, in 2^-64 of a unit of coin. A unit of them is shared anew.
+    #[pallet::storage]
+    pub type Remainder<T: Config> = StorageValue<_, u64, ValueQuery>;
 
     /// Coin on the pot's account that belongs to those who have earned it. What is there beyond it
     /// and the existential deposit are the fees of the running session.

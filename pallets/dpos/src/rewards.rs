@@ -8,7 +8,8 @@
 //!
 //! Nothing is paid before it is [claimed](crate::Call::claim): what is not claimed yet is counted in
 //! [`Owed`], and stays on the pot's account. The pot keeps the existential deposit, so a payment
-//! never ends it. What a division leaves over waits for the next one.
+//! never ends it. What a division leaves over waits for the next one, and so does less than a unit that
+//! an account without a stake has left: nothing could be added to it any more.
 
 use alloc::vec::Vec;
 
@@ -18,7 +19,7 @@ use sp_staking::SessionIndex;
 
 use crate::{
     Authored, BalanceOf, Candidates, Choices, Config, Delegation, Earned, Earnings, Error, Event,
-    Owed, Pallet, ProxyVoters, Retired, RewardPools, Tallies, Vote, Votes,
+    Owed, Pallet, ProxyVoters, Remainder, Retired, RewardPools, Tallies, Vote, Votes,
 };
 
 impl<T: Config> Pallet<T> {
@@ -150,6 +151,22 @@ impl<T: Config> Pallet<T> {
         Owed::<T>::put(owed);
         Self::set_earned(who, Earned { amount: 0, fraction });
         Ok(amount)
+    }
+
+    /// Forgets what an account without a vote or a delegation has earned, if it is less than a unit:
+    /// with what others left, it is shared anew.
+    pub(crate) fn leave_fraction(who: &T::AccountId) -> Result<(), Error<T>> {
+        let Earned { amount, fraction } = Earnings::<T>::get(who);
+        if !amount.is_zero() || fraction.is_zero() {
+            return Ok(());
+        }
+        let (remainder, is_more_than_a_unit) = Remainder::<T>::get().overflowing_add(fraction);
+        if is_more_than_a_unit {
+            Owed::<T>::put(Owed::<T>::get().checked_sub(1).ok_or(Error::OutOfRange)?);
+        }
+        Remainder::<T>::put(remainder);
+        Earnings::<T>::remove(who);
+        Ok(())
     }
 
     fn set_earned(who: &T::AccountId, earned: Earned) {

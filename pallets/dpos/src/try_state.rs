@@ -14,8 +14,8 @@ use sp_runtime::{traits::Zero, TryRuntimeError};
 
 use crate::{
     Authored, BalanceOf, Barred, Candidates, Config, Delegations, Earned, Earnings, HoldReason,
-    Jailed, Missed, NextOrder, Owed, Pallet, ProxyVoters, Retired, RewardPools, Seats, Tallies,
-    Unlockings, Votes, FRACTION_BITS,
+    Jailed, Missed, NextOrder, Owed, Pallet, ProxyVoters, Remainder, Retired, RewardPools, Seats,
+    Tallies, Unlockings, Votes, FRACTION_BITS,
 };
 
 type Sums<T> = BTreeMap<<T as frame_system::Config>::AccountId, BalanceOf<T>>;
@@ -106,9 +106,10 @@ impl<T: Config> Pallet<T> {
 
     /// In fixed point, where no division leaves anything over, so that both sides are equal.
     fn what_is_owed_is_the_sum_of_what_was_earned() -> Result<(), TryRuntimeError> {
-        let mut sum = U256::zero();
-        for Earned { amount, fraction } in Earnings::<T>::iter_values() {
-            ensure!(amount > 0 || fraction > 0, "nothing was earned");
+        let mut sum = U256::from(Remainder::<T>::get());
+        for (who, Earned { amount, fraction }) in Earnings::<T>::iter() {
+            let has_stake = Votes::<T>::contains_key(&who) || Delegations::<T>::contains_key(&who);
+            ensure!(amount > 0 || fraction > 0 && has_stake, "what is kept cannot be claimed");
             sum += (U256::from(amount) << FRACTION_BITS) + U256::from(fraction);
         }
         for pool in RewardPools::<T>::iter_values() {

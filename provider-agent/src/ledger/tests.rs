@@ -120,6 +120,7 @@ fn record() -> ChannelRecord<u32> {
         session_key: SessionKey::from_raw([3; 32]),
         deposit: 1000,
         paid: 100,
+        record_deposit: 1,
         expires_at: 500,
         challenge: 10,
         closing_at: None,

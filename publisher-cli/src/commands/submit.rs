@@ -64,7 +64,8 @@ A deposit covers full use of the machine for the time of --for, or of --deposit-
 time left, because of heavy traffic or of an extension, it is topped up for as long again: up to
 --max-price, where that is given, and not at all with --no-top-up. --extend-to lets leases go on beyond
 --for by themselves, `publisher-cli extend` makes one longer by hand; the provider must grant it. What
-fails leaves the lease as it was.
+fails leaves the lease as it was. Besides the deposit, the record of each lease's payment channel has a
+few hundredths of a XEN held until the channel is settled, when they return.
 
 Offers are compared by what an hour of a profile of work would cost at their rates: `cpu`, `io` and
 `mixed` are shares of full use of the machine, `learned` is what earlier leases used, and a file

@@ -9,7 +9,8 @@ use tokio::{
 };
 use zennet_chain_client::{AccountKey, Chain, ChainError, Constants, Head};
 use zennet_primitives::{
-    channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord, AccountId, Hash,
+    amount::Balance, channel::ChannelId, contract::Terms, pow::Role, record::ChannelRecord,
+    AccountId, Hash,
 };
 
 use super::{
@@ -94,15 +95,17 @@ impl NodeChain {
     }
 
     async fn try_open(&self, contracts: &[(Terms, u32)]) -> Vec<Result<OpenedChannel, OpenError>> {
+        let for_record = self.chain.constants().channel_record_deposit;
+        let refused = |error: &ChainError, terms: &Terms| open_error(error, terms, for_record);
         let opened = match self.chain.open_all(&self.key, contracts).await {
             Ok(opened) => opened,
             // Nothing is known of any, or all were refused alike.
             Err(error) => {
-                return contracts.iter().map(|(terms, _)| Err(open_error(&error, terms))).collect();
+                return contracts.iter().map(|(terms, _)| Err(refused(&error, terms))).collect();
             }
         };
         let each = opened.into_iter().zip(contracts).map(|(opened, (terms, _))| {
-            opened.map_err(|error| open_error(&error, terms)).map(|opened| OpenedChannel {
+            opened.map_err(|error| refused(&error, terms)).map(|opened| OpenedChannel {
                 nonce: opened.nonce,
                 channel: opened.channel,
                 block: opened.block.number,
@@ -178,12 +181,14 @@ fn later_expiry(
     Ok(is_short.then(|| best.saturating_add(blocks)))
 }
 
-fn open_error(error: &ChainError, terms: &Terms) -> OpenError {
+fn open_error(error: &ChainError, terms: &Terms, record_deposit: Balance) -> OpenError {
     match error {
         ChainError::NoCoin { account, .. } => OpenError::NoCoin(format!(
-            "account {account} has not enough coin for a deposit of {}: send it some, or lower \
-             the deposit with --max-price or a shorter --for",
-            xen(terms.deposit)
+            "account {account} has not enough coin for a deposit of {} and {} that the record of the \
+             channel costs until it is settled: send it some, or lower the deposit with --max-price \
+             or a shorter --for",
+            xen(terms.deposit),
+            xen(record_deposit)
         )),
         ChainError::Rejected { .. } | ChainError::NotTaken { .. } => {
             OpenError::Refused(error.to_string())
@@ -317,6 +322,7 @@ mod tests {
             session_key: zennet_primitives::SessionKey::from_raw([3; 32]),
             deposit: 1,
             paid: 0,
+            record_deposit: 1,
             expires_at,
             challenge: 20,
             closing_at: None,
@@ -333,13 +339,23 @@ mod tests {
     #[test]
     fn a_transaction_that_no_pool_took_opens_nothing_and_of_a_lost_one_nothing_is_known() {
         let (call, reason) = (|| "Channels.open".to_owned(), String::new);
-        let opened = |error: ChainError| open_error(&error, &crate::store::tests::terms());
+        let opened = |error: ChainError| open_error(&error, &crate::store::tests::terms(), 1);
         let not_taken = opened(ChainError::NotTaken { call: call(), reason: reason() });
         assert!(matches!(not_taken, OpenError::Refused(_)));
         let lost = opened(ChainError::Lost { call: call(), reason: reason() });
         assert!(matches!(lost, OpenError::Unknown(_)));
         let late = opened(ChainError::NotIncluded { call: call(), secs: 60 });
         assert!(matches!(late, OpenError::Unknown(_)));
+    }
+
+    #[test]
+    fn whoever_has_not_enough_coin_is_told_of_the_deposit_and_of_what_the_record_costs() {
+        let poor = ChainError::NoCoin { account: "5x".into(), call: "Channels.open".into() };
+        let terms = crate::store::tests::terms();
+        let OpenError::NoCoin(why) = open_error(&poor, &terms, 123_456) else {
+            panic!("it is refused for another reason")
+        };
+        assert!(why.contains(&xen(terms.deposit)) && why.contains(&xen(123_456)), "{why}");
     }
 
     #[test]

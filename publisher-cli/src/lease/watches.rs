@@ -388,6 +388,7 @@ mod tests {
             session_key: SessionKey::from_raw([3; 32]),
             deposit: 100,
             paid,
+            record_deposit: 1,
             expires_at: 1000,
             challenge: 20,
             closing_at: None,

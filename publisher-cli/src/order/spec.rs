@@ -319,6 +319,7 @@ pub(crate) mod tests {
         Constants {
             announcement_max_lifetime: 1000,
             channel_max_lifetime: 43_200,
+            channel_record_deposit: 1,
             min_challenge: 5,
             max_challenge: 20,
             min_stamp: 1,

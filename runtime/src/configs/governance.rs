@@ -28,9 +28,15 @@ use crate::{
 /// Number of the only track.
 const ROOT: u16 = 0;
 
-/// Referenda that are decided at the same time. With one, whoever has the deposit could keep
-/// everybody else waiting.
-const MAX_DECIDING: u32 = 8;
+/// Referenda that are decided at the same time: so many that the deposits to hold all places, and
+/// keep everybody else waiting for a week, are a thousandth of the supply. A voter can vote on all of
+/// them at once.
+const MAX_DECIDING: u32 = 100;
+
+/// Referenda on which an account can vote at the same time.
+const MAX_VOTES: u32 = 128;
+
+const _: () = assert!(MAX_DECIDING <= MAX_VOTES, "nobody could vote on all that is decided");
 
 /// What a decision asks for, a hundred-thousandth of the supply. It returns when the referendum is
 /// over, unless another one has found it malicious and killed it.
@@ -47,8 +53,8 @@ const APPROVAL: Curve = Curve::LinearDecreasing {
     ceil: Perbill::one(),
 };
 
-/// Part of the whole supply that must be in favour: half of it at first, with which nothing can
-/// change any more, falling evenly to a tenth.
+/// Part of the whole supply that must be in favour or abstain: half of it at first, falling evenly to a
+/// tenth. Half of it in favour is a decision that nothing can change any more.
 const SUPPORT: Curve = Curve::LinearDecreasing {
     length: Perbill::one(),
     floor: Perbill::from_percent(10),
@@ -167,7 +173,7 @@ impl pallet_conviction_voting::Config for Runtime {
     type Currency = VotingCoin;
     type Polls = Referenda;
     type MaxTurnout = ConstU128<TOTAL_SUPPLY>;
-    type MaxVotes = ConstU32<128>;
+    type MaxVotes = ConstU32<MAX_VOTES>;
     type VoteLockingPeriod = pallet_pace::VoteLock<Runtime>;
     type BlockNumberProvider = System;
     type VotingHooks = ();

@@ -1,13 +1,18 @@
 //! Identities, announcements, deposits and channels.
 
-use frame_support::traits::{ConstU128, ConstU32, ConstU64};
+use codec::MaxEncodedLen;
+use frame_support::{
+    parameter_types,
+    traits::{ConstU128, ConstU32, ConstU64},
+};
+use pallet_deposits::DepositRecord;
 use pallet_mined_identity::MinedIdentities;
-use zennet_primitives::{announcement::MAX_ANNOUNCEMENT_BYTES, pow::Role};
+use zennet_primitives::{announcement::MAX_ANNOUNCEMENT_BYTES, pow::Role, record::ChannelRecord};
 
 use super::{accounts::deposit, voting_coin::Unlocked};
 use crate::{
-    AccountId, Balance, Balances, Deposits, MinedIdentity, Runtime, RuntimeHoldReason, DAYS, HOURS,
-    MINUTES,
+    AccountId, Balance, Balances, BlockNumber, Deposits, MinedIdentity, Runtime, RuntimeHoldReason,
+    DAYS, HOURS, MINUTES,
 };
 
 /// Announcements of the largest size that an account may have at a time; of smaller ones it may have
@@ -54,16 +59,31 @@ impl pallet_announcements::Config for Runtime {
     type WeightInfo = pallet_announcements::weights::SubstrateWeight<Runtime>;
 }
 
+parameter_types! {
+    pub DepositRecordDeposit: Balance = record_deposit::<DepositRecord<BlockNumber>>();
+    pub ChannelRecordDeposit: Balance = record_deposit::<ChannelRecord<BlockNumber>>();
+}
+
+/// What the largest record of a kind costs while it is kept.
+///
+/// The next nonce of its owner is not in it. That stays for good, so a deposit that returns does not
+/// pay for it; what bounds it is the fees of a deposit or channel of an account of its own.
+fn record_deposit<Record: MaxEncodedLen>() -> Balance {
+    deposit(1, Record::max_encoded_len() as u32)
+}
+
 impl pallet_deposits::Config for Runtime {
     type RuntimeHoldReason = RuntimeHoldReason;
     type Currency = Balances;
     type Unlocked = Unlocked;
+    type RecordDeposit = DepositRecordDeposit;
     type MaxLock = ConstU32<{ 365 * DAYS }>;
     type WeightInfo = pallet_deposits::weights::SubstrateWeight<Runtime>;
 }
 
 impl pallet_channels::Config for Runtime {
     type Ledger = Deposits;
+    type RecordDeposit = ChannelRecordDeposit;
     type MinChallenge = ConstU32<{ MINUTES / 2 }>;
     type MaxChallenge = ConstU32<{ 7 * DAYS }>;
     type MaxLifetime = ConstU32<{ 90 * DAYS }>;

@@ -86,7 +86,12 @@ fn delegate(who: Sr25519Keyring, to: Sr25519Keyring, balance: Balance) {
     assert_ok!(call(&account(who), Voting::delegate { class: ROOT, to, conviction, balance }));
 }
 
-/// Votes in favour and against, and coin in favour.
+fn abstain(who: Sr25519Keyring, poll_index: ReferendumIndex, abstain: Balance) {
+    let vote = AccountVote::SplitAbstain { aye: 0, nay: 0, abstain };
+    assert_ok!(call(&account(who), Voting::vote { poll_index, vote }));
+}
+
+/// Votes in favour and against, and coin that is in favour or abstains.
 fn tally(index: ReferendumIndex) -> (Balance, Balance, Balance) {
     Referenda::access_poll(index, |status| match status {
         PollStatus::Ongoing(tally, _) => (tally.ayes, tally.nays, tally.support),
@@ -111,7 +116,12 @@ fn is_over(index: ReferendumIndex) -> bool {
 
 /// Something that leaves a trace when it is carried out.
 fn decision() -> RuntimeCall {
-    frame_system::Call::set_storage { items: vec![(b"decided".to_vec(), b"yes".to_vec())] }.into()
+    decision_on(b"decided")
+}
+
+/// The same with a trace in another place.
+fn decision_on(place: &[u8]) -> RuntimeCall {
+    frame_system::Call::set_storage { items: vec![(place.to_vec(), b"yes".to_vec())] }.into()
 }
 
 fn is_decided() -> bool {
@@ -219,6 +229,48 @@ fn no_more_votes_in_favour_than_against_decide_nothing() {
         assert_eq!(outcome(index), "rejected");
         run_blocks(2 * SHORT.enactment);
         assert!(!is_decided());
+    });
+}
+
+#[test]
+fn coin_that_abstains_supports_what_others_decide_and_coin_against_does_not() {
+    on_a_chain_of(LOCAL, || {
+        let (abstained, opposed) = (propose(decision()), propose(decision_on(b"another")));
+        for index in [abstained, opposed] {
+            // A twelfth of the supply, which is too little.
+            vote_all(Alice, index, true);
+        }
+        abstain(Bob, abstained, owned(Bob));
+        // Less than what is in favour, or it would decide.
+        vote(Bob, opposed, false, owned(Alice) / 2);
+        let in_favour = owned(Alice);
+        assert_eq!(tally(abstained), (in_favour, 0, in_favour + owned(Bob)));
+        assert_eq!(tally(opposed), (in_favour, in_favour / 2, in_favour));
+        blocks_until(LONG, || is_over(abstained) && is_over(opposed));
+        assert_eq!([abstained, opposed].map(outcome), ["approved", "rejected"]);
+    });
+}
+
+#[test]
+fn a_hundred_referenda_are_decided_at_a_time_and_the_next_one_when_one_is_over() {
+    on_a_chain_of(LOCAL, || {
+        let all: Vec<_> = (0..101u8).map(|number| propose(decision_on(&[number]))).collect();
+        run_blocks(SHORT.prepare + 2);
+        let deciding = |index: &&ReferendumIndex| {
+            matches!(
+                ReferendumInfoFor::<Runtime>::get(*index),
+                Some(ReferendumInfo::Ongoing(status)) if status.deciding.is_some()
+            )
+        };
+        assert_eq!(all.iter().filter(deciding).count(), 100);
+        // An account votes on all of them.
+        for index in &all {
+            vote(Eve, *index, false, XEN);
+        }
+        let waits = *all.iter().find(|index| !deciding(index)).expect("one waits");
+        blocks_until(LONG, || is_over(all[0]));
+        run_blocks(2);
+        assert!(deciding(&&waits));
     });
 }
 

@@ -33,8 +33,8 @@ use zennet_primitives::{
 use zennet_runtime::{Balances, BlockNumber, Runtime, RuntimeHoldReason};
 
 use crate::population::{
-    active, announcement, announcement_deposit, owner, owners_of, session_key, standing_channels,
-    ACTIVE_COIN, DEPOSIT, PER_OWNER,
+    active, announcement, announcement_deposit, channel_record_deposit, owner, owners_of,
+    session_key, standing_channels, ACTIVE_COIN, DEPOSIT, PER_OWNER,
 };
 
 /// Stands for the storage in the text of the specification until it is written.
@@ -113,7 +113,7 @@ fn endow(
         let share = |of: u64| share(of, owners.len() as u64, number as u64);
         let (announcements, channels) = (share(opts.announcements), share(opts.channels));
         let deposits = Balance::from(announcements) * announcement_deposit();
-        let locked = Balance::from(channels) * DEPOSIT;
+        let locked = Balance::from(channels) * (DEPOSIT + channel_record_deposit());
         Balances::transfer(&bank, who, deposits + locked + XEN, Preservation::Preserve)?;
         if announcements > 0 {
             let reason = pallet_announcements::HoldReason::Announcement;
@@ -177,6 +177,7 @@ fn write_channels(
             session_key: session_key(),
             deposit: DEPOSIT,
             paid: 0,
+            record_deposit: channel_record_deposit(),
             expires_at: <Runtime as pallet_channels::Config>::MaxLifetime::get(),
             challenge: <Runtime as pallet_channels::Config>::MinChallenge::get(),
             closing_at: None,

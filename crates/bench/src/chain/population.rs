@@ -125,6 +125,11 @@ pub(crate) fn announcement_deposit() -> Balance {
         .expect("the pallet's integrity test has it that the largest deposit fits; qed")
 }
 
+/// What the record of a channel costs besides, in the smallest coin unit.
+pub(crate) fn channel_record_deposit() -> Balance {
+    <Runtime as pallet_channels::Config>::RecordDeposit::get()
+}
+
 /// Such announcements that one account may have at a time.
 pub(crate) fn most_announcements() -> u64 {
     let most: Balance = <Runtime as pallet_announcements::Config>::MaxDeposit::get();

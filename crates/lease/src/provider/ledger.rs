@@ -92,6 +92,7 @@ impl Ledger {
             session_key,
             deposit,
             paid,
+            record_deposit: _,
             expires_at: _,
             challenge,
             closing_at,

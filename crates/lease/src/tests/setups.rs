@@ -134,6 +134,7 @@ pub(crate) fn record(terms: &Terms) -> ChannelRecord<u32> {
         session_key: terms.session_key,
         deposit: terms.deposit,
         paid: 0,
+        record_deposit: 1,
         expires_at: 10_000,
         challenge: terms.challenge_blocks,
         closing_at: None,

@@ -9,7 +9,7 @@ fn a_watchtower_may_claim_for_the_provider() {
         let claimed = Event::Claimed { channel, cumulative: 250, usage_hash: usage(), paid: 150 };
         System::assert_last_event(claimed.into());
         assert_eq!(free(PROVIDER), ENDOWMENT + 250);
-        assert_eq!(locked(PUBLISHER), DEPOSIT - 250);
+        assert_eq!(locked(PUBLISHER), DEPOSIT - 250 + RECORD_DEPOSIT);
         assert_eq!(record(channel).paid, 250);
     });
 }
@@ -25,6 +25,8 @@ fn a_voucher_above_the_deposit_is_refused() {
             );
         }
         assert_ok!(Channels::claim(signed(PROVIDER), channel, voucher(channel, DEPOSIT)));
+        // What the record costs pays nobody.
+        assert_eq!(locked(PUBLISHER), RECORD_DEPOSIT);
     });
 }
 

@@ -166,41 +166,44 @@ fn anyone_finalizes_from_the_expiry_on() {
 }
 
 #[test]
-fn a_rest_that_the_publisher_cannot_take_stays_locked_and_the_provider_is_paid() {
-    build_and_execute(|| {
-        let channel = open();
-        empty_the_publisher();
-        let last = voucher(channel, DEPOSIT - 5);
-        assert_ok!(Channels::close(signed(PROVIDER), channel, Some(last)));
-        assert_eq!(free(PROVIDER), ENDOWMENT + DEPOSIT - 5);
-        System::assert_last_event(Event::CloseRequested { channel, closing_at: 1 }.into());
-        assert_noop!(
-            Channels::claim(signed(PROVIDER), channel, voucher(channel, DEPOSIT)),
-            Error::<Test>::Ended
-        );
-        assert_noop!(Channels::finalize(signed(PUBLISHER), channel), Error::<Test>::RefundTooSmall);
-        assert_eq!(locked(PUBLISHER), 5);
-        assert_ok!(Balances::transfer_allow_death(
-            signed(WATCHTOWER),
-            account(PUBLISHER),
-            EXISTENTIAL_DEPOSIT
-        ));
-        assert_ok!(Channels::finalize(signed(WATCHTOWER), channel));
-        assert_settled(channel, DEPOSIT - 5, 5);
-    });
+fn a_publisher_that_owns_nothing_else_hinders_no_end_and_gets_its_rest() {
+    for rest in [0, 1, DEPOSIT] {
+        let paid = DEPOSIT - rest;
+        let close = |channel| outcome(Channels::close(signed(PROVIDER), channel, None));
+        let ends: [&dyn Fn(ChannelId) -> DispatchResult; 3] =
+            [&close, &|channel| close_together(PROVIDER, channel, paid), &|channel| {
+                Channels::finalize(signed(WATCHTOWER), channel)
+            }];
+        for end in ends {
+            build_and_execute(|| {
+                let channel = open();
+                empty_the_publisher();
+                if paid > 0 {
+                    let last = voucher(channel, paid);
+                    assert_ok!(Channels::claim(signed(PROVIDER), channel, last));
+                }
+                go_to(EXPIRY);
+                assert_ok!(end(channel));
+                assert_settled(channel, paid, rest);
+                assert_eq!(free(PROVIDER), ENDOWMENT + paid);
+                assert_eq!((free(PUBLISHER), locked(PUBLISHER)), (rest + RECORD_DEPOSIT, 0));
+            });
+        }
+    }
 }
 
 #[test]
-fn a_channel_without_a_rest_settles_though_its_publisher_owns_nothing() {
+fn what_returns_for_a_record_is_what_was_held_for_it() {
     build_and_execute(|| {
-        let (first, second) = (open(), open());
-        empty_the_publisher();
-        let all = voucher(first, DEPOSIT);
-        assert_ok!(Channels::close(signed(PROVIDER), first, Some(all)));
-        assert_settled(first, DEPOSIT, 0);
-        assert_ok!(Channels::claim(signed(PROVIDER), second, voucher(second, DEPOSIT)));
-        go_to(EXPIRY);
-        assert_ok!(Channels::finalize(signed(WATCHTOWER), second));
-        assert_settled(second, DEPOSIT, 0);
+        let channel = open();
+        // As if a later program asked for less now.
+        let more = 7;
+        assert_ok!(<Deposits as DepositLedger>::lock(&account(PUBLISHER), more));
+        Map::<Test>::mutate(channel, |record| {
+            record.as_mut().unwrap().record_deposit = RECORD_DEPOSIT + more;
+        });
+        Channels::do_try_state().unwrap();
+        assert_ok!(Channels::close(signed(PROVIDER), channel, None));
+        assert_eq!(free(PUBLISHER), ENDOWMENT);
     });
 }

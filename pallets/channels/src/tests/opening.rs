@@ -4,7 +4,7 @@ use super::*;
 fn a_deposit_is_held_on_the_publishers_own_account() {
     build_and_execute(|| {
         let channel = open_with(PROVIDER, app(10));
-        assert_eq!(locked(PUBLISHER), DEPOSIT);
+        assert_eq!(locked(PUBLISHER), DEPOSIT + RECORD_DEPOSIT);
         assert_eq!(Balances::total_balance(&account(PUBLISHER)), ENDOWMENT);
         let expected = ChannelRecord {
             publisher: account(PUBLISHER),
@@ -13,6 +13,7 @@ fn a_deposit_is_held_on_the_publishers_own_account() {
             session_key: pair(SESSION).public(),
             deposit: DEPOSIT,
             paid: 0,
+            record_deposit: RECORD_DEPOSIT,
             expires_at: EXPIRY,
             challenge: CHALLENGE,
             closing_at: None,
@@ -66,11 +67,24 @@ fn a_deposit_below_the_existential_deposit_is_refused() {
 }
 
 #[test]
-fn a_deposit_that_the_publisher_does_not_have_is_refused() {
+fn a_publisher_needs_the_deposit_that_of_the_record_and_the_existential_deposit() {
+    build_and_execute(|| {
+        let most = ENDOWMENT - RECORD_DEPOSIT - EXISTENTIAL_DEPOSIT;
+        assert_noop!(
+            try_open(PROVIDER, most + 1, EXPIRY, CHALLENGE, None),
+            pallet_deposits::Error::<Test>::NotEnoughFree
+        );
+        assert_ok!(try_open(PROVIDER, most, EXPIRY, CHALLENGE, None));
+        assert_eq!(free(PUBLISHER), EXISTENTIAL_DEPOSIT);
+    });
+}
+
+#[test]
+fn a_deposit_that_overflows_with_that_of_the_record_is_an_error() {
     build_and_execute(|| {
         assert_noop!(
-            try_open(PROVIDER, ENDOWMENT, EXPIRY, CHALLENGE, None),
-            pallet_deposits::Error::<Test>::NotEnoughFree
+            try_open(PROVIDER, Balance::MAX, EXPIRY, CHALLENGE, None),
+            ArithmeticError::Overflow
         );
     });
 }

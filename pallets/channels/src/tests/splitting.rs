@@ -205,17 +205,3 @@ fn a_split_makes_the_account_of_a_provider_or_leaves_it_without_one() {
         }
     });
 }
-
-#[test]
-fn a_split_pays_though_the_publisher_cannot_take_its_rest() {
-    build_and_execute(|| {
-        let channel = open();
-        empty_the_publisher();
-        assert_ok!(close_together(PROVIDER, channel, DEPOSIT - 5));
-        assert_eq!(free(PROVIDER), ENDOWMENT + DEPOSIT - 5);
-        System::assert_last_event(Event::CloseRequested { channel, closing_at: 1 }.into());
-        assert_eq!(locked(PUBLISHER), 5);
-        assert_noop!(close_together(PROVIDER, channel, DEPOSIT - 6), Error::<Test>::BelowPaid);
-        assert_noop!(Channels::finalize(signed(PUBLISHER), channel), Error::<Test>::RefundTooSmall);
-    });
-}

@@ -5,7 +5,7 @@
 use frame_support::{assert_noop, assert_ok};
 
 use super::*;
-use crate::{Authored, Earned, Earnings, Error, Event, Owed, RewardPools};
+use crate::{Authored, Earned, Earnings, Error, Event, Owed, Remainder, RewardPools};
 
 /// Runs a session in which every block is by `author`, with `fees` to be shared.
 fn session_by(author: u64, fees: u128) {
@@ -133,6 +133,54 @@ fn voters_share_what_the_commission_leaves_by_their_stakes() {
         assert_eq!(claimed(22), 23);
         assert_eq!(claimed(4), 20);
         assert_eq!((Earnings::<Test>::iter().count(), Owed::<Test>::get()), (0, 0));
+    });
+}
+
+#[test]
+fn parts_of_a_unit_that_can_no_longer_grow_are_shared_anew() {
+    ExtBuilder::default().build_and_execute(|| {
+        open_the_pot();
+        assert_ok!(vote(21, &[4], 128));
+        assert_ok!(vote(22, &[4], 64));
+        assert_ok!(open_proxy(22));
+        assert_ok!(delegate(23, 22, 64));
+        session_by(4, 6);
+        session_by(4, 1);
+        // 3.5, 1.75 and 1.75
+        assert_eq!(claimed(21), 3);
+        assert_ok!(unvote(21));
+        assert!(!Earnings::<Test>::contains_key(21));
+        assert_eq!((Remainder::<Test>::get(), Owed::<Test>::get()), (1 << 63, 4));
+        // Whole units stay, and with them what they bring along, until they are claimed.
+        assert_ok!(undelegate(23));
+        assert_eq!(Earnings::<Test>::get(23), Earned { amount: 1, fraction: 3 << 62 });
+        assert_eq!(claimed(23), 1);
+        assert!(!Earnings::<Test>::contains_key(23));
+        // 0.5 and 0.75 are a unit, which is nobody's again.
+        assert_eq!((Remainder::<Test>::get(), Owed::<Test>::get()), (1 << 62, 2));
+        assert_eq!(Dpos::unshared(), 1);
+        // Whoever still votes keeps the part.
+        assert_eq!(claimed(22), 1);
+        assert_eq!(Earnings::<Test>::get(22), Earned { amount: 0, fraction: 3 << 62 });
+        assert_ok!(unvote(22));
+        assert_eq!((Earnings::<Test>::iter().count(), Owed::<Test>::get()), (0, 0));
+        assert_eq!((Remainder::<Test>::get(), Dpos::unshared()), (0, 2));
+        session_by(4, 1);
+        assert_eq!(claimed(4), 3);
+    });
+}
+
+#[test]
+fn a_part_of_a_unit_goes_when_a_delegation_that_earned_no_more_is_taken_back() {
+    ExtBuilder::default().build_and_execute(|| {
+        open_the_pot();
+        assert_ok!(vote(22, &[4], 128));
+        assert_ok!(open_proxy(22));
+        assert_ok!(delegate(23, 22, 128));
+        session_by(4, 1);
+        assert_ok!(undelegate(23));
+        assert!(!Earnings::<Test>::contains_key(23));
+        assert_eq!((Remainder::<Test>::get(), Owed::<Test>::get()), (1 << 63, 1));
     });
 }
 

@@ -270,6 +270,7 @@ impl Scene {
             session_key: terms.session_key,
             deposit: terms.deposit,
             paid: 0,
+            record_deposit: 1,
             expires_at: 1_000_000,
             challenge: terms.challenge_blocks,
             closing_at: None,

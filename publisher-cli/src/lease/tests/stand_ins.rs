@@ -142,6 +142,7 @@ impl LeaseChain for Chain {
             session_key: terms.session_key,
             deposit: terms.deposit,
             paid: 0,
+            record_deposit: 1,
             expires_at: 100_000,
             challenge: terms.challenge_blocks,
             closing_at: None,
