@@ -19,8 +19,12 @@ use crate::{
     RuntimeCall, RuntimeEvent, RuntimeOrigin, RuntimeTask, SLOT_MILLIS, SS58_PREFIX, VERSION,
 };
 
+/// Time that a block takes on the machine of the weights: a part of a slot in which one bookkeeper
+/// builds it and the next one checks it, with a fifth of the slot left for the way between them.
+const BLOCK_PICOS: u64 = WEIGHT_REF_TIME_PER_SECOND * SLOT_MILLIS * 2 / 5 / 1000;
+
 /// Part of a block that is open to ordinary transactions.
-const NORMAL_RATIO: Perbill = Perbill::from_percent(75);
+const NORMAL_RATIO: Perbill = Perbill::from_percent(85);
 
 /// Bytes of a block.
 const BLOCK_BYTES: u32 = 5 * 1024 * 1024;
@@ -28,9 +32,9 @@ const BLOCK_BYTES: u32 = 5 * 1024 * 1024;
 parameter_types! {
     pub const BlockHashCount: BlockNumber = 2400;
     pub const Version: RuntimeVersion = VERSION;
-    /// Two thirds of a slot for running a block, and no bound on proofs, which only parachains need.
+    /// No bound on proofs, which only parachains need.
     pub Weights: BlockWeights = BlockWeights::with_sensible_defaults(
-        Weight::from_parts(WEIGHT_REF_TIME_PER_SECOND * 4 / 3, u64::MAX),
+        Weight::from_parts(BLOCK_PICOS, u64::MAX),
         NORMAL_RATIO,
     );
     pub Length: BlockLength = BlockLength::builder()
