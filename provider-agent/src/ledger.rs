@@ -209,8 +209,8 @@ pub(crate) async fn serve<L: Ledger>(
                 watching = Watching(Some((task, again)));
             }
             ChainCommand::Claim(context, voucher) => {
-                // One that is not answered yet is given up.
-                claims.shutdown().await;
+                // One that is not answered yet goes on, so that what comes after it is not kept waiting.
+                claims.detach_all();
                 let (ledger, heads) = (ledger.clone(), heads.clone());
                 let claim = async move {
                     let amount = voucher.payload.cumulative;
@@ -225,7 +225,7 @@ pub(crate) async fn serve<L: Ledger>(
             }
             ChainCommand::Settle(context, voucher) => {
                 watching = Watching(None);
-                claims.shutdown().await;
+                claims.detach_all();
                 let outcome =
                     settle(&ledger, &heads, policy, &context, voucher, &mut known_paid).await;
                 let event = outcome.unwrap_or_else(|error| {
@@ -388,8 +388,9 @@ async fn watch_channel<L: Ledger>(
         match ledger.channel(id, head.hash).await {
             Ok(record) => {
                 let expires = |r: &ChannelRecord<u32>| {
-                    r.closing_at.is_some()
-                        || r.expires_at <= head.number.saturating_add(policy.expiry_margin)
+                    // A lease of before may have a shorter challenge than is asked for now.
+                    let margin = policy.expiry_margin.min(r.challenge);
+                    r.closing_at.is_some() || r.expires_at <= head.number.saturating_add(margin)
                 };
                 if record.as_ref().is_none_or(expires) {
                     info!(gone = record.is_none(), "the channel comes to its end");

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tracing::info;
-use zennet_chain_client::{search, Chain, ChainError, MiningProgress};
+use tracing::{info, warn};
+use zennet_chain_client::{search, Chain, ChainError, MiningProgress, Registered};
 use zennet_primitives::{
     announcement::{acceptance_message, AnnouncementId},
     pow::{stamp_work, Difficulty, PowNonce, Role},
@@ -49,13 +49,20 @@ pub(crate) async fn acceptance_stamp(
 
 /// Makes sure that this provider's identity is mined and registered.
 pub(crate) async fn ensure_identity(chain: &Chain, account: &AccountId) -> Result<(), ChainError> {
-    let report = report("identity");
-    let identity = chain.ensure_identity(Role::Provider, account, THREADS, report).await?;
-    match identity.took {
-        Some(_) => info!(block = identity.block, "identity registered"),
-        None => info!("identity is registered"),
+    loop {
+        let report = report("identity");
+        match chain.ensure_identity(Role::Provider, account, THREADS, report).await {
+            Ok(Registered { block, took: Some(_), .. }) => info!(block, "identity registered"),
+            Ok(_) => info!("identity is registered"),
+            // Many register at the same time: a block takes a few.
+            Err(error) if error.is_not_taken() => {
+                warn!(%error, "no identity is registered, trying again");
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        return Ok(());
     }
-    Ok(())
 }
 
 #[cfg(test)]

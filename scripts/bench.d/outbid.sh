@@ -53,6 +53,8 @@ bench_outbid() {
 		{filled_secs: $filled, tip: $tip, transfers_per_sec: $rates[0].transfer_per_sec,
 			settled_secs: {without_tips: $without, with_tips: $with},
 			paid: [$settled[].paid], usage_agreed: ($settled | all(.agreed)), supply_conserved: $whole}')
+	jq -e '.settled_secs | .with_tips < .without_tips' <<<"$result" >/dev/null ||
+		die "tips did not help: $result"
 	jq -r '"blocks filled         for \(.filled_secs) s, \(.transfers_per_sec) transfers/s that tip \(.tip) units",
 		"settled without tips  after \(.settled_secs.without_tips) s",
 		"settled with tips     after \(.settled_secs.with_tips) s"' <<<"$result"

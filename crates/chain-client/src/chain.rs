@@ -26,6 +26,7 @@ use zennet_primitives::{
 use crate::{
     events::SettledEvent,
     heads::{head_of, Which},
+    send::Sender,
     storage::{Key, Storage},
     ChainError, Head, HeadStream,
 };
@@ -47,8 +48,8 @@ pub struct Chain {
     pub(crate) client: OnlineClient<SubstrateConfig>,
     pub(crate) rpc: LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>,
     pub(crate) storage: Storage,
-    /// Accounts whose transactions go out one after the other, each with its own lock.
-    pub(crate) senders: Arc<Mutex<HashMap<AccountId, Arc<Mutex<()>>>>>,
+    /// Accounts that send transactions, with what these share.
+    pub(crate) senders: Arc<Mutex<HashMap<AccountId, Arc<Sender>>>>,
     genesis: Hash,
     properties: Properties,
     constants: Constants,

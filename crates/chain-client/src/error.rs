@@ -96,7 +96,7 @@ pub enum ChainError {
 
 impl ChainError {
     /// Whether the transaction has done nothing as far as is known; another one may.
-    pub(crate) fn is_not_taken(&self) -> bool {
+    pub fn is_not_taken(&self) -> bool {
         use ChainError::{Lost, NotIncluded, NotTaken, Rejected};
         matches!(self, Rejected { .. } | NotTaken { .. } | Lost { .. } | NotIncluded { .. })
     }

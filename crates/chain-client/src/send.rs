@@ -14,11 +14,12 @@
 //! Of transactions with the same nonce one at most gets into a block, so nothing is done twice. That also
 //! lets one be replaced that waits: by one with a higher tip, see `tips`.
 
+mod outbidding;
 mod refusals;
 #[cfg(test)]
 mod tests;
 
-use std::{iter::once, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use codec::Encode;
 use sp_runtime::transaction_validity::InvalidTransaction;
@@ -29,7 +30,10 @@ use subxt::{
     rpcs::methods::legacy::NumberOrHex,
     tx::{Signer, SubmittableTransaction, TransactionProgress, TransactionStatus},
 };
-use tokio::time::{sleep, timeout, timeout_at, Instant};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 use zennet_primitives::{amount::Balance, AccountId, Hash};
 
 pub(crate) use self::refusals::reason;
@@ -38,11 +42,15 @@ use crate::{
     calls::{Action, AtBlock, RawCall},
     events::TransactionEvents,
     submit::Included,
-    tips, AccountKey, Chain, ChainError, Head,
+    tips::{Bids, Offer},
+    AccountKey, Chain, ChainError, Head,
 };
 
 /// How long a transaction may take to get into a block.
 const INCLUSION_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long one may that tips.
+const SETTLEMENT_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Blocks after which a transaction that was not included can no longer be.
 const MORTALITY: u32 = 64;
@@ -89,6 +97,14 @@ struct Taken {
     block: AtBlock,
 }
 
+/// What the transactions of an account share.
+#[derive(Default)]
+pub(crate) struct Sender {
+    /// Lets one of them at a time choose its nonce.
+    turn: Mutex<()>,
+    bids: Arc<Bids>,
+}
+
 /// What a transaction is signed for.
 struct Ground {
     block: AtBlock,
@@ -123,15 +139,18 @@ impl Chain {
         key: Option<&AccountKey>,
         most_tip: Balance,
     ) -> Result<Done, ChainError> {
+        // One that may tip is not given up before it is known whether it still can get into a block: a
+        // second one beside it would tip for nothing.
+        let patience = if most_tip > 0 { SETTLEMENT_TIMEOUT } else { INCLUSION_TIMEOUT };
         let not_included =
-            |_| ChainError::NotIncluded { call: action.title(), secs: INCLUSION_TIMEOUT.as_secs() };
+            |_| ChainError::NotIncluded { call: action.title(), secs: patience.as_secs() };
         let submitting = async {
             match key {
                 Some(key) => self.sign_and_submit(&Sending { action, key, most_tip }).await,
                 None => self.submit_unsigned(action).await,
             }
         };
-        timeout(INCLUSION_TIMEOUT, submitting).await.map_err(not_included)?
+        timeout(patience, submitting).await.map_err(not_included)?
     }
 
     async fn submit_unsigned(&self, action: &Action) -> Result<Done, ChainError> {
@@ -141,12 +160,11 @@ impl Chain {
         let submitted = general.submit_and_watch().await;
         let progress = submitted.map_err(|error| self.not_taken(action, None, &error))?;
         let mut taken = Taken { progress, block };
-        match self.follow(action, None, &mut taken, None).await? {
-            Some(Fate::Included(done)) => Ok(done),
-            Some(Fate::Invalid(reason) | Fate::Dropped(reason)) => {
+        match self.follow(action, None, &mut taken).await? {
+            Fate::Included(done) => Ok(done),
+            Fate::Invalid(reason) | Fate::Dropped(reason) => {
                 Err(ChainError::Lost { call: action.title(), reason })
             }
-            None => Err(lost_sight(action)),
         }
     }
 
@@ -165,19 +183,19 @@ impl Chain {
         }
     }
 
-    /// Signs and submits, and again with a higher tip as long as it waits or finds no room in the pool.
-    /// The nonce is left where a pool has taken the transaction.
+    /// Signs and submits, and again with a higher tip as long as blocks pass it by, or pools have no room
+    /// for it. The nonce is left where a pool has taken the transaction.
     async fn try_signed(
         &self,
         sending: &Sending<'_>,
         nonce: &mut Option<u64>,
     ) -> Result<Try, ChainError> {
         let Sending { action, key, most_tip } = *sending;
+        let bids = self.sender(key.account()).await.bids.clone();
+        let mut offer = Offer::up_to(most_tip);
         let mut taken = None;
-        let mut tips = once(0).chain(tips::rising_to(most_tip)).peekable();
-        while let Some(tip) = tips.next() {
-            let is_last = tips.peek().is_none();
-            match self.sign_once(sending, *nonce, tip).await {
+        loop {
+            match self.sign_once(sending, *nonce, offer.tip).await {
                 Ok(Ok((chosen, now))) => {
                     *nonce = Some(chosen);
                     taken = Some(now);
@@ -189,7 +207,7 @@ impl Chain {
                 Err(error) if taken.is_some() => {
                     tracing::debug!(%error, "no higher tip could be given");
                 }
-                Ok(Err(error)) if is_full(&error) && !is_last => continue,
+                Ok(Err(error)) if is_full(&error) && offer.may_rise() => (),
                 Ok(Err(error)) => {
                     let told = match nonce {
                         // The one before it may have got into a block.
@@ -200,15 +218,18 @@ impl Chain {
                 }
                 Err(error) => return Err(error),
             }
-            let Some(current) = &mut taken else { continue };
-            let until = (!is_last).then(|| Instant::now() + tips::WAIT);
-            match self.follow(action, Some(key), current, until).await? {
-                None if is_last => return Err(lost_sight(action)),
-                None => tracing::info!(call = action.title(), tip, "a transaction waits"),
-                Some(Fate::Dropped(reason)) if is_last => {
-                    return Err(ChainError::Lost { call: action.title(), reason });
-                }
-                Some(Fate::Dropped(_)) => taken = None,
+            let Some(current) = &mut taken else {
+                self.outbid(sending, &bids, *nonce, &mut offer, false).await;
+                continue;
+            };
+            let _bid = nonce.map(|nonce| bids.place(nonce, offer.tip));
+            let fate = tokio::select! {
+                biased;
+                fate = self.follow(action, Some(key), current) => Some(fate?),
+                () = self.outbid(sending, &bids, *nonce, &mut offer, true) => None,
+            };
+            match fate {
+                None => (),
                 Some(Fate::Included(done)) => return Ok(Try::Done(done)),
                 Some(Fate::Invalid(reason)) => {
                     let signed_for = current.block.spec_version();
@@ -216,9 +237,18 @@ impl Chain {
                     let now = self.at(self.best().await?).await?.spec_version();
                     return if now == signed_for { Err(told) } else { Ok(Try::Outdated(told)) };
                 }
+                Some(Fate::Dropped(reason)) if !offer.may_rise() => {
+                    return Err(ChainError::Lost { call: action.title(), reason });
+                }
+                Some(Fate::Dropped(_)) => {
+                    taken = None;
+                    // Those with lower nonces may have been dropped before it.
+                    let next = self.next_nonce(key).await?;
+                    *nonce = nonce.map(|nonce| nonce.min(next));
+                    self.outbid(sending, &bids, *nonce, &mut offer, false).await;
+                }
             }
         }
-        Err(lost_sight(action))
     }
 
     /// Signs and submits once, with a nonce that was chosen before or the account's next.
@@ -231,8 +261,8 @@ impl Chain {
         let Sending { action, key, .. } = *sending;
         let ground = self.ground().await?;
         let call = action.call(&ground.block)?;
-        let turn = self.turn(key.account()).await;
-        let _turn = turn.lock().await;
+        let sender = self.sender(key.account()).await;
+        let _turn = sender.turn.lock().await;
         let nonce = match nonce {
             Some(nonce) => nonce,
             None => self.next_nonce(key).await?,
@@ -243,31 +273,21 @@ impl Chain {
         Ok(submitted.map(|progress| (nonce, Taken { progress, block: ground.block })))
     }
 
-    /// Follows a transaction that a pool has taken to the first best block that has it; nothing if it
-    /// waits until then still.
+    /// Follows a transaction that a pool has taken to the first best block that has it. One that is
+    /// followed anew, after that block was seen, is found in the final one.
     async fn follow(
         &self,
         action: &Action,
         key: Option<&AccountKey>,
         taken: &mut Taken,
-        until: Option<Instant>,
-    ) -> Result<Option<Fate>, ChainError> {
+    ) -> Result<Fate, ChainError> {
         let lost = |reason: String| ChainError::Lost { call: action.title(), reason };
-        loop {
-            let next = taken.progress.next();
-            let next = match until {
-                Some(until) => match timeout_at(until, next).await {
-                    Ok(next) => next,
-                    Err(_) => return Ok(None),
-                },
-                None => next.await,
-            };
-            let Some(status) = next else { return Err(lost_sight(action)) };
+        while let Some(status) = taken.progress.next().await {
             let in_block = match status.map_err(|error| lost(error.to_string()))? {
                 TransactionStatus::InBestBlock(block) => block,
                 TransactionStatus::InFinalizedBlock(block) => block,
-                TransactionStatus::Invalid { message } => return Ok(Some(Fate::Invalid(message))),
-                TransactionStatus::Dropped { message } => return Ok(Some(Fate::Dropped(message))),
+                TransactionStatus::Invalid { message } => return Ok(Fate::Invalid(message)),
+                TransactionStatus::Dropped { message } => return Ok(Fate::Dropped(message)),
                 TransactionStatus::Error { message } => return Err(lost(message)),
                 TransactionStatus::Validated
                 | TransactionStatus::Broadcasted
@@ -277,9 +297,9 @@ impl Chain {
             let events = in_block.wait_for_success().await.map_err(rejected)?;
             let block = self.head(Some(in_block.block_hash())).await?;
             let events = TransactionEvents::of(&events, &taken.block.metadata())?;
-            let done = (Included { block, fee: events.fee }, events);
-            return Ok(Some(Fate::Included(done)));
+            return Ok(Fate::Included((Included { block, fee: events.fee }, events)));
         }
+        Err(lost("the node stopped reporting on it".into()))
     }
 
     /// A client at a block.
@@ -320,8 +340,8 @@ impl Chain {
         next.map_err(ChainError::rpc("an account's next nonce"))
     }
 
-    /// The lock that lets one transaction of an account at a time choose its nonce.
-    async fn turn(&self, account: AccountId) -> std::sync::Arc<tokio::sync::Mutex<()>> {
+    /// What the transactions of an account share.
+    async fn sender(&self, account: AccountId) -> Arc<Sender> {
         self.senders.lock().await.entry(account).or_default().clone()
     }
 
@@ -411,11 +431,6 @@ fn general_transaction(call: &[u8]) -> Vec<u8> {
     const EXTENSION_VERSION: u8 = 0;
     let head = [GENERAL_VERSION_5, EXTENSION_VERSION, 0, 0, 0, 0];
     [&head[..], call].concat().encode()
-}
-
-fn lost_sight(action: &Action) -> ChainError {
-    let reason = "the node stopped reporting on it".into();
-    ChainError::Lost { call: action.title(), reason }
 }
 
 fn lost(action: &Action, error: &ExtrinsicError) -> ChainError {

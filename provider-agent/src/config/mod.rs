@@ -175,7 +175,7 @@ pub(crate) struct Lease {
     pub(crate) max_exposure_xen: Xen,
     pub(crate) stop_after_secs: u32,
     pub(crate) reconnect_secs: u32,
-    #[serde(default)]
+    #[serde(default = "coin")]
     pub(crate) claim_threshold_xen: Xen,
     #[serde(default = "tenth")]
     pub(crate) settle_loss_xen: Xen,
@@ -218,6 +218,10 @@ fn yes() -> bool {
 
 fn tenth() -> Xen {
     Xen(XEN / 10)
+}
+
+fn coin() -> Xen {
+    Xen(XEN)
 }
 
 fn tip_percent() -> u8 {

@@ -9,6 +9,9 @@ use subxt::{
 /// What a node's pool answers to a transaction that is not valid.
 pub(super) const INVALID: i32 = 1010;
 
+/// What it answers to a transaction that it has dropped a while ago.
+const BANNED: i32 = 1012;
+
 /// What it answers where all that it has room for tip more.
 pub(super) const FULL: i32 = 1016;
 
@@ -22,9 +25,9 @@ pub(super) fn answer(error: &ExtrinsicError) -> Option<&rpcs::UserError> {
     }
 }
 
-/// Whether a pool has no room, but for a higher tip.
+/// Whether a pool has no room, but for a higher tip; it turns away for a while what it has dropped.
 pub(super) fn is_full(error: &ExtrinsicError) -> bool {
-    answer(error).is_some_and(|answer| answer.code == FULL)
+    answer(error).is_some_and(|answer| [FULL, BANNED].contains(&answer.code))
 }
 
 /// Why a pool calls a transaction invalid.

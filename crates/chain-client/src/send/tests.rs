@@ -10,6 +10,7 @@ use subxt::{
 
 use self::node::{Answer, Node};
 use super::{refusals::INVALID, *};
+use crate::tips;
 
 fn refused(code: i32, data: Option<&str>) -> ExtrinsicError {
     let data = data.map(|text| to_raw_value(text).unwrap());
@@ -85,7 +86,42 @@ async fn one_that_waits_is_sent_again_with_ever_higher_tips() {
 }
 
 #[tokio::test]
-async fn a_pool_that_others_fill_is_offered_more_at_once() {
+async fn nothing_is_offered_while_no_blocks_come() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Stall]);
+    let waited = tokio::time::timeout(tips::LOOK * 50, tipped(&node)).await;
+    assert!(waited.is_err(), "it is waited for");
+    assert_eq!(node.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn no_more_is_offered_than_there_is_besides_the_fee() {
+    let node = Node::new(100, 99);
+    node.has_free(node::FEE + 50);
+    node.answers([Answer::Keep; 3]);
+    let (seen, _) = tipped(&node).await;
+    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 50)]);
+}
+
+#[tokio::test]
+async fn one_that_others_of_its_account_wait_for_offers_what_they_do() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep; 9]);
+    let chain = node.chain().await;
+    let bids = chain.sender(node.key().account()).await.bids.clone();
+    let (key, call) = (node.key().clone(), RawCall::new("Test", "call", 7u8));
+    let _behind = bids.place(6, 80);
+    let action = call.into();
+    let without_tips = chain.submit(&action, Some(&key));
+    assert!(tokio::time::timeout(tips::LOOK * 50, without_tips).await.is_err());
+    let seen: Vec<_> = node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect();
+    assert_eq!(seen, [(5, 0), (5, 80)]);
+    assert_eq!(bids.highest_behind(4), 80, "what is given up bids no more");
+    assert_eq!(bids.highest_behind(5), 80);
+}
+
+#[tokio::test]
+async fn a_pool_that_others_fill_is_offered_more() {
     let node = Node::new(100, 99);
     // Three find no room, one is taken and pushed out again, as is the last.
     node.answers([Answer::Full; 3]);

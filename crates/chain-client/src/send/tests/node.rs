@@ -29,6 +29,9 @@ use super::{
 };
 use crate::heads::head_of;
 
+/// What a transaction costs.
+pub(super) const FEE: u128 = 7;
+
 /// What the node does with a transaction.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
@@ -38,8 +41,10 @@ pub(super) enum Answer {
     TakeAndInvalidate,
     /// Takes it; then the program is replaced, and it is invalid.
     TakeAndUpgrade,
-    /// Takes it, and says nothing more of it.
+    /// Takes it, and says nothing more of it while blocks pass it by.
     Keep,
+    /// Takes it, and no blocks come.
+    Stall,
     /// Has no room for it.
     Full,
 }
@@ -69,6 +74,9 @@ struct State {
     next_nonce: u32,
     answers: VecDeque<Answer>,
     seen: Vec<Seen>,
+    /// Whether each request for the best block finds a newer one.
+    passes: bool,
+    free: u128,
 }
 
 impl Node {
@@ -81,6 +89,8 @@ impl Node {
             next_nonce: 5,
             answers: VecDeque::new(),
             seen: Vec::new(),
+            passes: false,
+            free: u128::MAX,
         };
         Node { key: AccountKey::generate(), state: Arc::new(Mutex::new(state)) }
     }
@@ -91,6 +101,10 @@ impl Node {
 
     pub(super) fn key(&self) -> &AccountKey {
         &self.key
+    }
+
+    pub(super) fn has_free(&self, coin: u128) {
+        self.state.lock().unwrap().free = coin;
     }
 
     pub(super) fn upgrade_at(&self, block: u32) {
@@ -151,6 +165,11 @@ impl State {
                 json!(Self::hash(u32::try_from(params[0].as_u64().unwrap()).unwrap()))
             }
             "system_accountNextIndex" => json!(self.next_nonce),
+            "state_getStorage" => {
+                // An account's nonce, references, and free, reserved and frozen coin.
+                let account = (self.next_nonce, 0u32, 1u32, 0u32, self.free, 0u128, 0u128);
+                json!(format!("0x{}", hex::encode(account.encode())))
+            }
             "state_call" => {
                 let block = self.number(params.get(2));
                 let answer = match params[0].as_str().unwrap() {
@@ -158,6 +177,9 @@ impl State {
                         let names = ("zennet", "zennet", 1u32);
                         let apis = Vec::<([u8; 8], u32)>::new();
                         (names, self.version(block), 1u32, apis, 1u32).encode()
+                    }
+                    "TransactionPaymentApi_query_info" => {
+                        (Compact(0u64), Compact(0u64), 0u8, FEE).encode()
                     }
                     "Metadata_metadata_versions" => vec![16u32].encode(),
                     "Metadata_metadata_at_version" => Some(metadata()).encode(),
@@ -169,6 +191,11 @@ impl State {
         }
     }
 
+    /// The newest block, as a request finds it.
+    fn come(&mut self) {
+        self.best += u32::from(self.passes);
+    }
+
     /// Looks at a transaction and gives what becomes of it.
     fn take(&mut self, key: &AccountKey, transaction: &str) -> Result<Vec<Value>, UserError> {
         let seen = self.examine(key, &hex::decode(&transaction[2..]).unwrap());
@@ -176,9 +203,14 @@ impl State {
         match self.answers.pop_front() {
             None => Ok(vec![json!("ready"), json!("dropped")]),
             Some(Answer::Full) => {
+                self.passes = true;
                 Err(UserError { code: FULL, message: "Immediately Dropped".into(), data: None })
             }
-            Some(Answer::Keep) => Ok(vec![json!("ready")]),
+            Some(Answer::Keep) => {
+                self.passes = true;
+                Ok(vec![json!("ready")])
+            }
+            Some(Answer::Stall) => Ok(vec![json!("ready")]),
             Some(Answer::TakeAndInvalidate) => Ok(vec![json!("ready"), json!("invalid")]),
             Some(Answer::TakeAndUpgrade) => {
                 self.upgrade();
@@ -226,7 +258,12 @@ impl RpcClientT for Node {
         method: &'a str,
         params: Option<Box<RawValue>>,
     ) -> RawRpcFuture<'a, Box<RawValue>> {
-        let answer = self.state.lock().unwrap().answer(method, &list(params));
+        let params = list(params);
+        let mut state = self.state.lock().unwrap();
+        if method == "chain_getHeader" && params.iter().all(Value::is_null) {
+            state.come();
+        }
+        let answer = state.answer(method, &params);
         Box::pin(async move { Ok(to_raw_value(&answer).unwrap()) })
     }
 
