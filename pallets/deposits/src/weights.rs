@@ -24,7 +24,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	/// Storage: `Deposits::Deposits` (r:0 w:1)
 	fn lock() -> Weight {
-		Weight::from_parts(53_453_000, 4000)
+		Weight::from_parts(53_502_000, 4000)
 			.saturating_add(T::DbWeight::get().reads(2_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -32,7 +32,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:2 w:2)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn spend() -> Weight {
-		Weight::from_parts(173_533_000, 6196)
+		Weight::from_parts(158_811_000, 6196)
 			.saturating_add(T::DbWeight::get().reads(4_u64))
 			.saturating_add(T::DbWeight::get().writes(4_u64))
 	}
@@ -40,7 +40,7 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 	/// Storage: `System::Account` (r:1 w:1)
 	/// Storage: `Balances::Holds` (r:1 w:1)
 	fn refund() -> Weight {
-		Weight::from_parts(43_608_000, 4000)
+		Weight::from_parts(42_110_000, 4000)
 			.saturating_add(T::DbWeight::get().reads(3_u64))
 			.saturating_add(T::DbWeight::get().writes(3_u64))
 	}
@@ -49,17 +49,17 @@ impl<T: frame_system::Config> WeightInfo for SubstrateWeight<T> {
 // For tests.
 impl WeightInfo for () {
 	fn lock() -> Weight {
-		Weight::from_parts(53_453_000, 4000)
+		Weight::from_parts(53_502_000, 4000)
 			.saturating_add(RocksDbWeight::get().reads(2_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
 	fn spend() -> Weight {
-		Weight::from_parts(173_533_000, 6196)
+		Weight::from_parts(158_811_000, 6196)
 			.saturating_add(RocksDbWeight::get().reads(4_u64))
 			.saturating_add(RocksDbWeight::get().writes(4_u64))
 	}
 	fn refund() -> Weight {
-		Weight::from_parts(43_608_000, 4000)
+		Weight::from_parts(42_110_000, 4000)
 			.saturating_add(RocksDbWeight::get().reads(3_u64))
 			.saturating_add(RocksDbWeight::get().writes(3_u64))
 	}
