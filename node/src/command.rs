@@ -57,11 +57,24 @@ impl SubstrateCli for Cli {
     }
 }
 
-/// The command line, with this chain's defaults in place of the library's.
+/// The chains that `load_spec` knows.
+const CHAINS: &str = "The chain: dev, local (the default), main (a frame to fill in, see docs/launch.md), \
+                      or a file that export-chain-spec wrote";
+
+/// The command line, with this chain's defaults and names in place of the library's.
 fn command_line() -> Command {
-    Cli::setup_command(Cli::command())
+    naming_chains(Cli::setup_command(Cli::command()))
         .mut_arg("blocks_pruning", |argument| argument.default_value(BLOCKS_KEPT))
         .mut_arg("pool_type", |argument| argument.default_value(POOL))
+}
+
+/// A command and those below it, which name this project's chains.
+fn naming_chains(command: Command) -> Command {
+    let command = command.mut_subcommands(naming_chains);
+    match command.get_arguments().any(|argument| argument.get_id() == "chain") {
+        true => command.mut_arg("chain", |argument| argument.help(CHAINS).long_help(CHAINS)),
+        false => command,
+    }
 }
 
 /// Parses the command line and does what it says.

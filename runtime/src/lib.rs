@@ -1,8 +1,9 @@
 //! State transition function of the Zennet chain: Aura and GRANDPA under delegated proof of stake,
 //! a fixed supply, and the market's pallets.
 //!
-//! `configs` has the numbers, one file a pallet; [`presets`] the genesis of test networks; the
-//! runtime APIs are in `apis`. Rules live in the pallets.
+//! `configs` has the numbers, one file for each group of pallets; [`presets`] the genesis of test
+//! networks and the frame of the main chain's; the runtime APIs are in `apis`. Rules live in the
+//! pallets.
 
 #![cfg_attr(not(feature = "std"), no_std)]
 // The macro that puts the pallets together goes one level deeper for each of them.

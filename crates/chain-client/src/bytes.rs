@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use subxt::rpcs;
 use zennet_primitives::Hash;
 
-use crate::{send::reason, Chain, ChainError};
+use crate::{
+    send::{answer_of, refusal},
+    Chain, ChainError,
+};
 
 /// Entries of the storage that one request asks for.
 const PAGE: u32 = 512;
@@ -65,11 +68,7 @@ impl Chain {
 
 /// The pool's refusal of a transaction, or that nothing is known of it.
 fn not_taken(error: &rpcs::Error) -> ChainError {
-    let call = "a signed transaction".into();
-    match error {
-        rpcs::Error::User(answer) => ChainError::NotTaken { call, reason: reason(answer) },
-        _ => ChainError::Lost { call, reason: error.to_string() },
-    }
+    refusal("a signed transaction".into(), answer_of(error), error)
 }
 
 /// Whether an encoded transaction says in its first byte, after its length, that it is signed.

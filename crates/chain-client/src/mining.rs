@@ -190,8 +190,9 @@ impl Chain {
         let began = Instant::now();
         let (mut refusals, mut hashes, mut mined) = (0, 0, Duration::ZERO);
         for _ in 0..ANCHORS {
-            let anchor = self.anchor().await?;
-            let difficulty = self.difficulty(role, self.best().await?.hash).await?;
+            let best = self.best().await?;
+            let anchor = self.anchor(best).await?;
+            let difficulty = self.difficulty(role, best.hash).await?;
             let owner = account.clone();
             let work = move |nonce| identity_work(role, &owner, anchor.hash, nonce);
             let deadline = Some(Instant::now() + self.patience());
@@ -227,9 +228,9 @@ impl Chain {
     }
 
     /// The block that an identity is mined for. A final one cannot be reorganised away; where finality
-    /// lags, the newest is.
-    async fn anchor(&self) -> Result<Head, ChainError> {
-        let (best, last) = (self.best().await?, self.finalized().await?);
+    /// lags, the best one is.
+    async fn anchor(&self, best: Head) -> Result<Head, ChainError> {
+        let last = self.finalized().await?;
         let lag = best.number.saturating_sub(last.number);
         Ok(if lag < self.constants().anchor_window / 4 { last } else { best })
     }

@@ -134,6 +134,7 @@ pub fn is_fault(whose: Role, ending: Ending) -> bool {
         | CloseReason::Incompatible
         | CloseReason::DepositSpent
         | CloseReason::VolumeUnavailable
+        | CloseReason::ChallengeTooShort
         | CloseReason::ChannelClosing => false,
     }
 }

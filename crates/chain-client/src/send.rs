@@ -36,8 +36,8 @@ use tokio::{
 };
 use zennet_primitives::{amount::Balance, AccountId, Hash};
 
-pub(crate) use self::refusals::reason;
-use self::refusals::{answer, invalidity, is_full, is_outdated, text};
+pub(crate) use self::refusals::{answer_of, refusal};
+use self::refusals::{answer, invalidity, is_full, is_outdated, reason, text};
 use crate::{
     calls::{Action, AtBlock, RawCall},
     events::TransactionEvents,
@@ -115,12 +115,7 @@ struct Ground {
 impl Chain {
     /// What a call would cost now, in the smallest coin unit.
     pub(crate) async fn fee(&self, key: &AccountKey, call: RawCall) -> Result<Balance, ChainError> {
-        let failed =
-            |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
-        let ground = self.ground().await?;
-        // Of any nonce it costs the same.
-        let signed = sign(&ground, &call, key, 0, 0).map_err(|error| failed(&error))?;
-        signed.partial_fee_estimate().await.map_err(|error| failed(&error))
+        fee(&self.ground().await?, key, &call).await
     }
 
     /// Sends a transaction, signed by a key or by nobody, and waits until a best block has it.
@@ -392,12 +387,20 @@ impl Chain {
         let call = action.title();
         let cannot_pay =
             invalidity(error).is_some_and(|why| why == text(InvalidTransaction::Payment));
-        match (answer(error), key.filter(|_| cannot_pay)) {
-            (_, Some(key)) => ChainError::NoCoin { account: self.address(&key.account()), call },
-            (Some(answer), None) => ChainError::NotTaken { call, reason: reason(answer) },
-            (None, None) => lost(action, error),
+        match key.filter(|_| cannot_pay) {
+            Some(key) => ChainError::NoCoin { account: self.address(&key.account()), call },
+            None => refusal(call, answer(error), error),
         }
     }
+}
+
+/// What a call costs on some ground, in the smallest coin unit.
+async fn fee(ground: &Ground, key: &AccountKey, call: &RawCall) -> Result<Balance, ChainError> {
+    let failed =
+        |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
+    // Of any nonce it costs the same.
+    let signed = sign(ground, call, key, 0, 0).map_err(|error| failed(&error))?;
+    signed.partial_fee_estimate().await.map_err(|error| failed(&error))
 }
 
 fn sign(

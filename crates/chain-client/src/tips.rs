@@ -6,7 +6,8 @@
 //! higher tip. The highest is a part of what the transaction brings; to keep it out still, a whole block of
 //! others would have to tip as much as a block full of such transactions, and so in every block.
 //!
-//! A transaction waits for those of its account with lower nonces. So these bid as much as it does.
+//! A transaction waits for those of its account with lower nonces. So these bid as much as it does, and
+//! what it may tip is shared among all of them: together they tip no more for its sake than it may alone.
 
 use std::{
     collections::BTreeMap,
@@ -51,15 +52,11 @@ impl Offer {
         self.higher.peek().is_some()
     }
 
-    /// Raises it by a step, and for the last time where there is no room for a whole one; whether it is
-    /// higher now.
+    /// Raises it by a step, or as far as there is room; whether it is higher now.
     pub(crate) fn rise(&mut self, room: Balance) -> bool {
         let before = self.tip;
         if self.may_rise() {
-            let next = self.higher.next().unwrap_or(before);
-            if next > room {
-                self.higher = Vec::new().into_iter().peekable();
-            }
+            let next = self.higher.peek().copied().unwrap_or(before);
             self.tip = next.min(room).max(before);
         }
         self.tip > before
@@ -82,6 +79,11 @@ impl Bids {
         let all = self.all();
         let behind = nonce.checked_add(1).map(|first| all.range(first..));
         behind.and_then(|behind| behind.map(|(_, tip)| *tip).max()).unwrap_or_default()
+    }
+
+    /// How many wait that the one with this nonce waits for.
+    pub(crate) fn ahead(&self, nonce: u64) -> usize {
+        self.all().range(..nonce).count()
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<u64, Balance>> {
@@ -129,7 +131,9 @@ mod tests {
         assert_eq!(tips(640, 50), [1, 10, 50]);
         assert!(tips(100, 0).is_empty());
         let mut offer = Offer::up_to(100);
-        assert!(!offer.rise(0) && !offer.may_rise(), "one without room is not raised again");
+        assert!(!offer.rise(0) && offer.may_rise(), "there may be room later");
+        assert!(offer.rise(100));
+        assert_eq!(offer.tip, 1, "no step is left out");
     }
 
     #[test]
@@ -150,6 +154,7 @@ mod tests {
         let third = bids.place(7, 10);
         let behind = |nonce| bids.highest_behind(nonce);
         assert_eq!([5, 6, 7, u64::MAX].map(behind), [80, 10, 0, 0]);
+        assert_eq!([5, 6, 7, u64::MAX].map(|nonce| bids.ahead(nonce)), [0, 1, 2, 3]);
         drop(second);
         assert_eq!(behind(5), 10);
         drop((first, third));

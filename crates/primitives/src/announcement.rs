@@ -11,10 +11,10 @@ use crate::{amount::Rates, hash_of, pow::Difficulty, AccountId};
 /// Largest encoded announcement, bytes.
 pub const MAX_ANNOUNCEMENT_BYTES: usize = 512;
 
-/// Identifies an announcement: the hash of its publisher and its body.
+/// Identifies an announcement: the hash of the chain, its publisher and its body.
 pub type AnnouncementId = H256;
 
-/// Name of a container image, UTF-8.
+/// Name of a container image, printable ASCII without spaces.
 pub type ImageRef = BoundedVec<u8, ConstU32<96>>;
 
 /// Shortest interval between payments, milliseconds.
@@ -85,7 +85,7 @@ pub struct LeaseRange {
 pub struct Announcement {
     /// Publisher's own number of the task.
     pub task: u64,
-    /// How many machines are wanted, each from another provider.
+    /// How many machines are wanted; a provider may give several.
     pub machines: u32,
     /// Images to choose from; none leaves the choice to the provider.
     pub images: BoundedVec<ImageRef, ConstU32<4>>,
@@ -101,7 +101,7 @@ pub struct Announcement {
     pub proposal_secs: u16,
     /// Work asked of each acceptance.
     pub asks: Difficulty,
-    /// Where to read more, UTF-8.
+    /// Where to read more, printable ASCII without spaces.
     pub info_url: BoundedVec<u8, ConstU32<96>>,
     /// Where the publisher listens: a multiaddr in text form with its peer id.
     pub endpoint: BoundedVec<u8, ConstU32<192>>,

@@ -101,4 +101,8 @@ pub enum CloseReason {
     #[codec(index = 19)]
     #[error("the volume is in use by another lease, larger than was asked for, or has no room")]
     VolumeUnavailable,
+    /// The contract gives the provider less time to answer a closing channel than it asks for.
+    #[codec(index = 20)]
+    #[error("the challenge period is shorter than the provider asks for")]
+    ChallengeTooShort,
 }

@@ -172,13 +172,13 @@ pub mod pallet {
 
     #[pallet::error]
     pub enum Error<T> {
-        /// The body is larger than allowed: shorten texts and images.
+        /// The encoded body has more than 512 bytes: shorten texts and images.
         TooLarge,
         /// The body asks for no machine.
         NoMachines,
         /// The lease range must have 0 < min <= max.
         BadLeaseRange,
-        /// The payment interval is out of bounds.
+        /// The payment interval must be from 500 to 3,600,000 milliseconds, of either sign.
         BadInterval,
         /// The body has no endpoint.
         NoEndpoint,

@@ -14,9 +14,10 @@ mod calls {
         /// `commission` of its rewards, in parts of a billion, and its voters share the rest.
         ///
         /// If as many stand as can, the sender takes the place of the weakest candidate without a
-        /// seat, which retires by that, provided that the sender bonds more. The weakest is the one
-        /// with the lowest tally; among equals one that was never elected, then the one with the
-        /// lowest bond, then the last to have come.
+        /// seat in this session or the next, which retires by that, provided that the sender bonds
+        /// more. The weakest is the one with the lowest tally, where one below the threshold counts
+        /// as none; among equals the one with the lowest bond, then the last to have come.
+        /// Candidates of the first block never have to go.
         #[pallet::call_index(0)]
         #[pallet::weight(T::WeightInfo::stand().saturating_add(T::WeightInfo::make_room()))]
         pub fn stand(

@@ -25,8 +25,9 @@ pub(super) struct Opts {
     /// Node to follow the chain with.
     #[arg(long, value_name = "URL")]
     node: Option<String>,
-    /// Dial publishers on loopback and private networks, as development chains have them, and ask them
-    /// for a short challenge only.
+    /// For a development chain: dial publishers on loopback and private networks, ask them for a short
+    /// challenge only, and serve also where no firewall can be made, with machines that then reach this
+    /// host.
     #[arg(long)]
     dev: bool,
 }

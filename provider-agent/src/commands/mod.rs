@@ -57,7 +57,7 @@ Exit codes:
   3  the configuration or the key cannot be used
   4  the chain cannot be reached, is another one, or refused
   5  the store is in use or cannot be used
-  6  the container engine or the guest bundle is missing
+  6  the container engine, the guest bundle or the required firewall is missing
   7  no daemon is running; `status` shows the store then
   8  the command that `record` ran failed; its status is in what it printed";
 

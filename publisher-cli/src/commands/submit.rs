@@ -83,7 +83,7 @@ choice is made among those that did.
 
 With --json every event is one line: mining, identity, announced, met, waiting, too_dear, too_unsure,
 negotiated, opened, final, ready, complete, measured, dropped, kept, slow, frozen, thawed, leaving,
-disagreed, amended, not_amended, lost, back, reclaiming, parted, settled, unsettled, finished.
+disagreed, amended, not_amended, lost, back, reclaiming, parted, recovering, settled, unsettled, finished.
 Amounts are in the smallest unit of the coin (1 XEN is 10^12), times in seconds since the order began.")]
 pub(crate) struct Opts {
     /// How many machines. They are spread over providers: one has more than one only when no other

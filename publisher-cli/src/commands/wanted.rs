@@ -97,7 +97,7 @@ pub(super) struct Wanted {
     /// Let a lease end when its deposit is spent, rather than add to it
     #[arg(long)]
     no_top_up: bool,
-    /// Highest price of a resource in XEN; those that are not named must then be free
+    /// Highest price of a resource in XEN; once one is named, all others must be free
     #[arg(long = "rate", value_name = "KEY=XEN", value_parser = units::rate,
           long_help = rate_help())]
     rates: Vec<(Counter, Rate)>,
@@ -146,7 +146,8 @@ pub(super) struct Wanted {
 
 fn rate_help() -> String {
     format!(
-        "Highest price of a resource in XEN; those that are not named must then be free.\n\nKeys: {}",
+        "Highest price of a resource in XEN; once one is named, all others must be free. Without any, no \
+         rate is too high: --max-price and --max-per-hour bound what is paid.\n\nKeys: {}",
         units::rate_keys()
     )
 }

@@ -106,9 +106,9 @@ pub enum ProxyType {
     /// Everything.
     #[default]
     Any,
-    /// Announce, and pay through channels.
+    /// Announce, pay through channels, lock and spend deposits.
     Market,
-    /// Stand, retire and vote; take part in referenda.
+    /// Stand, retire, vote, delegate and claim rewards; take part in referenda.
     Voting,
 }
 

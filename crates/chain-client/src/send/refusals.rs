@@ -6,6 +6,8 @@ use subxt::{
     rpcs,
 };
 
+use crate::ChainError;
+
 /// What a node's pool answers to a transaction that is not valid.
 pub(super) const INVALID: i32 = 1010;
 
@@ -19,9 +21,29 @@ pub(super) const FULL: i32 = 1016;
 pub(super) fn answer(error: &ExtrinsicError) -> Option<&rpcs::UserError> {
     match error {
         ExtrinsicError::ErrorSubmittingTransaction(BackendError::Rpc(RpcError::ClientError(
-            rpcs::Error::User(answer),
-        ))) => Some(answer),
+            error,
+        ))) => answer_of(error),
         _ => None,
+    }
+}
+
+/// What a node has answered to a request, where an error is that and no lost connection.
+pub(crate) fn answer_of(error: &rpcs::Error) -> Option<&rpcs::UserError> {
+    match error {
+        rpcs::Error::User(answer) => Some(answer),
+        _ => None,
+    }
+}
+
+/// The pool's refusal of a call, or that nothing is known of it.
+pub(crate) fn refusal(
+    call: String,
+    answer: Option<&rpcs::UserError>,
+    error: &dyn ToString,
+) -> ChainError {
+    match answer {
+        Some(answer) => ChainError::NotTaken { call, reason: reason(answer) },
+        None => ChainError::Lost { call, reason: error.to_string() },
     }
 }
 
@@ -37,7 +59,7 @@ pub(super) fn invalidity(error: &ExtrinsicError) -> Option<String> {
 }
 
 /// An answer in words, with what the node has added to it.
-pub(crate) fn reason(answer: &rpcs::UserError) -> String {
+pub(super) fn reason(answer: &rpcs::UserError) -> String {
     match &answer.data {
         Some(data) => format!("{answer}: {}", data.get().trim_matches('"')),
         None => answer.to_string(),

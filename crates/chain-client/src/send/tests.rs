@@ -2,6 +2,8 @@
 
 mod node;
 
+use std::pin::pin;
+
 use serde_json::value::to_raw_value;
 use subxt::{
     error::{BackendError, RpcError},
@@ -67,13 +69,17 @@ async fn submitted(node: &Node) -> ChainError {
     chain.submit(&call.into(), Some(node.key())).await.map(|_| ()).unwrap_err()
 }
 
+/// The nonces and tips that a node has seen.
+fn offers(node: &Node) -> Vec<(u32, u128)> {
+    node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect()
+}
+
 /// Sends with tips up to 640; the nonces and tips that the node has seen, and how it ended.
 async fn tipped(node: &Node) -> (Vec<(u32, u128)>, ChainError) {
     let chain = node.chain().await;
     let call = RawCall::new("Test", "call", 7u8);
     let sent = chain.submit_with_tips(&call.into(), Some(node.key()), 640).await;
-    let seen = node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect();
-    (seen, sent.map(|_| ()).unwrap_err())
+    (offers(node), sent.map(|_| ()).unwrap_err())
 }
 
 #[tokio::test]
@@ -95,12 +101,43 @@ async fn nothing_is_offered_while_no_blocks_come() {
 }
 
 #[tokio::test]
-async fn no_more_is_offered_than_there_is_besides_the_fee() {
+async fn no_more_is_offered_than_there_is_besides_the_fee_until_there_is_more() {
     let node = Node::new(100, 99);
     node.has_free(node::FEE + 50);
-    node.answers([Answer::Keep; 3]);
-    let (seen, _) = tipped(&node).await;
-    assert_eq!(seen, [(5, 0), (5, 1), (5, 10), (5, 50)]);
+    node.answers([Answer::Keep; 6]);
+    let mut sent = pin!(tipped(&node));
+    assert!(tokio::time::timeout(tips::LOOK * 100, &mut sent).await.is_err(), "it is waited for");
+    assert_eq!(offers(&node), [(5, 0), (5, 1), (5, 10), (5, 50)]);
+    node.has_free(node::FEE + 1_000);
+    node.answers([Answer::Keep]);
+    let (seen, _) = sent.await;
+    assert_eq!(seen[4..], [(5, 80), (5, 640)]);
+}
+
+#[tokio::test]
+async fn a_full_pool_is_asked_again_by_one_that_has_no_coin_for_a_tip() {
+    let node = Node::new(100, 99);
+    node.has_free(node::FEE);
+    node.answers([Answer::Full, Answer::Full, Answer::Keep]);
+    assert!(tokio::time::timeout(tips::LOOK * 100, tipped(&node)).await.is_err());
+    assert_eq!(offers(&node), [(5, 0); 3]);
+}
+
+#[tokio::test]
+async fn one_that_waits_for_others_shares_with_them_what_it_may_tip() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep; 9]);
+    let chain = node.chain().await;
+    let bids = chain.sender(node.key().account()).await.bids.clone();
+    let ahead = [3, 4].map(|nonce| bids.place(nonce, 0));
+    let action = RawCall::new("Test", "call", 7u8).into();
+    let mut sent = pin!(chain.submit_with_tips(&action, Some(node.key()), 640));
+    assert!(tokio::time::timeout(tips::LOOK * 100, &mut sent).await.is_err());
+    assert_eq!(offers(&node), [(5, 0), (5, 1), (5, 10), (5, 80), (5, 213)]);
+    drop(ahead);
+    node.answers([]);
+    assert!(matches!(sent.await, Err(ChainError::Lost { .. })), "the node drops the last");
+    assert_eq!(offers(&node).last(), Some(&(5, 640)));
 }
 
 #[tokio::test]
@@ -114,8 +151,7 @@ async fn one_that_others_of_its_account_wait_for_offers_what_they_do() {
     let action = call.into();
     let without_tips = chain.submit(&action, Some(&key));
     assert!(tokio::time::timeout(tips::LOOK * 50, without_tips).await.is_err());
-    let seen: Vec<_> = node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect();
-    assert_eq!(seen, [(5, 0), (5, 80)]);
+    assert_eq!(offers(&node), [(5, 0), (5, 80)]);
     assert_eq!(bids.highest_behind(4), 80, "what is given up bids no more");
     assert_eq!(bids.highest_behind(5), 80);
 }

@@ -128,12 +128,13 @@ fn receive(
             if !is_own(setup, &terms) || terms.quote != *quote {
                 return Err(CloseReason::ProtocolViolation);
             }
-            let is_acceptable = terms.check().is_ok()
-                && deposit_is_plausible(&terms)
-                && terms.challenge_blocks >= setup.limits.min_challenge_blocks
-                && terms.app.is_none();
+            let is_acceptable =
+                terms.check().is_ok() && deposit_is_plausible(&terms) && terms.app.is_none();
             if !is_acceptable {
                 return Err(CloseReason::NoAgreement);
+            }
+            if terms.challenge_blocks < setup.limits.min_challenge_blocks {
+                return Err(CloseReason::ChallengeTooShort);
             }
             if terms.volume.is_none() {
                 return Ok(sign(setup, &terms, now));

@@ -261,7 +261,8 @@ fn a_contract_with_other_terms_is_refused() {
     let cheap = cheaper(10);
     assert_eq!(answer(PUBLISHER, &|t| t.quote.rates = cheap), broken);
     let declined = Some(CloseReason::NoAgreement);
-    assert_eq!(answer(PUBLISHER, &|t| t.challenge_blocks = 1), declined);
+    let hurried = Some(CloseReason::ChallengeTooShort);
+    assert_eq!(answer(PUBLISHER, &|t| t.challenge_blocks = 1), hurried);
     assert_eq!(answer(PUBLISHER, &|t| t.deposit = 1), declined);
     assert_eq!(answer(PUBLISHER, &|t| t.deposit = u128::MAX), declined);
 }
