@@ -58,7 +58,8 @@ impl SubstrateCli for Cli {
 }
 
 /// The chains that `load_spec` knows.
-const CHAINS: &str = "The chain: dev, local (the default), main (a frame to fill in, see docs/launch.md), \
+const CHAINS: &str =
+    "The chain: dev, local (the default), main (a frame to fill in, see docs/launch.md), \
                       or a file that export-chain-spec wrote";
 
 /// The command line, with this chain's defaults and names in place of the library's.

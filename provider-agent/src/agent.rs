@@ -146,7 +146,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
         settle_loss: config.lease.settle_loss_xen.0,
         tip_percent: config.lease.tip_percent,
     };
-    let ledger = Account { chain: chain.clone(), key };
+    let ledger = Account::open(chain.clone(), key);
     let old = earlier(&store)?;
     let names: HashSet<String> = old.iter().map(|old| old.name.short(&account)).collect();
     let kept: HashSet<String> = old
@@ -207,6 +207,7 @@ pub(crate) async fn run(config: Config) -> Result<(), RunError> {
     let grounds = Arc::new(Grounds {
         shared,
         chain: chain.clone(),
+        ledger,
         heads,
         policy,
         engine: engine.clone(),

@@ -10,7 +10,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 use tracing::{debug, info, warn, Instrument, Span};
-use zennet_chain_client::{AccountKey, Chain, ChainError, Head};
+use zennet_chain_client::{AccountKey, Chain, ChainError, Head, Settler};
 use zennet_lease::ProviderEvent;
 use zennet_primitives::{
     amount::Balance,
@@ -70,11 +70,27 @@ pub(crate) trait Ledger: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Balance>, ChainError>> + Send;
 }
 
-/// The chain with the key that signs this provider's transactions.
+/// The chain and this provider's settlements, for one lease.
 #[derive(Clone)]
 pub(crate) struct Account {
-    pub(crate) chain: Chain,
-    pub(crate) key: AccountKey,
+    chain: Chain,
+    key: AccountKey,
+    settler: Settler,
+    /// Unix time before which the lease had no channel, seconds.
+    began_at: u64,
+}
+
+impl Account {
+    /// Begins to settle with a key.
+    pub(crate) fn open(chain: Chain, key: AccountKey) -> Self {
+        let settler = Settler::start(chain.clone(), key.clone());
+        Account { chain, key, settler, began_at: 0 }
+    }
+
+    /// The same for a lease that began at a Unix time, seconds.
+    pub(crate) fn of_lease(&self, began_at: u64) -> Self {
+        Account { began_at, ..self.clone() }
+    }
 }
 
 impl Ledger for Account {
@@ -83,7 +99,12 @@ impl Ledger for Account {
         id: ChannelId,
         at: Hash,
     ) -> Result<Option<ChannelRecord<u32>>, ChainError> {
-        self.chain.channel(id, at).await
+        let found = self.chain.channel(id, at).await?;
+        if found.is_none() {
+            let block_ms = self.chain.time(at).await?;
+            ensure_not_before(block_ms / 1000, self.began_at)?;
+        }
+        Ok(found)
     }
 
     async fn claim_fee(
@@ -108,7 +129,7 @@ impl Ledger for Account {
         voucher: Unverified<Voucher>,
         most_tip: Balance,
     ) -> Result<(), ChainError> {
-        self.chain.claim(&self.key, id, voucher, most_tip).await.map(drop)
+        self.settler.claim(id, voucher, most_tip).await.map(drop)
     }
 
     async fn close(
@@ -117,11 +138,23 @@ impl Ledger for Account {
         voucher: Option<Unverified<Voucher>>,
         most_tip: Balance,
     ) -> Result<Option<Balance>, ChainError> {
-        let included = self.chain.close(&self.key, id, voucher, most_tip).await?;
+        let included = self.settler.close(id, voucher, most_tip).await?;
         info!(block = included.block.number, fee = included.fee, "channel closed");
         // The channel is closed, whether or not the event can be read.
         let settled = self.chain.settled(id, included.block.hash).await.ok().flatten();
         Ok(settled.map(|event| event.paid))
+    }
+}
+
+/// How much the clocks of bookkeepers and of this host may differ, seconds.
+const CLOCKS: u64 = 60;
+
+/// That a channel is absent says nothing at a block from before its lease: a node that has lost blocks, or
+/// fetches them yet, would have every lease written off.
+fn ensure_not_before(block_secs: u64, began_at: u64) -> Result<(), ChainError> {
+    match began_at.saturating_sub(CLOCKS).saturating_sub(block_secs) {
+        0 => Ok(()),
+        secs => Err(ChainError::Behind { secs }),
     }
 }
 
@@ -144,7 +177,7 @@ pub(crate) struct WatchPolicy {
 }
 
 impl WatchPolicy {
-    /// The highest tip of a transaction that brings so much.
+    /// The highest tip of a transaction that brings so much besides its fee.
     fn most_tip(&self, brings: Balance) -> Balance {
         // A product that is too large is one of more coin than there is.
         brings.saturating_mul(self.tip_percent.into()) / 100
@@ -169,8 +202,8 @@ pub(crate) async fn serve<L: Ledger>(
     events: mpsc::Sender<ProviderEvent>,
 ) {
     let mut watching = Watching(None);
-    // The last claim, which holds up no settlement.
-    let mut claims = JoinSet::new();
+    // The last claim, and the settlement: both may take as long as blocks are full.
+    let (mut claims, mut settling) = (JoinSet::new(), JoinSet::new());
     // What a channel is known to have paid, for when it is gone before it can be asked.
     let mut known_paid = 0;
     loop {
@@ -184,6 +217,14 @@ pub(crate) async fn serve<L: Ledger>(
                 if let ProviderEvent::Claimed { paid } = event {
                     known_paid = paid.max(known_paid);
                 }
+                if events.send(event).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Some(settled) = settling.join_next() => {
+                let (paid, event) = settled.unwrap_or((known_paid, ProviderEvent::SettleFailed));
+                known_paid = paid;
                 if events.send(event).await.is_err() {
                     return;
                 }
@@ -209,8 +250,8 @@ pub(crate) async fn serve<L: Ledger>(
                 watching = Watching(Some((task, again)));
             }
             ChainCommand::Claim(context, voucher) => {
-                // One that is not answered yet goes on, so that what comes after it is not kept waiting.
-                claims.detach_all();
+                // It brings all that one would that is not answered yet.
+                claims = JoinSet::new();
                 let (ledger, heads) = (ledger.clone(), heads.clone());
                 let claim = async move {
                     let amount = voucher.payload.cumulative;
@@ -223,18 +264,23 @@ pub(crate) async fn serve<L: Ledger>(
                 };
                 claims.spawn(claim.instrument(Span::current()));
             }
+            // One that goes on is not begun anew.
+            ChainCommand::Settle(..) if !settling.is_empty() => (),
             ChainCommand::Settle(context, voucher) => {
                 watching = Watching(None);
-                claims.detach_all();
-                let outcome =
-                    settle(&ledger, &heads, policy, &context, voucher, &mut known_paid).await;
-                let event = outcome.unwrap_or_else(|error| {
-                    warn!(%error, "settling failed; it is tried again");
-                    ProviderEvent::SettleFailed
-                });
-                if events.send(event).await.is_err() {
-                    return;
-                }
+                claims = JoinSet::new();
+                let (ledger, heads) = (ledger.clone(), heads.clone());
+                let settlement = async move {
+                    let mut paid = known_paid;
+                    let outcome =
+                        settle(&ledger, heads, policy, &context, voucher, &mut paid).await;
+                    let event = outcome.unwrap_or_else(|error| {
+                        warn!(%error, "settling failed; it is tried again");
+                        ProviderEvent::SettleFailed
+                    });
+                    (paid, event)
+                };
+                settling.spawn(settlement.instrument(Span::current()));
             }
         }
     }
@@ -282,31 +328,34 @@ async fn claim<L: Ledger>(
             debug!(gain, fee, "a claim would cost more than it brings; a later one brings more");
             return Ok(ProviderEvent::ClaimFailed);
         }
-        ledger.claim(context.channel, voucher, policy.most_tip(gain)).await?;
+        let most_tip = policy.most_tip(gain.saturating_sub(fee));
+        ledger.claim(context.channel, voucher, most_tip).await?;
         info!(amount, "voucher claimed");
     }
     let paid = paid.max(amount);
-    if has_finally_paid(ledger, &mut heads, policy, context.channel, paid).await? {
+    let is_paid = |record: &ChannelRecord<u32>| record.paid >= paid;
+    if is_finally(ledger, &mut heads, policy, context.channel, is_paid).await? {
         return Ok(ProviderEvent::Claimed { paid });
     }
     warn!(amount, "the chain has undone a claim; it is made again");
     Ok(ProviderEvent::ClaimFailed)
 }
 
-/// Waits until a block that counts shows what a channel has paid, or that it has not and will not.
-async fn has_finally_paid<L: Ledger>(
+/// Waits until a block that counts has a channel as it should be, or none any more; or shows that it will
+/// not be so.
+async fn is_finally<L: Ledger>(
     ledger: &L,
     heads: &mut Heads,
     policy: WatchPolicy,
     id: ChannelId,
-    paid: Balance,
+    as_it_should_be: impl Fn(&ChannelRecord<u32>) -> bool,
 ) -> Result<bool, ChainError> {
     let until = heads.best.borrow().number.saturating_add(FINAL_WITHIN);
     let safe = policy.safe(heads);
     loop {
         let head = *safe.borrow_and_update();
         match ledger.channel(id, head.hash).await? {
-            Some(record) if record.paid >= paid => return Ok(true),
+            Some(record) if as_it_should_be(&record) => return Ok(true),
             Some(_) if head.number >= until => return Ok(false),
             Some(_) => (),
             // It has come to its end, which is another event.
@@ -318,47 +367,69 @@ async fn has_finally_paid<L: Ledger>(
     }
 }
 
-/// Closes a channel with the voucher, if that still gains anything. A channel that would cost too
-/// much to close is left to the publisher, who can take its deposit back by itself.
+/// Closes a channel with the voucher, if that still gains anything, and waits until that is final. A
+/// channel that would cost too much to close is left to the publisher, who can take its deposit back by
+/// itself.
 async fn settle<L: Ledger>(
     ledger: &L,
-    heads: &Heads,
+    mut heads: Heads,
     policy: WatchPolicy,
     context: &ChannelContext,
     voucher: Option<Unverified<Voucher>>,
     known_paid: &mut Balance,
 ) -> Result<ProviderEvent, ChainError> {
     let best = *heads.best.borrow();
-    let Some(record) = ledger.channel(context.channel, best.hash).await? else {
-        info!(paid = *known_paid, "the channel is gone already");
-        return Ok(ProviderEvent::Settled { paid: *known_paid });
-    };
-    *known_paid = record.paid;
-    if best.number >= record.ends_at() {
-        warn!(ends_at = record.ends_at(), "the channel has ended, vouchers are refused");
-        return Ok(ProviderEvent::Settled { paid: record.paid });
+    match ledger.channel(context.channel, best.hash).await? {
+        None => info!(paid = *known_paid, "the channel is gone already"),
+        Some(record) if best.number >= record.ends_at() => {
+            warn!(ends_at = record.ends_at(), "the channel has ended, vouchers are refused");
+            return Ok(ProviderEvent::Settled { paid: record.paid });
+        }
+        Some(record) => {
+            *known_paid = record.paid;
+            let gain = voucher.filter(|v| v.payload.cumulative > record.paid);
+            let is_left = close(ledger, policy, context.channel, gain, known_paid).await?;
+            if let Some(event) = is_left {
+                return Ok(event);
+            }
+        }
     }
-    let gain = voucher.filter(|v| v.payload.cumulative > record.paid);
-    let nothing_to_gain = gain.is_none();
-    let promised = gain.as_ref().map_or(record.paid, |v| v.payload.cumulative);
-    let brings = promised.saturating_sub(record.paid);
-    let fee = ledger.close_fee(context.channel, gain.as_ref()).await?;
+    if is_finally(ledger, &mut heads, policy, context.channel, |_| false).await? {
+        return Ok(ProviderEvent::Settled { paid: *known_paid });
+    }
+    warn!("the chain has undone a settlement; it is made again");
+    Ok(ProviderEvent::SettleFailed)
+}
+
+/// Closes a channel that has paid `paid` with a voucher that gains more, if there is one; nothing where
+/// that was done, and how it ends where it is not worth it.
+async fn close<L: Ledger>(
+    ledger: &L,
+    policy: WatchPolicy,
+    id: ChannelId,
+    gain: Option<Unverified<Voucher>>,
+    paid: &mut Balance,
+) -> Result<Option<ProviderEvent>, ChainError> {
+    let left = ProviderEvent::Settled { paid: *paid };
+    let promised = gain.as_ref().map_or(*paid, |v| v.payload.cumulative);
+    let brings = promised.saturating_sub(*paid);
+    let fee = ledger.close_fee(id, gain.as_ref()).await?;
     if fee.saturating_sub(brings) > policy.settle_loss {
         warn!(fee, brings, "closing the channel would cost too much; the publisher may do it");
         // A fee may fall again while there is something to get.
-        return Ok(match brings {
-            0 => ProviderEvent::Settled { paid: record.paid },
-            _ => ProviderEvent::SettleFailed,
-        });
+        return Ok(Some(if brings == 0 { left } else { ProviderEvent::SettleFailed }));
     }
     // Should the answer get lost and the channel be gone next time, then by this transaction.
-    *known_paid = promised;
-    match ledger.close(context.channel, gain, policy.most_tip(brings)).await {
-        Ok(paid) => Ok(ProviderEvent::Settled { paid: paid.unwrap_or(promised) }),
+    *paid = promised;
+    match ledger.close(id, gain, policy.most_tip(brings.saturating_sub(fee))).await {
+        Ok(told) => {
+            *paid = told.unwrap_or(promised);
+            Ok(None)
+        }
         // Closing only spares the publisher its wait then.
-        Err(ChainError::NoCoin { .. }) if nothing_to_gain => {
+        Err(ChainError::NoCoin { .. }) if brings == 0 => {
             info!("nothing to claim and no coin for the fee; the publisher takes its refund");
-            Ok(ProviderEvent::Settled { paid: record.paid })
+            Ok(Some(left))
         }
         Err(error) => Err(error),
     }

@@ -40,6 +40,7 @@ const EVENTS: usize = 16;
 pub(crate) struct Grounds {
     pub(crate) shared: Shared,
     pub(crate) chain: Chain,
+    pub(crate) ledger: Account,
     pub(crate) heads: Heads,
     pub(crate) policy: Policy,
     pub(crate) engine: Arc<Engine>,
@@ -184,8 +185,7 @@ impl Grounds {
         let books = Books::new(lease.banked.clone().into());
         let key = self.shared.key.clone();
         let endpoint = self.endpoint.clone();
-        let dialling =
-            Redial { endpoint, address, key: key.clone(), connections, links: new_links };
+        let dialling = Redial { endpoint, address, key, connections, links: new_links };
         tokio::spawn(dialling.serve(wanted).instrument(Span::current()));
         let workshop = Workshop {
             engine: self.engine.clone(),
@@ -198,7 +198,7 @@ impl Grounds {
         let machine = tokio::spawn(
             machine::serve(workshop, machine_commands, events.clone()).instrument(Span::current()),
         );
-        let account = Account { chain: self.chain.clone(), key };
+        let account = self.ledger.of_lease(lease.began_at);
         let ports = Ports {
             wire: outgoing,
             machine: to_machine,
@@ -310,6 +310,7 @@ pub(crate) async fn settle_old(
             }
         }
     });
+    let account = account.of_lease(old.lease.began_at);
     let chain = start_ledger(account, heads, policy, events);
     let (redial, _wanted) = watch::channel(None);
     let ports = Ports { wire: None, machine: to_machine, chain, redial };

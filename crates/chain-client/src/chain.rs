@@ -26,7 +26,6 @@ use zennet_primitives::{
 use crate::{
     events::SettledEvent,
     heads::{head_of, Which},
-    send::Sender,
     storage::{Key, Storage},
     ChainError, Head, HeadStream,
 };
@@ -48,8 +47,8 @@ pub struct Chain {
     pub(crate) client: OnlineClient<SubstrateConfig>,
     pub(crate) rpc: LegacyRpcMethods<RpcConfigFor<SubstrateConfig>>,
     pub(crate) storage: Storage,
-    /// Accounts that send transactions, with what these share.
-    pub(crate) senders: Arc<Mutex<HashMap<AccountId, Arc<Sender>>>>,
+    /// Accounts that send transactions, each with a lock for the choice of a nonce.
+    pub(crate) turns: Arc<Mutex<HashMap<AccountId, Arc<Mutex<()>>>>>,
     genesis: Hash,
     properties: Properties,
     constants: Constants,
@@ -148,8 +147,8 @@ impl Chain {
         };
         let constants = Constants::read(&client).await?;
         let storage = Storage::new(rpc.clone());
-        let senders = Default::default();
-        Ok(Chain { client, rpc, storage, senders, genesis, properties, constants })
+        let turns = Default::default();
+        Ok(Chain { client, rpc, storage, turns, genesis, properties, constants })
     }
 
     /// Over a node that stands in, whose constants are not looked at.
@@ -163,7 +162,7 @@ impl Chain {
             storage: Storage::new(rpc.clone()),
             client,
             rpc,
-            senders: Default::default(),
+            turns: Default::default(),
             properties: Properties { symbol: "XEN".into(), decimals: 12, ss58: 42 },
             constants: Constants {
                 announcement_max_lifetime: 0,
@@ -341,6 +340,12 @@ impl Chain {
         let key = Key::of("System", "Account").blake2(account);
         let found: Option<AccountInfo> = self.storage.value("an account", &key, at).await?;
         Ok(found.map_or(0, |info| info.nonce))
+    }
+
+    /// When a block was made, Unix time in milliseconds.
+    pub async fn time(&self, at: Hash) -> Result<u64, ChainError> {
+        let key = Key::of("Timestamp", "Now");
+        Ok(self.storage.value("a block's time", &key, at).await?.unwrap_or_default())
     }
 
     /// All coin that there is.

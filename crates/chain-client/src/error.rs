@@ -35,6 +35,12 @@ pub enum ChainError {
         /// What came back.
         reason: String,
     },
+    /// The node gave a block that is too old to say what was asked.
+    #[error("the node has to catch up with the chain: its block is {secs} s too old")]
+    Behind {
+        /// By how much, seconds.
+        secs: u64,
+    },
     /// Something on the chain has another shape than this client knows.
     #[error(
         "cannot decode {0} as it stands on the chain: node and client are of different versions"

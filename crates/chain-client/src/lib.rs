@@ -15,9 +15,11 @@ mod mining;
 mod reputation;
 mod send;
 mod settlements;
+mod settler;
+#[cfg(test)]
+mod stand_in;
 mod storage;
 mod submit;
-mod tips;
 
 pub use announcements::{AnnouncementPage, Changes};
 pub use chain::{AccountBalance, Chain, Constants, Properties};
@@ -31,4 +33,5 @@ pub use reputation::{
     Reputation, ReputationError, Sums,
 };
 pub use settlements::Settlements;
+pub use settler::Settler;
 pub use submit::{Included, Opened};

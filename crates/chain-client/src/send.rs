@@ -11,10 +11,9 @@
 //!   └────────┘ a few times; once a pool has taken it, with the same nonce
 //! ```
 //!
-//! Of transactions with the same nonce one at most gets into a block, so nothing is done twice. That also
-//! lets one be replaced that waits: by one with a higher tip, see `tips`.
+//! Of transactions with the same nonce one at most gets into a block, so nothing is done twice. The tips
+//! of those that must get into a block in time are the business of `settler`.
 
-mod outbidding;
 mod refusals;
 #[cfg(test)]
 mod tests;
@@ -36,27 +35,27 @@ use tokio::{
 };
 use zennet_primitives::{amount::Balance, AccountId, Hash};
 
-pub(crate) use self::refusals::{answer_of, refusal};
-use self::refusals::{answer, invalidity, is_full, is_outdated, reason, text};
+use self::refusals::{answer, invalidity, reason, text};
+pub(crate) use self::refusals::{
+    answer_of, is_answer, is_occupied, is_outdated, is_stale, refusal,
+};
+#[cfg(test)]
+pub(crate) use self::refusals::{FULL, INVALID, TOO_LOW};
 use crate::{
     calls::{Action, AtBlock, RawCall},
     events::TransactionEvents,
     submit::Included,
-    tips::{Bids, Offer},
     AccountKey, Chain, ChainError, Head,
 };
 
 /// How long a transaction may take to get into a block.
 const INCLUSION_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long one may that tips.
-const SETTLEMENT_TIMEOUT: Duration = Duration::from_secs(600);
-
 /// Blocks after which a transaction that was not included can no longer be.
 const MORTALITY: u32 = 64;
 
 /// How often a transaction is signed at most.
-const TRIES: usize = 3;
+pub(crate) const TRIES: usize = 3;
 
 /// Pause before it is signed anew: a node's pool may be behind what the node calls its best block.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -74,7 +73,7 @@ enum Try {
 }
 
 /// How a pool ends with a transaction that it has taken.
-enum Fate {
+pub(crate) enum Fate {
     Included(Done),
     /// It is not valid at the newest block. Why is in words.
     Invalid(String),
@@ -82,27 +81,11 @@ enum Fate {
     Dropped(String),
 }
 
-/// One transaction of an account, signed as often as it takes.
-struct Sending<'a> {
-    action: &'a Action,
-    key: &'a AccountKey,
-    /// The highest tip, in the smallest coin unit.
-    most_tip: Balance,
-}
-
 /// A transaction that a pool has taken.
-struct Taken {
+pub(crate) struct Taken {
     progress: Progress,
     /// What it was signed for.
     block: AtBlock,
-}
-
-/// What the transactions of an account share.
-#[derive(Default)]
-pub(crate) struct Sender {
-    /// Lets one of them at a time choose its nonce.
-    turn: Mutex<()>,
-    bids: Arc<Bids>,
 }
 
 /// What a transaction is signed for.
@@ -118,34 +101,34 @@ impl Chain {
         fee(&self.ground().await?, key, &call).await
     }
 
+    /// What an account can spend besides the fee of a transaction.
+    pub(crate) async fn coin_besides(
+        &self,
+        key: &AccountKey,
+        action: &Action,
+    ) -> Result<Balance, ChainError> {
+        let ground = self.ground().await?;
+        let call = action.call(&ground.block)?;
+        let fee = fee(&ground, key, &call).await?;
+        let balance = self.balance(&key.account(), ground.block.block_hash()).await?;
+        Ok(balance.spendable.saturating_sub(fee))
+    }
+
     /// Sends a transaction, signed by a key or by nobody, and waits until a best block has it.
     pub(crate) async fn submit(
         &self,
         action: &Action,
         key: Option<&AccountKey>,
     ) -> Result<Done, ChainError> {
-        self.submit_with_tips(action, key, 0).await
-    }
-
-    /// The same; one that is signed by a key may tip up to `most_tip` where it has to wait.
-    pub(crate) async fn submit_with_tips(
-        &self,
-        action: &Action,
-        key: Option<&AccountKey>,
-        most_tip: Balance,
-    ) -> Result<Done, ChainError> {
-        // One that may tip is not given up before it is known whether it still can get into a block: a
-        // second one beside it would tip for nothing.
-        let patience = if most_tip > 0 { SETTLEMENT_TIMEOUT } else { INCLUSION_TIMEOUT };
         let not_included =
-            |_| ChainError::NotIncluded { call: action.title(), secs: patience.as_secs() };
+            |_| ChainError::NotIncluded { call: action.title(), secs: INCLUSION_TIMEOUT.as_secs() };
         let submitting = async {
             match key {
-                Some(key) => self.sign_and_submit(&Sending { action, key, most_tip }).await,
+                Some(key) => self.sign_and_submit(action, key).await,
                 None => self.submit_unsigned(action).await,
             }
         };
-        timeout(patience, submitting).await.map_err(not_included)?
+        timeout(INCLUSION_TIMEOUT, submitting).await.map_err(not_included)?
     }
 
     async fn submit_unsigned(&self, action: &Action) -> Result<Done, ChainError> {
@@ -163,101 +146,68 @@ impl Chain {
         }
     }
 
-    async fn sign_and_submit(&self, sending: &Sending<'_>) -> Result<Done, ChainError> {
+    async fn sign_and_submit(&self, action: &Action, key: &AccountKey) -> Result<Done, ChainError> {
         let mut nonce = None;
         for _ in 1..TRIES {
-            match self.try_signed(sending, &mut nonce).await? {
+            match self.try_signed(action, key, &mut nonce).await? {
                 Try::Done(done) => return Ok(done),
                 Try::Outdated(error) => tracing::debug!(%error, "signing a transaction anew"),
             }
             sleep(PAUSE).await;
         }
-        match self.try_signed(sending, &mut nonce).await? {
+        match self.try_signed(action, key, &mut nonce).await? {
             Try::Done(done) => Ok(done),
             Try::Outdated(error) => Err(error),
         }
     }
 
-    /// Signs and submits, and again with a higher tip as long as blocks pass it by, or pools have no room
-    /// for it. The nonce is left where a pool has taken the transaction.
+    /// Signs and submits once. The nonce is left where a pool has taken the transaction.
     async fn try_signed(
         &self,
-        sending: &Sending<'_>,
+        action: &Action,
+        key: &AccountKey,
         nonce: &mut Option<u64>,
     ) -> Result<Try, ChainError> {
-        let Sending { action, key, most_tip } = *sending;
-        let bids = self.sender(key.account()).await.bids.clone();
-        let mut offer = Offer::up_to(most_tip);
-        let mut taken = None;
-        loop {
-            match self.sign_once(sending, *nonce, offer.tip).await {
-                Ok(Ok((chosen, now))) => {
-                    *nonce = Some(chosen);
-                    taken = Some(now);
-                }
-                // The one before it may have got into a block just now.
-                Ok(Err(error)) if taken.is_some() => {
-                    tracing::debug!(%error, "a higher tip was not taken");
-                }
-                Err(error) if taken.is_some() => {
-                    tracing::debug!(%error, "no higher tip could be given");
-                }
-                Ok(Err(error)) if is_full(&error) && offer.may_rise() => (),
-                Ok(Err(error)) => {
-                    let told = match nonce {
-                        // The one before it may have got into a block.
-                        Some(_) => lost(action, &error),
-                        None => self.not_taken(action, Some(key), &error),
-                    };
-                    return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
-                }
-                Err(error) => return Err(error),
+        let (chosen, mut taken) = match self.sign_once(action, key, *nonce, 0).await? {
+            Ok(taken) => taken,
+            Err(error) => {
+                let told = match nonce {
+                    // The one before it may have got into a block.
+                    Some(_) => lost(action, &error),
+                    None => self.not_taken(action, Some(key), &error),
+                };
+                return if is_outdated(&error) { Ok(Try::Outdated(told)) } else { Err(told) };
             }
-            let Some(current) = &mut taken else {
-                self.outbid(sending, &bids, *nonce, &mut offer, false).await;
-                continue;
-            };
-            let _bid = nonce.map(|nonce| bids.place(nonce, offer.tip));
-            let fate = tokio::select! {
-                biased;
-                fate = self.follow(action, Some(key), current) => Some(fate?),
-                () = self.outbid(sending, &bids, *nonce, &mut offer, true) => None,
-            };
-            match fate {
-                None => (),
-                Some(Fate::Included(done)) => return Ok(Try::Done(done)),
-                Some(Fate::Invalid(reason)) => {
-                    let signed_for = current.block.spec_version();
-                    let told = ChainError::Lost { call: action.title(), reason };
-                    let now = self.at(self.best().await?).await?.spec_version();
-                    return if now == signed_for { Err(told) } else { Ok(Try::Outdated(told)) };
-                }
-                Some(Fate::Dropped(reason)) if !offer.may_rise() => {
-                    return Err(ChainError::Lost { call: action.title(), reason });
-                }
-                Some(Fate::Dropped(_)) => {
-                    taken = None;
-                    // Those with lower nonces may have been dropped before it.
-                    let next = self.next_nonce(key).await?;
-                    *nonce = nonce.map(|nonce| nonce.min(next));
-                    self.outbid(sending, &bids, *nonce, &mut offer, false).await;
+        };
+        *nonce = Some(chosen);
+        match self.follow(action, Some(key), &mut taken).await? {
+            Fate::Included(done) => Ok(Try::Done(done)),
+            Fate::Dropped(reason) => Err(ChainError::Lost { call: action.title(), reason }),
+            Fate::Invalid(reason) => {
+                let signed_for = taken.block.spec_version();
+                let told = ChainError::Lost { call: action.title(), reason };
+                let now = self.at(self.best().await?).await?.spec_version();
+                if now == signed_for {
+                    Err(told)
+                } else {
+                    Ok(Try::Outdated(told))
                 }
             }
         }
     }
 
     /// Signs and submits once, with a nonce that was chosen before or the account's next.
-    async fn sign_once(
+    pub(crate) async fn sign_once(
         &self,
-        sending: &Sending<'_>,
+        action: &Action,
+        key: &AccountKey,
         nonce: Option<u64>,
         tip: Balance,
     ) -> Result<Result<(u64, Taken), ExtrinsicError>, ChainError> {
-        let Sending { action, key, .. } = *sending;
         let ground = self.ground().await?;
         let call = action.call(&ground.block)?;
-        let sender = self.sender(key.account()).await;
-        let _turn = sender.turn.lock().await;
+        let turn = self.turn(key.account()).await;
+        let _turn = turn.lock().await;
         let nonce = match nonce {
             Some(nonce) => nonce,
             None => self.next_nonce(key).await?,
@@ -268,9 +218,8 @@ impl Chain {
         Ok(submitted.map(|progress| (nonce, Taken { progress, block: ground.block })))
     }
 
-    /// Follows a transaction that a pool has taken to the first best block that has it. One that is
-    /// followed anew, after that block was seen, is found in the final one.
-    async fn follow(
+    /// Follows a transaction that a pool has taken to the first best block that has it.
+    pub(crate) async fn follow(
         &self,
         action: &Action,
         key: Option<&AccountKey>,
@@ -335,9 +284,9 @@ impl Chain {
         next.map_err(ChainError::rpc("an account's next nonce"))
     }
 
-    /// What the transactions of an account share.
-    async fn sender(&self, account: AccountId) -> Arc<Sender> {
-        self.senders.lock().await.entry(account).or_default().clone()
+    /// The lock that lets one transaction of an account at a time choose its nonce.
+    async fn turn(&self, account: AccountId) -> Arc<Mutex<()>> {
+        self.turns.lock().await.entry(account).or_default().clone()
     }
 
     fn rejected(
@@ -378,7 +327,7 @@ impl Chain {
     }
 
     /// A pool's refusal of a transaction, or that nothing is known of it.
-    fn not_taken(
+    pub(crate) fn not_taken(
         &self,
         action: &Action,
         key: Option<&AccountKey>,

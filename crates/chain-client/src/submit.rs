@@ -187,29 +187,24 @@ impl Chain {
         Ok(next > u64::from(self.nonce(account, self.best().await?.hash).await?))
     }
 
-    /// Has a voucher paid out; the channel stays open. Where blocks are full it tips up to `most_tip`.
+    /// Has a voucher paid out; the channel stays open.
     pub async fn claim(
         &self,
         key: &AccountKey,
         channel: ChannelId,
-        voucher: Unverified<Voucher>,
-        most_tip: Balance,
+        voucher: &Unverified<Voucher>,
     ) -> Result<Included, ChainError> {
-        let call = RawCall::new("Channels", "claim", (channel, voucher));
-        self.submit_with_tips(&call.into(), Some(key), most_tip).await.map(|(included, _)| included)
+        self.send(key, claim_call(channel, voucher)).await
     }
 
-    /// Settles a channel with its last voucher, as the provider. Where blocks are full it tips up to
-    /// `most_tip`.
+    /// Settles a channel with its last voucher, as the provider.
     pub async fn close(
         &self,
         key: &AccountKey,
         channel: ChannelId,
-        voucher: Option<Unverified<Voucher>>,
-        most_tip: Balance,
+        voucher: Option<&Unverified<Voucher>>,
     ) -> Result<Included, ChainError> {
-        let call = RawCall::new("Channels", "close", (channel, voucher));
-        self.submit_with_tips(&call.into(), Some(key), most_tip).await.map(|(included, _)| included)
+        self.send(key, close_call(channel, voucher)).await
     }
 
     /// What that claim would cost now at most, in the smallest coin unit: the chain takes less where
@@ -220,7 +215,7 @@ impl Chain {
         channel: ChannelId,
         voucher: &Unverified<Voucher>,
     ) -> Result<Balance, ChainError> {
-        self.fee(key, RawCall::new("Channels", "claim", (channel, voucher))).await
+        self.fee(key, claim_call(channel, voucher)).await
     }
 
     /// What closing the channel so would cost now at most, in the smallest coin unit: the chain takes
@@ -231,7 +226,7 @@ impl Chain {
         channel: ChannelId,
         voucher: Option<&Unverified<Voucher>>,
     ) -> Result<Balance, ChainError> {
-        self.fee(key, RawCall::new("Channels", "close", (channel, voucher))).await
+        self.fee(key, close_call(channel, voucher)).await
     }
 
     /// Settles a channel by a split that both parties signed.
@@ -298,6 +293,16 @@ impl Chain {
 fn transfer_call(dest: &AccountId, amount: Balance) -> RawCall {
     // The leading zero is the `Id` variant of `MultiAddress`.
     RawCall::new("Balances", "transfer_keep_alive", (0u8, dest, Compact(amount)))
+}
+
+/// The call that has a voucher paid out.
+pub(crate) fn claim_call(channel: ChannelId, voucher: &Unverified<Voucher>) -> RawCall {
+    RawCall::new("Channels", "claim", (channel, voucher))
+}
+
+/// The call that settles a channel with its last voucher.
+pub(crate) fn close_call(channel: ChannelId, voucher: Option<&Unverified<Voucher>>) -> RawCall {
+    RawCall::new("Channels", "close", (channel, voucher))
 }
 
 /// The call that opens the channel of a contract.

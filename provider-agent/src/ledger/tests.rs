@@ -32,6 +32,9 @@ struct FakeState {
     /// What it is from a block on.
     later: Option<(u64, ChannelRecord<u32>)>,
     closings: VecDeque<Closing>,
+    /// The block that a channel is closed in, once it is.
+    closes_in: u64,
+    closed_in: Option<u64>,
     closed_with: Vec<Option<Balance>>,
     claimed: Vec<Balance>,
     /// Highest tips of claims and closings.
@@ -53,7 +56,9 @@ impl Ledger for Fake {
         at: Hash,
     ) -> Result<Option<ChannelRecord<u32>>, ChainError> {
         let state = self.0.lock().unwrap();
-        let open = state.opened_at.is_some_and(|opened| at.to_low_u64_be() >= opened);
+        let at_or_after = |block: u64| at.to_low_u64_be() >= block;
+        let closed = state.closed_in.is_some_and(at_or_after);
+        let open = state.opened_at.is_some_and(at_or_after) && !closed;
         let later = state.later.clone().filter(|(from, _)| at.to_low_u64_be() >= *from);
         Ok(later.map(|(_, record)| record).or_else(|| state.record.clone()).filter(|_| open))
     }
@@ -108,7 +113,11 @@ impl Ledger for Fake {
         let mut state = self.0.lock().unwrap();
         state.tips.push(most_tip);
         state.closed_with.push(voucher.map(|v| v.payload.cumulative));
-        state.closings.pop_front().expect("a prepared answer")
+        let answer = state.closings.pop_front().expect("a prepared answer");
+        if answer.is_ok() {
+            state.closed_in = Some(state.closes_in);
+        }
+        answer
     }
 }
 
@@ -334,16 +343,61 @@ async fn a_claim_that_a_fork_has_undone_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_part_of_what_a_claim_or_a_close_brings_may_be_tipped() {
+async fn a_part_of_what_a_claim_or_a_close_brings_besides_its_fee_may_be_tipped() {
     let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().fee = 20;
     scene.commands.send(ChainCommand::Claim(CONTEXT, voucher(200))).await.unwrap();
     assert_eq!(scene.event().await, ProviderEvent::Claimed { paid: 200 });
     scene.settle(Some(voucher(350)), Ok(Some(350))).await;
     assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 350 });
-    scene.settle(None, Ok(Some(350))).await;
-    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 350 });
-    // 100 and 150 more than was paid, then nothing.
-    assert_eq!(scene.fake.0.lock().unwrap().tips, [10, 15, 0]);
+    // 100 and 150 more than was paid.
+    assert_eq!(scene.fake.0.lock().unwrap().tips, [8, 13]);
+}
+
+#[tokio::test]
+async fn a_close_that_brings_nothing_tips_nothing() {
+    let mut scene = scene(Some(0));
+    scene.settle(None, Ok(Some(100))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+    assert_eq!(scene.fake.0.lock().unwrap().tips, [0]);
+}
+
+#[tokio::test]
+async fn a_settlement_counts_when_it_is_final_and_is_not_begun_twice_meanwhile() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().closes_in = 6;
+    scene.settle(Some(voucher(300)), Ok(Some(300))).await;
+    scene.commands.send(ChainCommand::Settle(CONTEXT, Some(voucher(300)))).await.unwrap();
+    scene.finalized.send_replace(head(5));
+    tokio::task::yield_now().await;
+    assert!(scene.events.try_recv().is_err());
+    scene.finalized.send_replace(head(6));
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });
+    assert_eq!(scene.closed_with(), [Some(300)]);
+}
+
+#[tokio::test]
+async fn a_settlement_that_a_fork_has_undone_is_made_again() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().closes_in = u64::MAX;
+    scene.settle(Some(voucher(300)), Ok(Some(300))).await;
+    scene.finalized.send_replace(head(5 + FINAL_WITHIN));
+    assert_eq!(scene.event().await, ProviderEvent::SettleFailed);
+    scene.fake.0.lock().unwrap().closes_in = 0;
+    scene.settle(Some(voucher(300)), Ok(Some(300))).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 300 });
+    assert_eq!(scene.closed_with(), [Some(300), Some(300)]);
+}
+
+#[test]
+fn a_block_from_before_a_lease_does_not_say_that_its_channel_is_gone() {
+    let began_at = 1_000_000;
+    assert!(ensure_not_before(began_at + 5, began_at).is_ok());
+    assert!(ensure_not_before(began_at - CLOCKS, began_at).is_ok(), "clocks differ");
+    let behind = ensure_not_before(began_at - CLOCKS - 7, began_at);
+    assert!(matches!(behind, Err(ChainError::Behind { secs: 7 })), "{behind:?}");
+    assert!(ensure_not_before(0, began_at).is_err(), "the first block has no time");
+    assert!(ensure_not_before(0, 0).is_ok());
 }
 
 #[tokio::test]

@@ -237,7 +237,7 @@ impl Driver {
         let reports = self.reports.0.clone();
         self.tasks.spawn(async move {
             let paid = voucher.payload.cumulative;
-            let event = match chain.claim(&key, context.channel, voucher, 0).await {
+            let event = match chain.claim(&key, context.channel, &voucher).await {
                 Ok(_) => ProviderEvent::Claimed { paid },
                 Err(error) => {
                     tracing::warn!(%error, "claiming failed; it is tried again");
@@ -257,7 +257,7 @@ impl Driver {
         let reports = self.reports.0.clone();
         self.tasks.spawn(async move {
             let paid = voucher.as_ref().map_or(0, |voucher| voucher.payload.cumulative);
-            let event = match chain.close(&key, context.channel, voucher, 0).await {
+            let event = match chain.close(&key, context.channel, voucher.as_ref()).await {
                 Ok(_) => ProviderEvent::Settled { paid },
                 Err(error) => {
                     tracing::warn!(%error, "settling failed; it is tried again");

@@ -9,13 +9,19 @@ use subxt::{
 use crate::ChainError;
 
 /// What a node's pool answers to a transaction that is not valid.
-pub(super) const INVALID: i32 = 1010;
+pub(crate) const INVALID: i32 = 1010;
 
 /// What it answers to a transaction that it has dropped a while ago.
 const BANNED: i32 = 1012;
 
+/// What it answers to one that it has already.
+const KNOWN: i32 = 1013;
+
+/// What it answers where it has one with the same nonce that tips as much for its weight.
+pub(crate) const TOO_LOW: i32 = 1014;
+
 /// What it answers where all that it has room for tip more.
-pub(super) const FULL: i32 = 1016;
+pub(crate) const FULL: i32 = 1016;
 
 /// The node's answer to a submission, where it is one: then its pool has not taken the transaction.
 pub(super) fn answer(error: &ExtrinsicError) -> Option<&rpcs::UserError> {
@@ -47,9 +53,16 @@ pub(crate) fn refusal(
     }
 }
 
-/// Whether a pool has no room, but for a higher tip; it turns away for a while what it has dropped.
-pub(super) fn is_full(error: &ExtrinsicError) -> bool {
-    answer(error).is_some_and(|answer| [FULL, BANNED].contains(&answer.code))
+/// Whether a node has answered.
+pub(crate) fn is_answer(error: &ExtrinsicError) -> bool {
+    answer(error).is_some()
+}
+
+/// Whether a pool has no room but for a higher tip: it is full, or another one with the same nonce is in
+/// it. It turns away for a while what it has dropped.
+pub(crate) fn is_occupied(error: &ExtrinsicError) -> bool {
+    let occupied = [BANNED, KNOWN, TOO_LOW, FULL];
+    answer(error).is_some_and(|answer| occupied.contains(&answer.code))
 }
 
 /// Why a pool calls a transaction invalid.
@@ -68,10 +81,15 @@ pub(super) fn reason(answer: &rpcs::UserError) -> String {
 
 /// Whether a transaction was refused that would have been right at an earlier block: signed for another
 /// version of the program, with a nonce that was used since, or from a block that is too old.
-pub(super) fn is_outdated(error: &ExtrinsicError) -> bool {
+pub(crate) fn is_outdated(error: &ExtrinsicError) -> bool {
     use InvalidTransaction::{AncientBirthBlock, BadProof, Stale};
     let outdated = [BadProof, Stale, AncientBirthBlock].map(text);
     invalidity(error).is_some_and(|why| outdated.contains(&why.as_str()))
+}
+
+/// Whether a transaction was refused because its nonce is used.
+pub(crate) fn is_stale(error: &ExtrinsicError) -> bool {
+    invalidity(error).is_some_and(|why| why == text(InvalidTransaction::Stale))
 }
 
 /// As nodes write it.

@@ -23,18 +23,18 @@ use subxt::{
 };
 use zennet_primitives::Hash;
 
-use super::{
-    super::refusals::{FULL, INVALID},
-    *,
+use crate::{
+    heads::head_of,
+    send::{FULL, INVALID, TOO_LOW},
+    AccountKey, Chain,
 };
-use crate::heads::head_of;
 
 /// What a transaction costs.
-pub(super) const FEE: u128 = 7;
+pub(crate) const FEE: u128 = 7;
 
 /// What the node does with a transaction.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// Refuses it as invalid; why is in words.
     Refuse(&'static str),
     /// Takes it, and says later that it is invalid.
@@ -47,20 +47,25 @@ pub(super) enum Answer {
     Stall,
     /// Has no room for it.
     Full,
+    /// Has one with the same nonce that tips more.
+    TooLow,
+    /// Refuses it as invalid, while its nonce stays free; why is in words.
+    Deny(&'static str),
 }
 
-/// What a transaction was signed for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Seen {
-    pub(super) version: u32,
-    pub(super) birth: u32,
-    pub(super) nonce: u32,
-    pub(super) tip: u128,
+/// What a transaction was signed for, and the arguments of its calls.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Seen {
+    pub(crate) version: u32,
+    pub(crate) birth: u32,
+    pub(crate) nonce: u32,
+    pub(crate) tip: u128,
+    pub(crate) calls: Vec<u8>,
 }
 
 /// A node whose account has used five nonces; clones are the same one.
 #[derive(Clone)]
-pub(super) struct Node {
+pub(crate) struct Node {
     key: AccountKey,
     state: Arc<Mutex<State>>,
 }
@@ -80,7 +85,7 @@ struct State {
 }
 
 impl Node {
-    pub(super) fn new(best: u32, last_final: u32) -> Self {
+    pub(crate) fn new(best: u32, last_final: u32) -> Self {
         let state = State {
             best,
             last_final,
@@ -95,32 +100,42 @@ impl Node {
         Node { key: AccountKey::generate(), state: Arc::new(Mutex::new(state)) }
     }
 
-    pub(super) async fn chain(&self) -> Chain {
+    pub(crate) async fn chain(&self) -> Chain {
         Chain::over(RpcClient::new(self.clone())).await
     }
 
-    pub(super) fn key(&self) -> &AccountKey {
+    pub(crate) fn key(&self) -> &AccountKey {
         &self.key
     }
 
-    pub(super) fn has_free(&self, coin: u128) {
+    pub(crate) fn has_free(&self, coin: u128) {
         self.state.lock().unwrap().free = coin;
     }
 
-    pub(super) fn upgrade_at(&self, block: u32) {
+    pub(crate) fn upgrade_at(&self, block: u32) {
         self.state.lock().unwrap().upgraded = block;
     }
 
-    pub(super) fn upgrade_after_refusal(&self) {
+    pub(crate) fn upgrade_after_refusal(&self) {
         self.state.lock().unwrap().upgrades_after_refusal = true;
     }
 
+    /// From now on each request for the best block finds a newer one.
+    pub(crate) fn passes(&self) {
+        self.state.lock().unwrap().passes = true;
+    }
+
+    /// A block has a transaction with the account's next nonce, of which nothing is told.
+    pub(crate) fn uses_nonce(&self) {
+        self.state.lock().unwrap().next_nonce += 1;
+    }
+
     /// What it does with the next transactions; it drops all that come after them.
-    pub(super) fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
+    pub(crate) fn answers(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state.lock().unwrap().answers = answers.into_iter().collect();
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.state.lock().unwrap().seen.clone()
     }
 }
@@ -206,6 +221,11 @@ impl State {
                 self.passes = true;
                 Err(UserError { code: FULL, message: "Immediately Dropped".into(), data: None })
             }
+            Some(Answer::TooLow) => {
+                self.passes = true;
+                Err(UserError { code: TOO_LOW, message: "Too low".into(), data: None })
+            }
+            Some(Answer::Deny(why)) => Err(invalid(why)),
             Some(Answer::Keep) => {
                 self.passes = true;
                 Ok(vec![json!("ready")])
@@ -221,8 +241,7 @@ impl State {
                     self.upgrade();
                 }
                 self.next_nonce += 1;
-                let data = Some(to_raw_value(why).unwrap());
-                Err(UserError { code: INVALID, message: "Invalid Transaction".into(), data })
+                Err(invalid(why))
             }
         }
     }
@@ -248,7 +267,7 @@ impl State {
             signature.verify(&payload[..], &key.account())
         };
         let version = [1, 2].into_iter().find(holds_for).expect("a signature for some version");
-        Seen { version, birth, nonce: nonce.0, tip: tip.0 }
+        Seen { version, birth, nonce: nonce.0, tip: tip.0, calls: arguments(rest) }
     }
 }
 
@@ -288,11 +307,40 @@ impl RpcClientT for Node {
     }
 }
 
+fn invalid(why: &str) -> UserError {
+    let data = Some(to_raw_value(why).unwrap());
+    UserError { code: INVALID, message: "Invalid Transaction".into(), data }
+}
+
 fn list(params: Option<Box<RawValue>>) -> Vec<Value> {
     params.map(|params| serde_json::from_str(params.get()).unwrap()).unwrap_or_default()
 }
 
-/// The calls of the one pallet.
+/// The arguments of a call, or of each in a batch of calls.
+fn arguments(call: &[u8]) -> Vec<u8> {
+    let one = |call: &[u8]| call[2];
+    match call {
+        [0, ..] => vec![one(call)],
+        [_, _, batch @ ..] => {
+            let mut rest = batch;
+            let Compact(count) = Compact::<u32>::decode(&mut rest).unwrap();
+            let calls: Vec<u8> = rest.chunks(3).map(one).collect();
+            assert_eq!(calls.len(), count as usize);
+            calls
+        }
+        short => panic!("{short:?} is no call"),
+    }
+}
+
+/// The calls of the pallet for batches.
+#[allow(dead_code, non_camel_case_types, reason = "they are described, not made")]
+#[derive(TypeInfo)]
+#[scale_info(crate = sp_runtime::scale_info)]
+enum UtilityCall {
+    force_batch(Vec<PalletCall>),
+}
+
+/// The calls of the other pallet.
 #[allow(dead_code, non_camel_case_types, reason = "they are described, not made")]
 #[derive(TypeInfo)]
 #[scale_info(crate = sp_runtime::scale_info)]
@@ -300,17 +348,17 @@ enum PalletCall {
     call(u8),
 }
 
-/// A program with one call, whose transactions say what it takes to be refused.
+/// A program with one call and batches of it, whose transactions say what it takes to be refused.
 fn metadata() -> Vec<u8> {
     let call = meta_type::<PalletCall>;
     let nothing = meta_type::<()>;
     let extension =
         |identifier, ty, implicit| v16::TransactionExtensionMetadata { identifier, ty, implicit };
-    let pallet = v16::PalletMetadata {
-        name: "Test",
+    let pallet = |name, index, ty| v16::PalletMetadata {
+        name,
         storage: None,
         calls: Some(v16::PalletCallMetadata {
-            ty: call(),
+            ty,
             deprecation_info: v16::EnumDeprecationInfo::nothing_deprecated(),
         }),
         event: None,
@@ -318,7 +366,7 @@ fn metadata() -> Vec<u8> {
         error: None,
         associated_types: Vec::new(),
         view_functions: Vec::new(),
-        index: 0,
+        index,
         docs: Vec::new(),
         deprecation_info: v16::ItemDeprecationInfo::NotDeprecated,
     };
@@ -330,7 +378,7 @@ fn metadata() -> Vec<u8> {
     ];
     let all: Vec<_> = (0u32..4).map(Compact).collect();
     let metadata = v16::RuntimeMetadataV16::new(
-        vec![pallet],
+        vec![pallet("Test", 0, call()), pallet("Utility", 1, meta_type::<UtilityCall>())],
         v16::ExtrinsicMetadata {
             versions: vec![4],
             address_ty: meta_type::<MultiAddress<AccountId32, ()>>(),

@@ -1,0 +1,406 @@
+//! Settlements of an account: claims and closings of channels, by one transaction at a time.
+//!
+//! Blocks take the transactions with the highest tips for their weight first. Whoever gains from keeping
+//! another's transaction out, such as a publisher whose channel is about to end, could fill the blocks
+//! until then with transactions that tip a little. So one that blocks pass by is signed again with an ever
+//! higher tip, up to a part of what its calls bring. To keep it out still, a whole block of others would
+//! have to tip as much for their weight, and so in every block.
+//!
+//! ```text
+//!  calls ──► waiting ──► one transaction ──► best block ──► an answer to each call
+//!               ▲               │ blocks pass it by, or a pool loses it
+//!               └───────────────┘ the same nonce, the dearest calls, a higher tip
+//! ```
+//!
+//! Since there is one at a time, none waits for another of its account, and each call tips for itself
+//! alone. It is a batch in which each call stands for itself. Of all that was signed for a nonce one at
+//! most gets into a block. The nonce is the account's next one at the best block: what an earlier run left
+//! in a pool is replaced, too.
+
+mod plan;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use futures::{future::BoxFuture, stream::FuturesUnordered, FutureExt, StreamExt};
+use subxt::error::ExtrinsicError;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{interval, timeout, MissedTickBehavior},
+};
+use zennet_primitives::{
+    amount::Balance,
+    channel::{ChannelId, Voucher},
+    signed::Unverified,
+};
+
+use self::plan::{choose, next_tip, BLOCKS, LOOK, MOST_CALLS};
+use crate::{
+    calls::{Action, RawCall},
+    events::TransactionEvents,
+    send::{is_answer, is_occupied, is_outdated, is_stale, Fate, TRIES},
+    submit::{claim_call, close_call, Included},
+    AccountKey, Chain, ChainError, Head,
+};
+
+/// Longest that a settlement is waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Calls that wait at most; whoever asks for more is kept waiting itself.
+const MOST_WAITING: usize = 4096;
+
+/// Makes the settlements of an account; clones are the same one. No other program should sign with the
+/// key meanwhile.
+#[derive(Clone)]
+pub struct Settler {
+    calls: mpsc::Sender<Waiting>,
+}
+
+impl Settler {
+    /// Begins to settle, for as long as there is a clone.
+    pub fn start(chain: Chain, key: AccountKey) -> Self {
+        let (calls, queue) = mpsc::channel(1);
+        tokio::spawn(Settling::new(chain, key, queue).run());
+        Settler { calls }
+    }
+
+    /// Has a voucher paid out; the channel stays open. Where blocks are full it tips up to `most_tip`.
+    /// Dropped, it is given up, and may be made all the same.
+    pub async fn claim(
+        &self,
+        channel: ChannelId,
+        voucher: Unverified<Voucher>,
+        most_tip: Balance,
+    ) -> Result<Included, ChainError> {
+        self.settle(claim_call(channel, &voucher), most_tip).await
+    }
+
+    /// Settles a channel with its last voucher. Where blocks are full it tips up to `most_tip`. Dropped,
+    /// it is given up, and may be made all the same.
+    pub async fn close(
+        &self,
+        channel: ChannelId,
+        voucher: Option<Unverified<Voucher>>,
+        most_tip: Balance,
+    ) -> Result<Included, ChainError> {
+        self.settle(close_call(channel, voucher.as_ref()), most_tip).await
+    }
+
+    async fn settle(&self, call: RawCall, most_tip: Balance) -> Result<Included, ChainError> {
+        let title = call.title();
+        let (reply, answer) = oneshot::channel();
+        let answered = async {
+            self.calls.send(Waiting { call, most_tip, reply }).await.ok()?;
+            answer.await.ok()
+        };
+        match timeout(PATIENCE, answered).await {
+            Ok(Some(answer)) => answer,
+            Ok(None) => Err(lost(title, "it is settled no more")),
+            Err(_) => Err(ChainError::NotIncluded { call: title, secs: PATIENCE.as_secs() }),
+        }
+    }
+}
+
+/// A call that is to get into a block.
+struct Waiting {
+    call: RawCall,
+    /// The highest tip for its sake, in the smallest coin unit.
+    most_tip: Balance,
+    reply: oneshot::Sender<Result<Included, ChainError>>,
+}
+
+/// Numbers of calls, in the order in which they came.
+type Number = u64;
+
+/// What became of a transaction that a pool had taken, and its calls.
+type Ended = (Vec<Number>, Result<Fate, ChainError>);
+
+/// All that is signed for one nonce.
+struct Round {
+    nonce: u64,
+    /// Calls of all that was offered.
+    offered: BTreeSet<Number>,
+    /// The tip that a pool has taken last, or found too low.
+    tip: Option<Balance>,
+    /// From which block on the next one is offered.
+    not_before: u32,
+    /// Whether calls are offered one by one, since a batch was refused.
+    one_by_one: bool,
+    refusals: usize,
+    /// Since which block the nonce is another one than the account's next.
+    passed_at: Option<u32>,
+}
+
+struct Settling {
+    chain: Chain,
+    key: AccountKey,
+    queue: mpsc::Receiver<Waiting>,
+    waiting: BTreeMap<Number, Waiting>,
+    next: Number,
+    round: Option<Round>,
+    /// What pools have taken of the round, until they are rid of it.
+    followed: FuturesUnordered<BoxFuture<'static, Ended>>,
+    /// The last nonce that is known to be used, and until which block a node may not know it.
+    used: Option<(u64, u32)>,
+}
+
+impl Settling {
+    fn new(chain: Chain, key: AccountKey, queue: mpsc::Receiver<Waiting>) -> Self {
+        let (waiting, followed) = Default::default();
+        Settling { chain, key, queue, waiting, next: 0, round: None, followed, used: None }
+    }
+
+    async fn run(mut self) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let has_room = self.waiting.len() < MOST_WAITING;
+            let is_busy = self.round.is_some() || !self.waiting.is_empty();
+            tokio::select! {
+                Some(ended) = self.followed.next() => {
+                    self.ended(ended);
+                    if self.round.is_none() && !self.waiting.is_empty() {
+                        self.look().await;
+                    }
+                }
+                call = self.queue.recv(), if has_room => {
+                    let Some(call) = call else { return };
+                    self.waiting.insert(self.next, call);
+                    self.next += 1;
+                    if self.round.is_none() {
+                        self.look().await;
+                    }
+                }
+                _ = looks.tick(), if is_busy => self.look().await,
+            }
+        }
+    }
+
+    /// Looks at the chain and does what is due. What the node does not answer is asked again next time.
+    async fn look(&mut self) {
+        self.waiting.retain(|_, waiting| !waiting.reply.is_closed());
+        match self.advance().await {
+            Ok(()) => (),
+            Err(ChainError::Incompatible(what)) => {
+                for (_, waiting) in std::mem::take(&mut self.waiting) {
+                    answer(waiting, Err(ChainError::Incompatible(what.clone())));
+                }
+            }
+            Err(error) => tracing::debug!(%error, "settlements wait for the node"),
+        }
+    }
+
+    async fn advance(&mut self) -> Result<(), ChainError> {
+        let best = self.chain.best().await?;
+        let next = u64::from(self.chain.nonce(&self.key.account(), best.hash).await?);
+        if self.used.is_some_and(|(used, until)| next <= used && best.number < until) {
+            return Ok(());
+        }
+        if let Some(round) = &mut self.round {
+            if next != round.nonce {
+                // A block has one of them, which is reported as a rule; or what an earlier run left. Or a
+                // fork has undone what was before.
+                let since = *round.passed_at.get_or_insert(best.number);
+                if best.number >= since.saturating_add(BLOCKS) {
+                    self.end_unknown();
+                }
+                return Ok(());
+            }
+            round.passed_at = None;
+            if best.number < round.not_before {
+                return Ok(());
+            }
+        }
+        if !self.waiting.is_empty() {
+            return self.offer(best, next).await;
+        }
+        if self.followed.is_empty() {
+            self.round = None;
+        }
+        Ok(())
+    }
+
+    /// Signs what is to be done next, and gives it to the node.
+    async fn offer(&mut self, best: Head, nonce: u64) -> Result<(), ChainError> {
+        let round = self.round.get_or_insert_with(|| Round::new(nonce));
+        let numbers: Vec<Number> = self.waiting.keys().copied().collect();
+        let most_tips: Vec<Balance> = self.waiting.values().map(|w| w.most_tip).collect();
+        let most_calls = if round.one_by_one { 1 } else { MOST_CALLS };
+        let chosen = choose(&most_tips, round.tip.is_some(), most_calls);
+        let most_tip = chosen.iter().fold(0, |sum: Balance, at| sum.saturating_add(most_tips[*at]));
+        let calls: Vec<Number> = chosen.iter().map(|place| numbers[*place]).collect();
+        let action = action(calls.iter().filter_map(|number| self.waiting.get(number)));
+        // Whether or not the node answers, it is asked again no sooner.
+        round.not_before = best.number.saturating_add(1);
+        let tip = match round.tip {
+            None => 0,
+            Some(before) => {
+                let coin = self.chain.coin_besides(&self.key, &action).await?;
+                match next_tip(before, most_tip, coin) {
+                    Some(tip) => tip,
+                    None if self.followed.is_empty() => before.min(most_tip).min(coin),
+                    None => {
+                        tracing::debug!(most_tip, coin, "blocks are full; no higher tip is given");
+                        round.not_before = best.number.saturating_add(BLOCKS);
+                        return Ok(());
+                    }
+                }
+            }
+        };
+        if tip > 0 {
+            tracing::info!(call = action.title(), tip, "blocks are full; it is sent with a tip");
+        }
+        round.offered.extend(&calls);
+        match self.chain.sign_once(&action, &self.key, Some(nonce), tip).await? {
+            Ok((_, mut taken)) => {
+                round.is_answered(tip, best);
+                let (chain, key) = (self.chain.clone(), self.key.clone());
+                let followed = async move {
+                    let fate = chain.follow(&action, Some(&key), &mut taken).await;
+                    (calls, fate)
+                };
+                self.followed.push(followed.boxed());
+            }
+            Err(error) => self.refused(&error, &action, &calls, tip, best),
+        }
+        Ok(())
+    }
+
+    /// A transaction was not taken.
+    fn refused(
+        &mut self,
+        error: &ExtrinsicError,
+        action: &Action,
+        calls: &[Number],
+        tip: Balance,
+        best: Head,
+    ) {
+        tracing::debug!(%error, call = action.title(), "a settlement was not taken");
+        let Some(round) = &mut self.round else { return };
+        // That the nonce was used is seen at the best block; without an answer it may have been taken.
+        if is_stale(error) || !is_answer(error) {
+            return;
+        }
+        if is_occupied(error) || !self.followed.is_empty() {
+            return round.is_answered(tip, best);
+        }
+        round.not_before = best.number;
+        round.refusals += 1;
+        if is_outdated(error) && round.refusals < TRIES {
+            return;
+        }
+        match calls {
+            [call] => {
+                if let Some(waiting) = self.waiting.remove(call) {
+                    answer(waiting, Err(self.chain.not_taken(action, Some(&self.key), error)));
+                }
+            }
+            _ => round.one_by_one = true,
+        }
+    }
+
+    /// A pool is rid of a transaction.
+    fn ended(&mut self, (calls, fate): Ended) {
+        match fate {
+            Ok(Fate::Included((included, events))) => self.included(&calls, &included, events),
+            Ok(Fate::Invalid(reason) | Fate::Dropped(reason)) => {
+                tracing::debug!(reason, "a pool has dropped a settlement");
+            }
+            Err(error @ ChainError::Lost { .. }) => {
+                tracing::debug!(%error, "a settlement is not followed any more");
+            }
+            // A block has it.
+            Err(error) => {
+                let until = self.round.as_ref().map_or(0, |round| round.not_before);
+                self.end_round(until);
+                let batch = calls.len() > 1;
+                let reason = error.to_string();
+                let mut error = Some(error);
+                for waiting in calls.iter().filter_map(|call| self.waiting.remove(call)) {
+                    let title = waiting.call.title();
+                    let own = error.take().filter(|_| !batch);
+                    answer(waiting, Err(own.unwrap_or_else(|| lost(title, &reason))));
+                }
+            }
+        }
+    }
+
+    /// A best block has a transaction: each of its calls is answered.
+    fn included(&mut self, calls: &[Number], included: &Included, events: TransactionEvents) {
+        self.end_round(included.block.number.saturating_add(BLOCKS));
+        let fee = included.fee / (calls.len().max(1) as Balance);
+        let mut items = events.items.into_iter();
+        for call in calls {
+            let outcome = match calls {
+                [_] => Some(None),
+                _ => items.next(),
+            };
+            let Some(waiting) = self.waiting.remove(call) else { continue };
+            let answered = match outcome {
+                Some(None) => Ok(Included { block: included.block, fee }),
+                Some(Some(error)) => {
+                    Err(self.chain.refused(waiting.call.title(), Some(&self.key), error))
+                }
+                None => Err(ChainError::Decode("what became of a call in a batch")),
+            };
+            answer(waiting, answered);
+        }
+    }
+
+    /// The round's nonce is used; until a block, a node may not know it.
+    fn end_round(&mut self, until: u32) {
+        self.used = self.round.take().map(|round| (round.nonce, until));
+        self.followed.clear();
+    }
+
+    /// Nobody told what became of a round: whoever asked for its calls has to look.
+    fn end_unknown(&mut self) {
+        let Some(round) = self.round.take() else { return };
+        self.followed.clear();
+        for call in round.offered {
+            if let Some(waiting) = self.waiting.remove(&call) {
+                let title = waiting.call.title();
+                answer(waiting, Err(lost(title, "another transaction has its nonce, or it has")));
+            }
+        }
+    }
+}
+
+impl Round {
+    fn new(nonce: u64) -> Self {
+        let offered = BTreeSet::new();
+        let (tip, passed_at) = (None, None);
+        Round { nonce, offered, tip, not_before: 0, one_by_one: false, refusals: 0, passed_at }
+    }
+
+    /// A pool has taken a transaction with this tip, or found that too low.
+    fn is_answered(&mut self, tip: Balance, best: Head) {
+        self.tip = Some(tip);
+        self.not_before = best.number.saturating_add(BLOCKS);
+    }
+}
+
+/// One transaction of several calls, each of which stands for itself.
+fn action<'a>(waiting: impl Iterator<Item = &'a Waiting>) -> Action {
+    let mut calls: Vec<RawCall> = waiting.map(|waiting| waiting.call.clone()).collect();
+    match calls.pop() {
+        Some(call) if calls.is_empty() => Action::Call(call),
+        last => {
+            calls.extend(last);
+            Action::Batch { how: "force_batch", calls }
+        }
+    }
+}
+
+/// Whoever asked may be gone.
+fn answer(waiting: Waiting, outcome: Result<Included, ChainError>) {
+    let _ = waiting.reply.send(outcome);
+}
+
+fn lost(call: String, reason: &str) -> ChainError {
+    ChainError::Lost { call, reason: reason.into() }
+}

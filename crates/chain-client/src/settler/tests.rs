@@ -1,0 +1,195 @@
+use std::{future::Future, pin::pin};
+
+use subxt::error::DispatchError;
+use zennet_primitives::Hash;
+
+use super::*;
+use crate::stand_in::{Answer, Node, FEE};
+
+const WAIT: Duration = Duration::from_secs(20);
+
+fn call(argument: u8) -> RawCall {
+    RawCall::new("Test", "call", argument)
+}
+
+async fn settler(node: &Node) -> Settler {
+    Settler::start(node.chain().await, node.key().clone())
+}
+
+/// Runs a settlement until the node has seen so many transactions: their nonces and tips.
+async fn offers<T: std::fmt::Debug>(
+    node: &Node,
+    count: usize,
+    settled: impl Future<Output = T>,
+) -> Vec<(u32, u128)> {
+    let seen = async {
+        while node.seen().len() < count {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::select! {
+        settled = settled => panic!("it ends: {settled:?}"),
+        seen = timeout(WAIT, seen) => seen.expect("transactions in time"),
+    }
+    node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect()
+}
+
+/// Whether nothing more comes for a while.
+async fn rests<T>(node: &Node, settled: impl Future<Output = T>) -> bool {
+    let before = node.seen().len();
+    timeout(LOOK * 50, settled).await.is_err() && node.seen().len() == before
+}
+
+#[tokio::test]
+async fn what_blocks_pass_by_is_signed_again_with_ever_higher_tips_up_to_the_highest() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep; 6]);
+    let settler = settler(&node).await;
+    let mut settled = pin!(settler.settle(call(7), 640));
+    let offers = offers(&node, 5, &mut settled).await;
+    assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 80), (5, 640)]);
+    assert!(rests(&node, settled).await);
+}
+
+#[tokio::test]
+async fn nothing_is_offered_while_no_blocks_come() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Stall]);
+    let settler = settler(&node).await;
+    let mut settled = pin!(settler.settle(call(7), 640));
+    offers(&node, 1, &mut settled).await;
+    assert!(rests(&node, settled).await);
+}
+
+#[tokio::test]
+async fn no_more_is_tipped_than_there_is_coin_for_until_there_is_more() {
+    let node = Node::new(100, 99);
+    node.has_free(FEE + 50);
+    node.answers([Answer::Keep; 9]);
+    let settler = settler(&node).await;
+    let mut settled = pin!(settler.settle(call(7), 640));
+    offers(&node, 4, &mut settled).await;
+    assert!(rests(&node, &mut settled).await);
+    node.has_free(FEE + 1_000);
+    let offers = offers(&node, 6, settled).await;
+    assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 50), (5, 80), (5, 640)]);
+}
+
+#[tokio::test]
+async fn a_pool_that_is_full_or_has_another_with_the_nonce_is_offered_more() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Full, Answer::TooLow, Answer::Full, Answer::Keep]);
+    let settler = settler(&node).await;
+    let offers = offers(&node, 4, settler.settle(call(7), 640)).await;
+    assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 80)]);
+}
+
+#[tokio::test]
+async fn a_full_pool_is_asked_again_by_one_that_can_tip_no_more() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Full, Answer::Full, Answer::Full, Answer::Full, Answer::Keep]);
+    let settler = settler(&node).await;
+    let offers = offers(&node, 5, settler.settle(call(7), 10)).await;
+    assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 10), (5, 10)]);
+}
+
+#[tokio::test]
+async fn what_a_pool_drops_is_offered_again() {
+    let node = Node::new(100, 99);
+    // It drops what comes after these.
+    node.answers([Answer::Full]);
+    let settler = settler(&node).await;
+    let offers = offers(&node, 6, settler.settle(call(7), 10)).await;
+    assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 10), (5, 10), (5, 10)]);
+}
+
+#[tokio::test]
+async fn a_dear_call_takes_the_place_of_a_cheap_one_that_waits() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep; 9]);
+    let settler = settler(&node).await;
+    let mut cheap = pin!(settler.settle(call(1), 10));
+    offers(&node, 1, &mut cheap).await;
+    let both = async { tokio::join!(cheap, settler.settle(call(2), 640)) };
+    let offers = offers(&node, 5, both).await;
+    let calls: Vec<_> = node.seen().into_iter().map(|seen| seen.calls).collect();
+    assert_eq!(offers.last(), Some(&(5, 640)));
+    assert_eq!(calls.first(), Some(&vec![1]));
+    assert_eq!(calls.last(), Some(&vec![2]), "{calls:?}");
+}
+
+#[tokio::test]
+async fn one_that_is_given_up_is_offered_no_more() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Stall, Answer::Keep]);
+    let settler = settler(&node).await;
+    let mut settled = Box::pin(settler.settle(call(1), 640));
+    offers(&node, 1, &mut settled).await;
+    drop(settled);
+    node.passes();
+    offers(&node, 2, settler.settle(call(2), 640)).await;
+    assert_eq!(node.seen()[1].calls, [2]);
+}
+
+#[tokio::test]
+async fn calls_that_wait_go_together_and_one_by_one_where_a_batch_is_refused() {
+    let node = Node::new(100, 99);
+    let unexpected = Answer::Deny("Transaction call is not expected");
+    node.answers([Answer::Keep, unexpected, unexpected, Answer::Keep]);
+    let settler = settler(&node).await;
+    let mut first = pin!(settler.settle(call(1), 0));
+    offers(&node, 1, &mut first).await;
+    let (mut dear, mut cheap) =
+        (pin!(settler.settle(call(2), 9)), pin!(settler.settle(call(3), 8)));
+    assert!(rests(&node, async { tokio::join!(&mut dear, &mut cheap) }).await);
+    node.uses_nonce();
+    // Nobody told what became of it.
+    assert!(matches!(first.await, Err(ChainError::Lost { .. })));
+    let refused = timeout(WAIT, async {
+        tokio::select! { refused = dear => refused, _ = &mut cheap => panic!("it is kept") }
+    });
+    assert!(matches!(refused.await.unwrap(), Err(ChainError::NotTaken { .. })));
+    offers(&node, 4, cheap).await;
+    let seen: Vec<_> = node.seen().into_iter().map(|seen| (seen.nonce, seen.calls)).collect();
+    assert_eq!(seen, [(5, vec![1]), (6, vec![2, 3]), (6, vec![2]), (6, vec![3])]);
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_paid_names_the_account() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Deny("Inability to pay some fees (e.g. account balance too low)")]);
+    let refused = settler(&node).await.settle(call(7), 640).await;
+    assert!(matches!(refused, Err(ChainError::NoCoin { .. })), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_an_upgrade_overtakes_is_signed_anew_without_a_tip() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Deny("Transaction has a bad signature"), Answer::Stall]);
+    let settler = settler(&node).await;
+    let offers = offers(&node, 2, settler.settle(call(7), 640)).await;
+    assert_eq!(offers, [(5, 0), (5, 0)]);
+}
+
+#[tokio::test]
+async fn each_call_of_a_batch_has_its_own_answer_and_a_part_of_the_fee() {
+    let node = Node::new(100, 99);
+    let (_, queue) = mpsc::channel(1);
+    let mut settling = Settling::new(node.chain().await, node.key().clone(), queue);
+    let mut answers = Vec::new();
+    for number in 0..3 {
+        let (reply, answer) = oneshot::channel();
+        settling.waiting.insert(number, Waiting { call: call(7), most_tip: 0, reply });
+        answers.push(answer);
+    }
+    settling.round = Some(Round::new(5));
+    let block = Head { number: 101, hash: Hash::zero() };
+    let events =
+        TransactionEvents { items: vec![None, Some(DispatchError::Other)], ..Default::default() };
+    settling.included(&[0, 1], &Included { block, fee: 10 }, events);
+    let mut last = answers.pop().unwrap();
+    assert!(last.try_recv().is_err(), "it waits on");
+    assert!(matches!(answers.remove(0).await, Ok(Ok(Included { fee: 5, .. }))));
+    assert!(matches!(answers.remove(0).await, Ok(Err(ChainError::Rejected { .. }))));
+    assert!(settling.round.is_none() && settling.used == Some((5, 103)));
+}
