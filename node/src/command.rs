@@ -72,10 +72,11 @@ fn command_line() -> Command {
 /// A command and those below it, which name this project's chains.
 fn naming_chains(command: Command) -> Command {
     let command = command.mut_subcommands(naming_chains);
-    match command.get_arguments().any(|argument| argument.get_id() == "chain") {
-        true => command.mut_arg("chain", |argument| argument.help(CHAINS).long_help(CHAINS)),
-        false => command,
+    let is_told_one = command.get_arguments().any(|argument| argument.get_id() == "chain");
+    if !is_told_one {
+        return command;
     }
+    command.mut_arg("chain", |argument| argument.help(CHAINS).long_help(CHAINS))
 }
 
 /// Parses the command line and does what it says.
