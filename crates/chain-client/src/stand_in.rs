@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use codec::{Compact, Decode};
+use codec::{Compact, Decode, Encode};
 use futures::{stream, StreamExt};
 use serde_json::{json, value::to_raw_value, Value};
 use sp_runtime::{
