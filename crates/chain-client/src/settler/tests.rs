@@ -16,7 +16,7 @@ async fn settler(node: &Node) -> Settler {
     Settler::start(node.chain().await, node.key().clone())
 }
 
-/// Runs a settlement until the node has seen so many transactions: their nonces and tips.
+/// Runs a settlement until the node has seen so many transactions: the nonces and tips of these.
 async fn offers<T: std::fmt::Debug>(
     node: &Node,
     count: usize,
@@ -31,7 +31,7 @@ async fn offers<T: std::fmt::Debug>(
         settled = settled => panic!("it ends: {settled:?}"),
         seen = timeout(WAIT, seen) => seen.expect("transactions in time"),
     }
-    node.seen().iter().map(|seen| (seen.nonce, seen.tip)).collect()
+    node.seen().iter().take(count).map(|seen| (seen.nonce, seen.tip)).collect()
 }
 
 /// Whether nothing more comes for a while.
@@ -112,7 +112,7 @@ async fn a_dear_call_takes_the_place_of_a_cheap_one_that_waits() {
     offers(&node, 1, &mut cheap).await;
     let both = async { tokio::join!(cheap, settler.settle(call(2), 640)) };
     let offers = offers(&node, 5, both).await;
-    let calls: Vec<_> = node.seen().into_iter().map(|seen| seen.calls).collect();
+    let calls: Vec<_> = node.seen().into_iter().take(5).map(|seen| seen.calls).collect();
     assert_eq!(offers.last(), Some(&(5, 640)));
     assert_eq!(calls.first(), Some(&vec![1]));
     assert_eq!(calls.last(), Some(&vec![2]), "{calls:?}");
@@ -135,7 +135,7 @@ async fn one_that_is_given_up_is_offered_no_more() {
 async fn calls_that_wait_go_together_and_one_by_one_where_a_batch_is_refused() {
     let node = Node::new(100, 99);
     let unexpected = Answer::Deny("Transaction call is not expected");
-    node.answers([Answer::Keep, unexpected, unexpected, Answer::Keep]);
+    node.answers([Answer::Stall, unexpected, unexpected, Answer::Keep]);
     let settler = settler(&node).await;
     let mut first = pin!(settler.settle(call(1), 0));
     offers(&node, 1, &mut first).await;
@@ -143,6 +143,7 @@ async fn calls_that_wait_go_together_and_one_by_one_where_a_batch_is_refused() {
         (pin!(settler.settle(call(2), 9)), pin!(settler.settle(call(3), 8)));
     assert!(rests(&node, async { tokio::join!(&mut dear, &mut cheap) }).await);
     node.uses_nonce();
+    node.passes();
     // Nobody told what became of it.
     assert!(matches!(first.await, Err(ChainError::Lost { .. })));
     let refused = timeout(WAIT, async {
