@@ -128,6 +128,11 @@ impl Kept {
         self.provider.terms().map(|terms| terms.announcement)
     }
 
+    /// When its channel was known to be open, or else it began; Unix time in seconds.
+    pub(crate) fn known_at(&self) -> u64 {
+        self.journal.final_at().unwrap_or(self.began_at)
+    }
+
     fn to_row(&self) -> Vec<u8> {
         (self, &self.journal).encode()
     }

@@ -3,14 +3,20 @@
 #[cfg(test)]
 mod tests;
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{
+        atomic::{AtomicU64, Ordering},
+        Arc,
+    },
+};
 
 use tokio::{
     sync::{mpsc, watch, Notify},
     task::{JoinHandle, JoinSet},
 };
 use tracing::{debug, info, warn, Instrument, Span};
-use zennet_chain_client::{AccountKey, Chain, ChainError, Head, Settler};
+use zennet_chain_client::{AccountKey, Bounds, Chain, ChainError, Head, Settler};
 use zennet_lease::ProviderEvent;
 use zennet_primitives::{
     amount::Balance,
@@ -19,6 +25,7 @@ use zennet_primitives::{
     signed::Unverified,
     Hash,
 };
+use zennet_time::unix_secs;
 
 use crate::driver::ChainCommand;
 
@@ -38,6 +45,9 @@ pub(crate) trait Ledger: Clone + Send + Sync + 'static {
         at: Hash,
     ) -> impl Future<Output = Result<Option<ChannelRecord<u32>>, ChainError>> + Send;
 
+    /// Notes that the channel is open now.
+    fn note_open(&self);
+
     /// What claiming a voucher would cost at most.
     fn claim_fee(
         &self,
@@ -52,21 +62,20 @@ pub(crate) trait Ledger: Clone + Send + Sync + 'static {
         voucher: Option<&Unverified<Voucher>>,
     ) -> impl Future<Output = Result<Balance, ChainError>> + Send;
 
-    /// Claims a voucher, with a tip up to the highest where blocks are full.
+    /// Claims a voucher.
     fn claim(
         &self,
         id: ChannelId,
         voucher: Unverified<Voucher>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> impl Future<Output = Result<(), ChainError>> + Send;
 
-    /// Closes a channel, with a tip up to the highest where blocks are full, and gives what it paid in
-    /// all, where the chain says so.
+    /// Closes a channel, and gives what it paid in all, where the chain says so.
     fn close(
         &self,
         id: ChannelId,
         voucher: Option<Unverified<Voucher>>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> impl Future<Output = Result<Option<Balance>, ChainError>> + Send;
 }
 
@@ -76,20 +85,20 @@ pub(crate) struct Account {
     chain: Chain,
     key: AccountKey,
     settler: Settler,
-    /// Unix time before which the lease had no channel, seconds.
-    began_at: u64,
+    /// When the channel was known to be open, or else the lease began; Unix time in seconds.
+    known_at: Arc<AtomicU64>,
 }
 
 impl Account {
     /// Begins to settle with a key.
     pub(crate) fn open(chain: Chain, key: AccountKey) -> Self {
         let settler = Settler::start(chain.clone(), key.clone());
-        Account { chain, key, settler, began_at: 0 }
+        Account { chain, key, settler, known_at: Arc::default() }
     }
 
-    /// The same for a lease that began at a Unix time, seconds.
-    pub(crate) fn of_lease(&self, began_at: u64) -> Self {
-        Account { began_at, ..self.clone() }
+    /// The same for a lease whose channel was open at a Unix time, or which began then, seconds.
+    pub(crate) fn of_lease(&self, known_at: u64) -> Self {
+        Account { known_at: Arc::new(known_at.into()), ..self.clone() }
     }
 }
 
@@ -102,9 +111,13 @@ impl Ledger for Account {
         let found = self.chain.channel(id, at).await?;
         if found.is_none() {
             let block_ms = self.chain.time(at).await?;
-            ensure_not_before(block_ms / 1000, self.began_at)?;
+            ensure_not_before(block_ms / 1000, self.known_at.load(Ordering::Relaxed))?;
         }
         Ok(found)
+    }
+
+    fn note_open(&self) {
+        self.known_at.fetch_max(unix_secs(), Ordering::Relaxed);
     }
 
     async fn claim_fee(
@@ -127,18 +140,18 @@ impl Ledger for Account {
         &self,
         id: ChannelId,
         voucher: Unverified<Voucher>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> Result<(), ChainError> {
-        self.settler.claim(id, voucher, most_tip).await.map(drop)
+        self.settler.claim(id, voucher, bounds).await.map(drop)
     }
 
     async fn close(
         &self,
         id: ChannelId,
         voucher: Option<Unverified<Voucher>>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> Result<Option<Balance>, ChainError> {
-        let included = self.settler.close(id, voucher, most_tip).await?;
+        let included = self.settler.close(id, voucher, bounds).await?;
         info!(block = included.block.number, fee = included.fee, "channel closed");
         // The channel is closed, whether or not the event can be read.
         let settled = self.chain.settled(id, included.block.hash).await.ok().flatten();
@@ -149,16 +162,17 @@ impl Ledger for Account {
 /// How much the clocks of bookkeepers and of this host may differ, seconds.
 const CLOCKS: u64 = 60;
 
-/// That a channel is absent says nothing at a block from before its lease: a node that has lost blocks, or
+/// That a channel is absent says nothing at a block from before it was open: a node that has lost blocks, or
 /// fetches them yet, would have every lease written off.
-fn ensure_not_before(block_secs: u64, began_at: u64) -> Result<(), ChainError> {
-    match began_at.saturating_sub(CLOCKS).saturating_sub(block_secs) {
+fn ensure_not_before(block_secs: u64, known_at: u64) -> Result<(), ChainError> {
+    match known_at.saturating_sub(CLOCKS).saturating_sub(block_secs) {
         0 => Ok(()),
         secs => Err(ChainError::Behind { secs }),
     }
 }
 
-/// Blocks above the one that was the best when a claim was included, by which it is final or undone.
+/// Blocks above the one that was the best when a claim or a closing was included, by which it is final or
+/// undone.
 const FINAL_WITHIN: u32 = 4;
 
 /// How a channel is watched.
@@ -320,6 +334,8 @@ async fn claim<L: Ledger>(
 ) -> Result<ProviderEvent, ChainError> {
     let (amount, best) = (voucher.payload.cumulative, *heads.best.borrow());
     let record = ledger.channel(context.channel, best.hash).await?;
+    // Without a channel there is nothing to claim from.
+    let ends_at = record.as_ref().map_or(0, ChannelRecord::ends_at);
     let paid = record.map_or(known_paid, |record| record.paid.max(known_paid));
     let gain = amount.saturating_sub(paid);
     if gain > 0 {
@@ -329,7 +345,7 @@ async fn claim<L: Ledger>(
             return Ok(ProviderEvent::ClaimFailed);
         }
         let most_tip = policy.most_tip(gain.saturating_sub(fee));
-        ledger.claim(context.channel, voucher, most_tip).await?;
+        ledger.claim(context.channel, voucher, Bounds { most_tip, ends_at }).await?;
         info!(amount, "voucher claimed");
     }
     let paid = paid.max(amount);
@@ -381,14 +397,13 @@ async fn settle<L: Ledger>(
     let best = *heads.best.borrow();
     match ledger.channel(context.channel, best.hash).await? {
         None => info!(paid = *known_paid, "the channel is gone already"),
-        Some(record) if best.number >= record.ends_at() => {
+        Some(record) if best.number.saturating_add(1) >= record.ends_at() => {
             warn!(ends_at = record.ends_at(), "the channel has ended, vouchers are refused");
             return Ok(ProviderEvent::Settled { paid: record.paid });
         }
         Some(record) => {
             *known_paid = record.paid;
-            let gain = voucher.filter(|v| v.payload.cumulative > record.paid);
-            let is_left = close(ledger, policy, context.channel, gain, known_paid).await?;
+            let is_left = close(ledger, policy, context, &record, voucher, known_paid).await?;
             if let Some(event) = is_left {
                 return Ok(event);
             }
@@ -401,29 +416,30 @@ async fn settle<L: Ledger>(
     Ok(ProviderEvent::SettleFailed)
 }
 
-/// Closes a channel that has paid `paid` with a voucher that gains more, if there is one; nothing where
-/// that was done, and how it ends where it is not worth it.
+/// Closes a channel with a voucher, if that gains more than it has paid; nothing where that was done, and
+/// how it ends where it is not worth it. What it will have paid is noted.
 async fn close<L: Ledger>(
     ledger: &L,
     policy: WatchPolicy,
-    id: ChannelId,
-    gain: Option<Unverified<Voucher>>,
-    paid: &mut Balance,
+    context: &ChannelContext,
+    record: &ChannelRecord<u32>,
+    voucher: Option<Unverified<Voucher>>,
+    known_paid: &mut Balance,
 ) -> Result<Option<ProviderEvent>, ChainError> {
-    let left = ProviderEvent::Settled { paid: *paid };
-    let promised = gain.as_ref().map_or(*paid, |v| v.payload.cumulative);
-    let brings = promised.saturating_sub(*paid);
+    let (id, left) = (context.channel, ProviderEvent::Settled { paid: record.paid });
+    let gain = voucher.filter(|v| v.payload.cumulative > record.paid);
+    let promised = gain.as_ref().map_or(record.paid, |v| v.payload.cumulative);
+    let brings = promised.saturating_sub(record.paid);
     let fee = ledger.close_fee(id, gain.as_ref()).await?;
     if fee.saturating_sub(brings) > policy.settle_loss {
         warn!(fee, brings, "closing the channel would cost too much; the publisher may do it");
         // A fee may fall again while there is something to get.
         return Ok(Some(if brings == 0 { left } else { ProviderEvent::SettleFailed }));
     }
-    // Should the answer get lost and the channel be gone next time, then by this transaction.
-    *paid = promised;
-    match ledger.close(id, gain, policy.most_tip(brings.saturating_sub(fee))).await {
+    let most_tip = policy.most_tip(brings.saturating_sub(fee));
+    match ledger.close(id, gain, Bounds { most_tip, ends_at: record.ends_at() }).await {
         Ok(told) => {
-            *paid = told.unwrap_or(promised);
+            *known_paid = told.unwrap_or(promised);
             Ok(None)
         }
         // Closing only spares the publisher its wait then.
@@ -431,7 +447,20 @@ async fn close<L: Ledger>(
             info!("nothing to claim and no coin for the fee; the publisher takes its refund");
             Ok(Some(left))
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            let is_known = matches!(
+                error,
+                ChainError::NoCoin { .. }
+                    | ChainError::NotTaken { .. }
+                    | ChainError::Rejected { .. }
+                    | ChainError::Incompatible(_)
+            );
+            // Should the channel be gone next time, then by this transaction.
+            if !is_known {
+                *known_paid = promised;
+            }
+            Err(error)
+        }
     }
 }
 
@@ -513,7 +542,10 @@ async fn opened<L: Ledger>(
     loop {
         let at = heads.borrow_and_update().hash;
         match ledger.channel(id, at).await {
-            Ok(Some(record)) => return Some(record),
+            Ok(Some(record)) => {
+                ledger.note_open();
+                return Some(record);
+            }
             Ok(None) => (),
             Err(error) => warn!(%error, "the channel could not be read"),
         }

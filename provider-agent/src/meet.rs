@@ -198,7 +198,7 @@ impl Grounds {
         let machine = tokio::spawn(
             machine::serve(workshop, machine_commands, events.clone()).instrument(Span::current()),
         );
-        let account = self.ledger.of_lease(lease.began_at);
+        let account = self.ledger.of_lease(lease.known_at());
         let ports = Ports {
             wire: outgoing,
             machine: to_machine,
@@ -310,7 +310,7 @@ pub(crate) async fn settle_old(
             }
         }
     });
-    let account = account.of_lease(old.lease.began_at);
+    let account = account.of_lease(old.lease.known_at());
     let chain = start_ledger(account, heads, policy, events);
     let (redial, _wanted) = watch::channel(None);
     let ports = Ports { wire: None, machine: to_machine, chain, redial };

@@ -33,5 +33,5 @@ pub use reputation::{
     Reputation, ReputationError, Sums,
 };
 pub use settlements::Settlements;
-pub use settler::Settler;
+pub use settler::{Bounds, Settler};
 pub use submit::{Included, Opened};

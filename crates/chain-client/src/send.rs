@@ -52,7 +52,7 @@ use crate::{
 const INCLUSION_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Blocks after which a transaction that was not included can no longer be.
-const MORTALITY: u32 = 64;
+pub(crate) const MORTALITY: u32 = 64;
 
 /// How often a transaction is signed at most.
 pub(crate) const TRIES: usize = 3;

@@ -12,10 +12,11 @@
 //!               └───────────────┘ the same nonce, the dearest calls, a higher tip
 //! ```
 //!
-//! Since there is one at a time, none waits for another of its account, and each call tips for itself
-//! alone. It is a batch in which each call stands for itself. Of all that was signed for a nonce one at
-//! most gets into a block. The nonce is the account's next one at the best block: what an earlier run left
-//! in a pool is replaced, too.
+//! Since there is one at a time, no call waits for the nonce of another. It is a batch in which each call
+//! stands for itself. Its tip comes out of what its calls may tip together: while blocks are full, calls
+//! that may tip less than an eighth of the dearest wait until that is in. Of all that was signed for a nonce
+//! one at most gets into a block. The nonce is the account's next one at the best block: what an earlier
+//! run left in a pool is replaced, too, once the tip is above its own.
 
 mod plan;
 #[cfg(test)]
@@ -38,11 +39,11 @@ use zennet_primitives::{
     signed::Unverified,
 };
 
-use self::plan::{choose, next_tip, BLOCKS, LOOK, MOST_CALLS};
+use self::plan::{choose, next_tip, Tip, BLOCKS, LOOK, MOST_CALLS};
 use crate::{
     calls::{Action, RawCall},
     events::TransactionEvents,
-    send::{is_answer, is_occupied, is_outdated, is_stale, Fate, TRIES},
+    send::{is_answer, is_occupied, is_outdated, is_stale, Fate, MORTALITY, TRIES},
     submit::{claim_call, close_call, Included},
     AccountKey, Chain, ChainError, Head,
 };
@@ -68,33 +69,37 @@ impl Settler {
         Settler { calls }
     }
 
-    /// Has a voucher paid out; the channel stays open. Where blocks are full it tips up to `most_tip`.
-    /// Dropped, it is given up, and may be made all the same.
+    /// Has a voucher paid out; the channel stays open. Dropped, it is given up, and may be made all the
+    /// same.
     pub async fn claim(
         &self,
         channel: ChannelId,
         voucher: Unverified<Voucher>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> Result<Included, ChainError> {
-        self.settle(claim_call(channel, &voucher), most_tip).await
+        self.settle(channel, claim_call(channel, &voucher), bounds).await
     }
 
-    /// Settles a channel with its last voucher. Where blocks are full it tips up to `most_tip`. Dropped,
-    /// it is given up, and may be made all the same.
+    /// Settles a channel with its last voucher. Dropped, it is given up, and may be made all the same.
     pub async fn close(
         &self,
         channel: ChannelId,
         voucher: Option<Unverified<Voucher>>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> Result<Included, ChainError> {
-        self.settle(close_call(channel, voucher.as_ref()), most_tip).await
+        self.settle(channel, close_call(channel, voucher.as_ref()), bounds).await
     }
 
-    async fn settle(&self, call: RawCall, most_tip: Balance) -> Result<Included, ChainError> {
+    async fn settle(
+        &self,
+        channel: ChannelId,
+        call: RawCall,
+        bounds: Bounds,
+    ) -> Result<Included, ChainError> {
         let title = call.title();
         let (reply, answer) = oneshot::channel();
         let answered = async {
-            self.calls.send(Waiting { call, most_tip, reply }).await.ok()?;
+            self.calls.send(Waiting { channel, call, bounds, reply }).await.ok()?;
             answer.await.ok()
         };
         match timeout(PATIENCE, answered).await {
@@ -105,27 +110,46 @@ impl Settler {
     }
 }
 
+/// How far a settlement goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bounds {
+    /// The highest tip for its sake where blocks are full, in the smallest coin unit.
+    pub most_tip: Balance,
+    /// From this block on the chain refuses it.
+    pub ends_at: u32,
+}
+
 /// A call that is to get into a block.
 struct Waiting {
+    channel: ChannelId,
     call: RawCall,
-    /// The highest tip for its sake, in the smallest coin unit.
-    most_tip: Balance,
+    bounds: Bounds,
     reply: oneshot::Sender<Result<Included, ChainError>>,
 }
 
 /// Numbers of calls, in the order in which they came.
 type Number = u64;
 
-/// What became of a transaction that a pool had taken, and its calls.
-type Ended = (Vec<Number>, Result<Fate, ChainError>);
+/// What is offered with one transaction.
+#[derive(Clone, Debug)]
+struct Offer {
+    calls: Vec<Number>,
+    channels: BTreeSet<ChannelId>,
+    tip: Tip,
+}
+
+/// What became of a transaction that a pool had taken.
+type Ended = (Offer, Result<Fate, ChainError>);
 
 /// All that is signed for one nonce.
 struct Round {
     nonce: u64,
-    /// Calls of all that was offered.
-    offered: BTreeSet<Number>,
+    /// Channels of all that was offered.
+    offered: BTreeSet<ChannelId>,
     /// The tip that a pool has taken last, or found too low.
-    tip: Option<Balance>,
+    tip: Option<Tip>,
+    /// The block at which a pool has taken the last one.
+    taken_at: u32,
     /// From which block on the next one is offered.
     not_before: u32,
     /// Whether calls are offered one by one, since a batch was refused.
@@ -146,12 +170,26 @@ struct Settling {
     followed: FuturesUnordered<BoxFuture<'static, Ended>>,
     /// The last nonce that is known to be used, and until which block a node may not know it.
     used: Option<(u64, u32)>,
+    /// The tip of the last transaction that got into a block, and until which block it says anything.
+    needed: Option<(Tip, u32)>,
+    /// Whether a batch has failed as a whole in a block.
+    batches_fail: bool,
 }
 
 impl Settling {
     fn new(chain: Chain, key: AccountKey, queue: mpsc::Receiver<Waiting>) -> Self {
-        let (waiting, followed) = Default::default();
-        Settling { chain, key, queue, waiting, next: 0, round: None, followed, used: None }
+        Settling {
+            chain,
+            key,
+            queue,
+            waiting: BTreeMap::new(),
+            next: 0,
+            round: None,
+            followed: FuturesUnordered::new(),
+            used: None,
+            needed: None,
+            batches_fail: false,
+        }
     }
 
     async fn run(mut self) {
@@ -196,6 +234,7 @@ impl Settling {
 
     async fn advance(&mut self) -> Result<(), ChainError> {
         let best = self.chain.best().await?;
+        self.drop_ended(best);
         let next = u64::from(self.chain.nonce(&self.key.account(), best.hash).await?);
         if self.used.is_some_and(|(used, until)| next <= used && best.number < until) {
             return Ok(());
@@ -211,6 +250,10 @@ impl Settling {
                 return Ok(());
             }
             round.passed_at = None;
+            if best.number > round.taken_at.saturating_add(MORTALITY) {
+                // No pool has any of them, whatever was told.
+                self.followed.clear();
+            }
             if best.number < round.not_before {
                 return Ok(());
             }
@@ -227,58 +270,79 @@ impl Settling {
     /// Signs what is to be done next, and gives it to the node.
     async fn offer(&mut self, best: Head, nonce: u64) -> Result<(), ChainError> {
         let round = self.round.get_or_insert_with(|| Round::new(nonce));
-        let numbers: Vec<Number> = self.waiting.keys().copied().collect();
-        let most_tips: Vec<Balance> = self.waiting.values().map(|w| w.most_tip).collect();
-        let most_calls = if round.one_by_one { 1 } else { MOST_CALLS };
-        let chosen = choose(&most_tips, round.tip.is_some(), most_calls);
-        let most_tip = chosen.iter().fold(0, |sum: Balance, at| sum.saturating_add(most_tips[*at]));
-        let calls: Vec<Number> = chosen.iter().map(|place| numbers[*place]).collect();
-        let action = action(calls.iter().filter_map(|number| self.waiting.get(number)));
         // Whether or not the node answers, it is asked again no sooner.
         round.not_before = best.number.saturating_add(1);
-        let tip = match round.tip {
-            None => 0,
-            Some(before) => {
-                let coin = self.chain.coin_besides(&self.key, &action).await?;
-                match next_tip(before, most_tip, coin) {
-                    Some(tip) => tip,
-                    None if self.followed.is_empty() => before.min(most_tip).min(coin),
-                    None => {
-                        tracing::debug!(most_tip, coin, "blocks are full; no higher tip is given");
-                        round.not_before = best.number.saturating_add(BLOCKS);
-                        return Ok(());
-                    }
+        let numbers: Vec<Number> = self.waiting.keys().copied().collect();
+        let most_tips: Vec<Balance> = self.waiting.values().map(|w| w.bounds.most_tip).collect();
+        let most_calls = if round.one_by_one || self.batches_fail { 1 } else { MOST_CALLS };
+        let needed = self.needed.filter(|(_, until)| best.number < *until).map(|(tip, _)| tip);
+        let is_full = round.tip.is_some() || needed.is_some();
+        let mut chosen = choose(&most_tips, is_full, most_calls);
+        let (action, tip) = loop {
+            let count = chosen.len();
+            let most = chosen.iter().fold(0, |sum: Balance, at| sum.saturating_add(most_tips[*at]));
+            let action = action(chosen.iter().filter_map(|at| self.waiting.get(&numbers[*at])));
+            if !is_full {
+                break (action, 0);
+            }
+            let coin = self.chain.coin_besides(&self.key, &action).await?;
+            let before = round.tip.map(|tip| tip.of(count));
+            let tip = match (before, needed) {
+                (Some(before), _) => next_tip(before, most, coin),
+                (None, needed) => {
+                    Some(needed.map_or(0, |tip| tip.again(count)).min(most).min(coin))
+                }
+            };
+            match (tip, before) {
+                (Some(tip), _) => break (action, tip),
+                (None, Some(before)) if self.followed.is_empty() => {
+                    break (action, before.min(most).min(coin));
+                }
+                // The dearest alone weighs less, and costs less coin.
+                _ if count > 1 => chosen.truncate(1),
+                _ => {
+                    tracing::debug!(most, coin, "blocks are full; no higher tip is given");
+                    round.not_before = best.number.saturating_add(BLOCKS);
+                    return Ok(());
                 }
             }
         };
         if tip > 0 {
             tracing::info!(call = action.title(), tip, "blocks are full; it is sent with a tip");
         }
-        round.offered.extend(&calls);
+        let calls: Vec<Number> = chosen.iter().map(|place| numbers[*place]).collect();
+        let waiting = calls.iter().filter_map(|number| self.waiting.get(number));
+        let channels: BTreeSet<ChannelId> = waiting.map(|waiting| waiting.channel).collect();
+        round.offered.extend(&channels);
+        let offer = Offer { tip: Tip { amount: tip, calls: calls.len() }, calls, channels };
         match self.chain.sign_once(&action, &self.key, Some(nonce), tip).await? {
             Ok((_, mut taken)) => {
-                round.is_answered(tip, best);
+                round.is_answered(offer.tip, best);
+                round.taken_at = best.number;
                 let (chain, key) = (self.chain.clone(), self.key.clone());
                 let followed = async move {
                     let fate = chain.follow(&action, Some(&key), &mut taken).await;
-                    (calls, fate)
+                    (offer, fate)
                 };
                 self.followed.push(followed.boxed());
             }
-            Err(error) => self.refused(&error, &action, &calls, tip, best),
+            Err(error) => self.refused(&error, &action, &offer, best),
         }
         Ok(())
     }
 
+    /// Answers those that no block takes any more.
+    fn drop_ended(&mut self, best: Head) {
+        let next = best.number.saturating_add(1);
+        let ended = self.waiting.extract_if(.., |_, waiting| waiting.bounds.ends_at <= next);
+        for (_, waiting) in ended {
+            let title = waiting.call.title();
+            answer(waiting, Err(lost(title, "its channel has ended")));
+        }
+    }
+
     /// A transaction was not taken.
-    fn refused(
-        &mut self,
-        error: &ExtrinsicError,
-        action: &Action,
-        calls: &[Number],
-        tip: Balance,
-        best: Head,
-    ) {
+    fn refused(&mut self, error: &ExtrinsicError, action: &Action, offer: &Offer, best: Head) {
         tracing::debug!(%error, call = action.title(), "a settlement was not taken");
         let Some(round) = &mut self.round else { return };
         // That the nonce was used is seen at the best block; without an answer it may have been taken.
@@ -286,16 +350,16 @@ impl Settling {
             return;
         }
         if is_occupied(error) || !self.followed.is_empty() {
-            return round.is_answered(tip, best);
+            return round.is_answered(offer.tip, best);
         }
         round.not_before = best.number;
         round.refusals += 1;
         if is_outdated(error) && round.refusals < TRIES {
             return;
         }
-        match calls {
+        match offer.calls[..] {
             [call] => {
-                if let Some(waiting) = self.waiting.remove(call) {
+                if let Some(waiting) = self.waiting.remove(&call) {
                     answer(waiting, Err(self.chain.not_taken(action, Some(&self.key), error)));
                 }
             }
@@ -304,38 +368,29 @@ impl Settling {
     }
 
     /// A pool is rid of a transaction.
-    fn ended(&mut self, (calls, fate): Ended) {
+    fn ended(&mut self, (offer, fate): Ended) {
         match fate {
-            Ok(Fate::Included((included, events))) => self.included(&calls, &included, events),
+            Ok(Fate::Included((included, events))) => self.included(&offer, &included, events),
             Ok(Fate::Invalid(reason) | Fate::Dropped(reason)) => {
                 tracing::debug!(reason, "a pool has dropped a settlement");
             }
             Err(error @ ChainError::Lost { .. }) => {
                 tracing::debug!(%error, "a settlement is not followed any more");
             }
-            // A block has it.
-            Err(error) => {
-                let until = self.round.as_ref().map_or(0, |round| round.not_before);
-                self.end_round(until);
-                let batch = calls.len() > 1;
-                let reason = error.to_string();
-                let mut error = Some(error);
-                for waiting in calls.iter().filter_map(|call| self.waiting.remove(call)) {
-                    let title = waiting.call.title();
-                    let own = error.take().filter(|_| !batch);
-                    answer(waiting, Err(own.unwrap_or_else(|| lost(title, &reason))));
-                }
-            }
+            Err(error) => self.failed(&offer, error),
         }
     }
 
     /// A best block has a transaction: each of its calls is answered.
-    fn included(&mut self, calls: &[Number], included: &Included, events: TransactionEvents) {
-        self.end_round(included.block.number.saturating_add(BLOCKS));
-        let fee = included.fee / (calls.len().max(1) as Balance);
+    fn included(&mut self, offer: &Offer, included: &Included, events: TransactionEvents) {
+        let until = included.block.number.saturating_add(BLOCKS);
+        self.end_round(until);
+        self.needed =
+            Some((offer.tip, until.saturating_add(BLOCKS))).filter(|_| offer.tip.amount > 0);
+        let fee = included.fee / (offer.calls.len().max(1) as Balance);
         let mut items = events.items.into_iter();
-        for call in calls {
-            let outcome = match calls {
+        for call in &offer.calls {
+            let outcome = match offer.calls[..] {
                 [_] => Some(None),
                 _ => items.next(),
             };
@@ -349,6 +404,22 @@ impl Settling {
             };
             answer(waiting, answered);
         }
+        self.send_back(&offer.channels);
+    }
+
+    /// A block has a transaction that did not do what it says, or of which it cannot be told.
+    fn failed(&mut self, offer: &Offer, error: ChainError) {
+        let until = self.round.as_ref().map_or(0, |round| round.not_before);
+        self.end_round(until);
+        if let [call] = offer.calls[..] {
+            if let Some(waiting) = self.waiting.remove(&call) {
+                answer(waiting, Err(error));
+            }
+        } else {
+            tracing::warn!(%error, "a batch of settlements has failed; they are made one by one");
+            self.batches_fail = true;
+        }
+        self.send_back(&offer.channels);
     }
 
     /// The round's nonce is used; until a block, a node may not know it.
@@ -357,28 +428,42 @@ impl Settling {
         self.followed.clear();
     }
 
-    /// Nobody told what became of a round: whoever asked for its calls has to look.
+    /// Nobody told what became of a round.
     fn end_unknown(&mut self) {
-        let Some(round) = self.round.take() else { return };
-        self.followed.clear();
-        for call in round.offered {
-            if let Some(waiting) = self.waiting.remove(&call) {
-                let title = waiting.call.title();
-                answer(waiting, Err(lost(title, "another transaction has its nonce, or it has")));
-            }
+        if let Some(round) = self.round.take() {
+            self.followed.clear();
+            self.send_back(&round.offered);
+        }
+    }
+
+    /// Whoever waits for a call of these channels has to look whether it is needed yet: a block may have
+    /// an earlier one.
+    fn send_back(&mut self, channels: &BTreeSet<ChannelId>) {
+        for (_, waiting) in
+            self.waiting.extract_if(.., |_, waiting| channels.contains(&waiting.channel))
+        {
+            let title = waiting.call.title();
+            answer(waiting, Err(lost(title, "a block may have an earlier one of its channel")));
         }
     }
 }
 
 impl Round {
     fn new(nonce: u64) -> Self {
-        let offered = BTreeSet::new();
-        let (tip, passed_at) = (None, None);
-        Round { nonce, offered, tip, not_before: 0, one_by_one: false, refusals: 0, passed_at }
+        Round {
+            nonce,
+            offered: BTreeSet::new(),
+            tip: None,
+            taken_at: u32::MAX,
+            not_before: 0,
+            one_by_one: false,
+            refusals: 0,
+            passed_at: None,
+        }
     }
 
     /// A pool has taken a transaction with this tip, or found that too low.
-    fn is_answered(&mut self, tip: Balance, best: Head) {
+    fn is_answered(&mut self, tip: Tip, best: Head) {
         self.tip = Some(tip);
         self.not_before = best.number.saturating_add(BLOCKS);
     }

@@ -126,6 +126,12 @@ impl Journal {
         journal
     }
 
+    /// When the deposit was final, Unix time in seconds.
+    pub(crate) fn final_at(&self) -> Option<u64> {
+        let found = self.entries.iter().find(|entry| entry.event == Happening::Final);
+        found.map(|entry| entry.at_ms / 1000)
+    }
+
     fn note(&mut self, entry: Entry) {
         if self.entries.len() >= MOST_EVENTS {
             self.entries.remove(MOST_EVENTS / 2);

@@ -63,6 +63,8 @@ impl Ledger for Fake {
         Ok(later.map(|(_, record)| record).or_else(|| state.record.clone()).filter(|_| open))
     }
 
+    fn note_open(&self) {}
+
     async fn claim_fee(
         &self,
         _id: ChannelId,
@@ -83,7 +85,7 @@ impl Ledger for Fake {
         &self,
         _id: ChannelId,
         voucher: Unverified<Voucher>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> Result<(), ChainError> {
         if self.0.lock().unwrap().claims_hang {
             std::future::pending::<()>().await;
@@ -95,7 +97,7 @@ impl Ledger for Fake {
         }
         let amount = voucher.payload.cumulative;
         state.claimed.push(amount);
-        state.tips.push(most_tip);
+        state.tips.push(bounds.most_tip);
         if state.claims_undone > 0 {
             state.claims_undone -= 1;
         } else if let Some(record) = &mut state.record {
@@ -108,10 +110,10 @@ impl Ledger for Fake {
         &self,
         _id: ChannelId,
         voucher: Option<Unverified<Voucher>>,
-        most_tip: Balance,
+        bounds: Bounds,
     ) -> Closing {
         let mut state = self.0.lock().unwrap();
-        state.tips.push(most_tip);
+        state.tips.push(bounds.most_tip);
         state.closed_with.push(voucher.map(|v| v.payload.cumulative));
         let answer = state.closings.pop_front().expect("a prepared answer");
         if answer.is_ok() {
@@ -290,11 +292,25 @@ async fn a_failed_settlement_is_reported_and_one_that_went_through_after_all_cou
 
 #[tokio::test]
 async fn an_ended_channel_is_settled_at_what_it_paid() {
+    // The next block is the first one that refuses vouchers.
+    for best in [500, 499] {
+        let mut scene = scene(Some(0));
+        scene.best.send_replace(head(best));
+        scene.settle(Some(voucher(300)), Err(failed())).await;
+        assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+        assert!(scene.closed_with().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn what_a_refused_settlement_would_have_paid_is_not_told_as_paid() {
     let mut scene = scene(Some(0));
-    scene.best.send_replace(head(500));
+    let refused = ChainError::Rejected { call: "close".into(), reason: "Ended".into() };
+    scene.settle(Some(voucher(300)), Err(refused)).await;
+    assert_eq!(scene.event().await, ProviderEvent::SettleFailed);
+    scene.fake.0.lock().unwrap().record = None;
     scene.settle(Some(voucher(300)), Err(failed())).await;
     assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
-    assert!(scene.closed_with().is_empty());
 }
 
 #[tokio::test]
@@ -390,13 +406,13 @@ async fn a_settlement_that_a_fork_has_undone_is_made_again() {
 }
 
 #[test]
-fn a_block_from_before_a_lease_does_not_say_that_its_channel_is_gone() {
-    let began_at = 1_000_000;
-    assert!(ensure_not_before(began_at + 5, began_at).is_ok());
-    assert!(ensure_not_before(began_at - CLOCKS, began_at).is_ok(), "clocks differ");
-    let behind = ensure_not_before(began_at - CLOCKS - 7, began_at);
+fn a_block_from_before_a_channel_was_open_does_not_say_that_it_is_gone() {
+    let known_at = 1_000_000;
+    assert!(ensure_not_before(known_at + 5, known_at).is_ok());
+    assert!(ensure_not_before(known_at - CLOCKS, known_at).is_ok(), "clocks differ");
+    let behind = ensure_not_before(known_at - CLOCKS - 7, known_at);
     assert!(matches!(behind, Err(ChainError::Behind { secs: 7 })), "{behind:?}");
-    assert!(ensure_not_before(0, began_at).is_err(), "the first block has no time");
+    assert!(ensure_not_before(0, known_at).is_err(), "the first block has no time");
     assert!(ensure_not_before(0, 0).is_ok());
 }
 

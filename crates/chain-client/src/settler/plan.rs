@@ -21,6 +21,27 @@ const STEPS: u32 = 6;
 /// most that waits with it while blocks are full.
 const FACTOR: Balance = 8;
 
+/// The tip of a transaction, which pools and blocks compare by its weight.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Tip {
+    /// In the smallest coin unit.
+    pub(super) amount: Balance,
+    /// Calls that it is for.
+    pub(super) calls: usize,
+}
+
+impl Tip {
+    /// What is as high for so many calls.
+    pub(super) fn of(&self, calls: usize) -> Balance {
+        self.amount.saturating_mul(calls as Balance).div_ceil(self.calls.max(1) as Balance)
+    }
+
+    /// What is offered first for so many calls, where this tip was needed just before: a step less.
+    pub(super) fn again(&self, calls: usize) -> Balance {
+        self.of(calls) / FACTOR
+    }
+}
+
 /// The places of those calls that go into the next transaction, by what each may tip at most: those that
 /// may tip most, among equals the first to have come. Where blocks are full, those that may tip far less
 /// wait, since they would add as much to its weight and little to its tip.
@@ -79,16 +100,37 @@ mod tests {
         assert!(choose(&[], true, MOST_CALLS).is_empty());
     }
 
+    #[test]
+    fn a_tip_is_compared_by_the_calls_that_it_is_for() {
+        let batch = Tip { amount: 50_000, calls: 50 };
+        assert_eq!([1, 2, 50].map(|calls| batch.of(calls)), [1_000, 2_000, 50_000]);
+        assert_eq!(Tip { amount: 7, calls: 2 }.of(1), 4, "no less");
+        assert_eq!(batch.again(8), 1_000);
+        assert_eq!(Tip { amount: Balance::MAX, calls: 1 }.of(2), Balance::MAX);
+    }
+
     proptest! {
         #[test]
-        fn a_dear_call_tips_for_its_weight_at_least_an_eighth_of_what_it_may_alone(
+        fn whatever_stands_the_dearest_call_tips_for_its_weight_an_eighth_of_what_it_may_or_more(
             most_tips in prop::collection::vec(0..1_000_000u128, 1..80),
+            amount in 0..50_000_000u128,
+            calls in 1..=MOST_CALLS,
         ) {
-            let chosen = choose(&most_tips, true, MOST_CALLS);
-            let most: Balance = chosen.iter().map(|place| most_tips[*place]).sum();
+            let standing = Tip { amount, calls };
             let dearest = most_tips.iter().max().copied().unwrap_or_default();
-            prop_assert!(most / chosen.len() as Balance >= dearest / FACTOR);
+            let chosen = choose(&most_tips, true, MOST_CALLS);
             prop_assert_eq!(most_tips[chosen[0]], dearest);
+            let most: Balance = chosen.iter().map(|place| most_tips[*place]).sum();
+            // As often as blocks pass by, and in the end alone.
+            let mut tip = Tip { amount: standing.of(chosen.len()), calls: chosen.len() };
+            while let Some(next) = next_tip(tip.of(tip.calls), most, Balance::MAX) {
+                prop_assert!(next <= most);
+                tip.amount = next;
+            }
+            prop_assert!(tip.of(1) >= dearest / FACTOR);
+            if standing.of(1) < dearest {
+                prop_assert!(next_tip(standing.of(1), dearest, Balance::MAX).is_some());
+            }
         }
     }
 }

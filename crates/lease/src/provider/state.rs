@@ -15,7 +15,8 @@ use crate::{meeting::Meeting, Millis, Phase};
 /// Longest that the end of a machine is waited for.
 const STOP_MS: u64 = 60_000;
 
-/// Longest that the outcome of a settlement is waited for before it is sent again.
+/// Longest that an outcome is waited for before it is asked for again: a claim is made anew then, a
+/// settlement that is under way goes on.
 const SETTLE_MS: u64 = 120_000;
 
 /// First and longest pause before a failed settlement is sent again.
