@@ -48,10 +48,10 @@ async fn offers<T: std::fmt::Debug>(
     node.seen().iter().take(count).map(|seen| (seen.nonce, seen.tip)).collect()
 }
 
-/// Whether nothing more comes for a while.
+/// Whether nothing more comes for a while, in which less blocks pass than a transaction lives for.
 async fn rests<T>(node: &Node, settled: impl Future<Output = T>) -> bool {
     let before = node.seen().len();
-    timeout(LOOK * 50, settled).await.is_err() && node.seen().len() == before
+    timeout(LOOK * 10, settled).await.is_err() && node.seen().len() == before
 }
 
 #[tokio::test]
@@ -63,6 +63,15 @@ async fn what_blocks_pass_by_is_signed_again_with_ever_higher_tips_up_to_the_hig
     let offers = offers(&node, 5, &mut settled).await;
     assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 80), (5, 640)]);
     assert!(rests(&node, settled).await);
+}
+
+#[tokio::test]
+async fn what_no_pool_can_have_any_more_is_offered_again_whatever_was_told() {
+    let node = Node::new(100, 99);
+    node.answers([Answer::Keep; 9]);
+    let settler = settler(&node).await;
+    let offers = offers(&node, 4, settler.test(7, 8)).await;
+    assert_eq!(offers, [(5, 0), (5, 1), (5, 8), (5, 8)]);
 }
 
 #[tokio::test]
