@@ -218,7 +218,7 @@ pub(crate) async fn serve<L: Ledger>(
     let mut watching = Watching(None);
     // The last claim, and the settlement: both may take as long as blocks are full.
     let (mut claims, mut settling) = (JoinSet::new(), JoinSet::new());
-    // What a channel is known to have paid, for when it is gone before it can be asked.
+    // What a channel has paid, as far as is known, for when it is gone before it can be asked.
     let mut known_paid = 0;
     loop {
         let command = tokio::select! {
@@ -265,6 +265,7 @@ pub(crate) async fn serve<L: Ledger>(
             }
             ChainCommand::Claim(context, voucher) => {
                 // It brings all that one would that is not answered yet.
+                known_paid = claimed(&mut claims).max(known_paid);
                 claims = JoinSet::new();
                 let (ledger, heads) = (ledger.clone(), heads.clone());
                 let claim = async move {
@@ -282,6 +283,7 @@ pub(crate) async fn serve<L: Ledger>(
             ChainCommand::Settle(..) if !settling.is_empty() => (),
             ChainCommand::Settle(context, voucher) => {
                 watching = Watching(None);
+                known_paid = claimed(&mut claims).max(known_paid);
                 claims = JoinSet::new();
                 let (ledger, heads) = (ledger.clone(), heads.clone());
                 let settlement = async move {
@@ -299,6 +301,17 @@ pub(crate) async fn serve<L: Ledger>(
         }
     }
     drop(watching);
+}
+
+/// What claims have paid whose answers were not read yet.
+fn claimed(claims: &mut JoinSet<ProviderEvent>) -> Balance {
+    let mut most = 0;
+    while let Some(claimed) = claims.try_join_next() {
+        if let Ok(ProviderEvent::Claimed { paid }) = claimed {
+            most = paid.max(most);
+        }
+    }
+    most
 }
 
 /// The task that watches, and what has it report anew; dropped, it ends.
@@ -403,7 +416,8 @@ async fn settle<L: Ledger>(
         }
         Some(record) => {
             *known_paid = record.paid;
-            let is_left = close(ledger, policy, context, &record, voucher, known_paid).await?;
+            let is_left =
+                close(ledger, &heads, policy, context, &record, voucher, known_paid).await?;
             if let Some(event) = is_left {
                 return Ok(event);
             }
@@ -420,6 +434,7 @@ async fn settle<L: Ledger>(
 /// how it ends where it is not worth it. What it will have paid is noted.
 async fn close<L: Ledger>(
     ledger: &L,
+    heads: &Heads,
     policy: WatchPolicy,
     context: &ChannelContext,
     record: &ChannelRecord<u32>,
@@ -448,19 +463,29 @@ async fn close<L: Ledger>(
             Ok(Some(left))
         }
         Err(error) => {
-            let is_known = matches!(
-                error,
-                ChainError::NoCoin { .. }
-                    | ChainError::NotTaken { .. }
-                    | ChainError::Rejected { .. }
-                    | ChainError::Incompatible(_)
-            );
-            // Should the channel be gone next time, then by this transaction.
-            if !is_known {
-                *known_paid = promised;
+            let best = *heads.best.borrow();
+            match ledger.channel(id, best.hash).await {
+                Ok(Some(now)) if best.number.saturating_add(1) >= now.ends_at() => {
+                    warn!(%error, "the channel has ended, vouchers are refused");
+                    return Ok(Some(ProviderEvent::Settled { paid: now.paid }));
+                }
+                // Should it be gone next time, then by this transaction.
+                Ok(_) | Err(_) if may_have_closed(&error) => *known_paid = promised,
+                Ok(_) | Err(_) => (),
             }
             Err(error)
         }
+    }
+}
+
+/// Whether a closing that failed so may have been made, by this transaction or one before it.
+fn may_have_closed(error: &ChainError) -> bool {
+    match error {
+        ChainError::Rejected { reason, .. } => reason.contains("NotFound"),
+        ChainError::NoCoin { .. } | ChainError::NotTaken { .. } | ChainError::Incompatible(_) => {
+            false
+        }
+        _ => true,
     }
 }
 

@@ -70,7 +70,8 @@ pub enum ChainError {
         /// What the node said.
         reason: String,
     },
-    /// The transaction was given to the node, and whether it will be in a block is not known.
+    /// The transaction, or an earlier one that does as much, was given to the node, and whether it will be
+    /// in a block is not known.
     #[error("what becomes of {call} is not known: {reason}")]
     Lost {
         /// Call that was submitted.

@@ -91,8 +91,33 @@ pub(crate) struct Taken {
 /// What a transaction is signed for.
 struct Ground {
     block: AtBlock,
-    /// From which block on it holds.
+    /// From which block on it holds, and for how many.
     birth: Head,
+    life: u32,
+}
+
+/// With what a call is signed.
+pub(crate) struct Signing {
+    /// The account's next one, unless it was chosen before.
+    pub(crate) nonce: Option<u64>,
+    pub(crate) tip: Balance,
+    /// From this block on it would be in vain.
+    pub(crate) ends_at: u32,
+}
+
+impl Ground {
+    /// One on which a transaction does not live much longer than it is of use.
+    fn until(self, ends_at: u32) -> Self {
+        let best = Head { number: self.number(), hash: self.block.block_hash() };
+        match life(ends_at.saturating_sub(best.number)) {
+            MORTALITY => self,
+            life => Ground { birth: best, life, ..self },
+        }
+    }
+
+    fn number(&self) -> u32 {
+        u32::try_from(self.block.block_number()).unwrap_or(u32::MAX)
+    }
 }
 
 impl Chain {
@@ -109,7 +134,9 @@ impl Chain {
     ) -> Result<Balance, ChainError> {
         let ground = self.ground().await?;
         let call = action.call(&ground.block)?;
-        let fee = fee(&ground, key, &call).await?;
+        // With a nonce and a tip of the greatest length.
+        let signed = sign(&ground, &call, key, u32::MAX.into(), Balance::MAX);
+        let fee = estimate(signed).await?;
         let balance = self.balance(&key.account(), ground.block.block_hash()).await?;
         Ok(balance.spendable.saturating_sub(fee))
     }
@@ -168,7 +195,8 @@ impl Chain {
         key: &AccountKey,
         nonce: &mut Option<u64>,
     ) -> Result<Try, ChainError> {
-        let (chosen, mut taken) = match self.sign_once(action, key, *nonce, 0).await? {
+        let signing = Signing { nonce: *nonce, tip: 0, ends_at: u32::MAX };
+        let (chosen, mut taken) = match self.sign_once(action, key, signing).await? {
             Ok(taken) => taken,
             Err(error) => {
                 let told = match nonce {
@@ -201,10 +229,9 @@ impl Chain {
         &self,
         action: &Action,
         key: &AccountKey,
-        nonce: Option<u64>,
-        tip: Balance,
+        Signing { nonce, tip, ends_at }: Signing,
     ) -> Result<Result<(u64, Taken), ExtrinsicError>, ChainError> {
-        let ground = self.ground().await?;
+        let ground = self.ground().await?.until(ends_at);
         let call = action.call(&ground.block)?;
         let turn = self.turn(key.account()).await;
         let _turn = turn.lock().await;
@@ -259,7 +286,7 @@ impl Chain {
     async fn ground(&self) -> Result<Ground, ChainError> {
         let best = self.best().await?;
         let (block, birth) = tokio::try_join!(self.at(best), self.birth(best))?;
-        Ok(Ground { block, birth })
+        Ok(Ground { block, birth, life: MORTALITY })
     }
 
     /// From which block on a transaction holds that is signed now.
@@ -343,13 +370,16 @@ impl Chain {
     }
 }
 
-/// What a call costs on some ground, in the smallest coin unit.
+/// What a call costs on some ground without a tip, in the smallest coin unit; a byte more or less for its
+/// nonce.
 async fn fee(ground: &Ground, key: &AccountKey, call: &RawCall) -> Result<Balance, ChainError> {
+    estimate(sign(ground, call, key, 0, 0)).await
+}
+
+async fn estimate(signed: Result<Signed, ExtrinsicError>) -> Result<Balance, ChainError> {
     let failed =
         |error: &dyn ToString| ChainError::Rpc { request: "a fee", reason: error.to_string() };
-    // Of any nonce it costs the same.
-    let signed = sign(ground, call, key, 0, 0).map_err(|error| failed(&error))?;
-    signed.partial_fee_estimate().await.map_err(|error| failed(&error))
+    signed.map_err(|e| failed(&e))?.partial_fee_estimate().await.map_err(|e| failed(&e))
 }
 
 fn sign(
@@ -361,7 +391,7 @@ fn sign(
 ) -> Result<Signed, ExtrinsicError> {
     let Head { number, hash } = ground.birth;
     let params = DefaultExtrinsicParamsBuilder::new()
-        .mortal_from_unchecked(MORTALITY.into(), number.into(), hash)
+        .mortal_from_unchecked(ground.life.into(), number.into(), hash)
         .nonce(nonce)
         .tip(tip)
         .build();
@@ -372,6 +402,11 @@ fn sign(
 /// finality is further behind than half of the transaction's life, so much below the best one.
 fn birth_number(best: u32, last_final: u32) -> u32 {
     last_final.max(best.saturating_sub(MORTALITY / 2))
+}
+
+/// For how many blocks a transaction lives that is of use for so many: a power of two, from 4 on.
+fn life(of_use: u32) -> u32 {
+    1 << of_use.clamp(4, MORTALITY).ilog2()
 }
 
 /// A general transaction (version 5, no signature) around an encoded call.

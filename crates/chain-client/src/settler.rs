@@ -43,7 +43,7 @@ use self::plan::{choose, next_tip, Tip, BLOCKS, LOOK, MOST_CALLS};
 use crate::{
     calls::{Action, RawCall},
     events::TransactionEvents,
-    send::{is_answer, is_occupied, is_outdated, is_stale, Fate, MORTALITY, TRIES},
+    send::{is_answer, is_occupied, is_outdated, is_stale, Fate, Signing, MORTALITY, TRIES},
     submit::{claim_call, close_call, Included},
     AccountKey, Chain, ChainError, Head,
 };
@@ -115,7 +115,7 @@ impl Settler {
 pub struct Bounds {
     /// The highest tip for its sake where blocks are full, in the smallest coin unit.
     pub most_tip: Balance,
-    /// From this block on the chain refuses it.
+    /// From this block on the channel takes no voucher.
     pub ends_at: u32,
 }
 
@@ -146,6 +146,8 @@ struct Round {
     nonce: u64,
     /// Channels of all that was offered.
     offered: BTreeSet<ChannelId>,
+    /// Whether some pool may have any of it.
+    may_be_pooled: bool,
     /// The tip that a pool has taken last, or found too low.
     tip: Option<Tip>,
     /// The block at which a pool has taken the last one.
@@ -314,11 +316,15 @@ impl Settling {
         let waiting = calls.iter().filter_map(|number| self.waiting.get(number));
         let channels: BTreeSet<ChannelId> = waiting.map(|waiting| waiting.channel).collect();
         round.offered.extend(&channels);
+        let ends_at = calls.iter().filter_map(|number| self.waiting.get(number));
+        let ends_at = ends_at.map(|waiting| waiting.bounds.ends_at).min().unwrap_or(u32::MAX);
+        let signing = Signing { nonce: Some(nonce), tip, ends_at };
         let offer = Offer { tip: Tip { amount: tip, calls: calls.len() }, calls, channels };
-        match self.chain.sign_once(&action, &self.key, Some(nonce), tip).await? {
+        match self.chain.sign_once(&action, &self.key, signing).await? {
             Ok((_, mut taken)) => {
                 round.is_answered(offer.tip, best);
                 round.taken_at = best.number;
+                round.may_be_pooled = true;
                 let (chain, key) = (self.chain.clone(), self.key.clone());
                 let followed = async move {
                     let fate = chain.follow(&action, Some(&key), &mut taken).await;
@@ -331,13 +337,18 @@ impl Settling {
         Ok(())
     }
 
-    /// Answers those that no block takes any more.
+    /// Answers those whose channels have ended.
     fn drop_ended(&mut self, best: Head) {
         let next = best.number.saturating_add(1);
         let ended = self.waiting.extract_if(.., |_, waiting| waiting.bounds.ends_at <= next);
         for (_, waiting) in ended {
-            let title = waiting.call.title();
-            answer(waiting, Err(lost(title, "its channel has ended")));
+            let (call, reason) = (waiting.call.title(), "its channel has ended");
+            let offered = self.round.as_ref().map(|round| &round.offered);
+            let told = match offered.is_some_and(|offered| offered.contains(&waiting.channel)) {
+                true => lost(call, reason),
+                false => ChainError::NotTaken { call, reason: reason.into() },
+            };
+            answer(waiting, Err(told));
         }
     }
 
@@ -347,10 +358,17 @@ impl Settling {
         let Some(round) = &mut self.round else { return };
         // That the nonce was used is seen at the best block; without an answer it may have been taken.
         if is_stale(error) || !is_answer(error) {
+            round.may_be_pooled = true;
             return;
         }
-        if is_occupied(error) || !self.followed.is_empty() {
+        if is_occupied(error) {
             return round.is_answered(offer.tip, best);
+        }
+        if !self.followed.is_empty() {
+            // What was taken before stands.
+            round.one_by_one |= offer.calls.len() > 1;
+            round.not_before = best.number.saturating_add(BLOCKS);
+            return;
         }
         round.not_before = best.number;
         round.refusals += 1;
@@ -359,8 +377,12 @@ impl Settling {
         }
         match offer.calls[..] {
             [call] => {
+                let told = match round.may_be_pooled {
+                    true => lost(action.title(), "a block may have it as it was signed before"),
+                    false => self.chain.not_taken(action, Some(&self.key), error),
+                };
                 if let Some(waiting) = self.waiting.remove(&call) {
-                    answer(waiting, Err(self.chain.not_taken(action, Some(&self.key), error)));
+                    answer(waiting, Err(told));
                 }
             }
             _ => round.one_by_one = true,
@@ -411,13 +433,17 @@ impl Settling {
     fn failed(&mut self, offer: &Offer, error: ChainError) {
         let until = self.round.as_ref().map_or(0, |round| round.not_before);
         self.end_round(until);
-        if let [call] = offer.calls[..] {
-            if let Some(waiting) = self.waiting.remove(&call) {
-                answer(waiting, Err(error));
+        match offer.calls[..] {
+            [call] => {
+                if let Some(waiting) = self.waiting.remove(&call) {
+                    answer(waiting, Err(error));
+                }
             }
-        } else {
-            tracing::warn!(%error, "a batch of settlements has failed; they are made one by one");
-            self.batches_fail = true;
+            _ if matches!(error, ChainError::Rejected { .. } | ChainError::NoCoin { .. }) => {
+                tracing::warn!(%error, "a batch of settlements has failed; they go one by one");
+                self.batches_fail = true;
+            }
+            _ => tracing::debug!(%error, "what became of a batch is not known"),
         }
         self.send_back(&offer.channels);
     }
@@ -453,6 +479,7 @@ impl Round {
         Round {
             nonce,
             offered: BTreeSet::new(),
+            may_be_pooled: false,
             tip: None,
             taken_at: u32::MAX,
             not_before: 0,

@@ -35,6 +35,8 @@ struct FakeState {
     /// The block that a channel is closed in, once it is.
     closes_in: u64,
     closed_in: Option<u64>,
+    /// Has the best block reach the channel's end while it is being closed.
+    ends: Option<watch::Sender<Head>>,
     closed_with: Vec<Option<Balance>>,
     claimed: Vec<Balance>,
     /// Highest tips of claims and closings.
@@ -115,6 +117,9 @@ impl Ledger for Fake {
         let mut state = self.0.lock().unwrap();
         state.tips.push(bounds.most_tip);
         state.closed_with.push(voucher.map(|v| v.payload.cumulative));
+        if let Some(best) = &state.ends {
+            best.send_replace(head(9));
+        }
         let answer = state.closings.pop_front().expect("a prepared answer");
         if answer.is_ok() {
             state.closed_in = Some(state.closes_in);
@@ -300,6 +305,16 @@ async fn an_ended_channel_is_settled_at_what_it_paid() {
         assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
         assert!(scene.closed_with().is_empty());
     }
+}
+
+#[tokio::test]
+async fn a_channel_that_ends_while_it_is_closed_has_paid_what_it_says() {
+    let mut scene = scene(Some(0));
+    scene.fake.0.lock().unwrap().record.as_mut().unwrap().expires_at = 10;
+    scene.fake.0.lock().unwrap().ends = Some(scene.best.clone());
+    scene.settle(Some(voucher(300)), Err(failed())).await;
+    assert_eq!(scene.event().await, ProviderEvent::Settled { paid: 100 });
+    assert_eq!(scene.closed_with(), [Some(300)]);
 }
 
 #[tokio::test]

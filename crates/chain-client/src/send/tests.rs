@@ -27,6 +27,11 @@ fn a_life_begins_at_a_final_block_unless_half_of_it_would_be_over() {
 }
 
 #[test]
+fn a_transaction_lives_no_longer_than_it_is_of_use_but_for_the_shortest_life() {
+    assert_eq!([0, 4, 7, 8, 63, 64, u32::MAX].map(life), [4, 4, 4, 8, 32, 64, 64]);
+}
+
+#[test]
 fn what_was_right_a_block_ago_is_signed_anew_and_nothing_else() {
     for outdated in [
         "Transaction has a bad signature",

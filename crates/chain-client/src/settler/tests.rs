@@ -173,8 +173,22 @@ async fn calls_that_wait_go_together_and_one_by_one_where_a_batch_is_refused() {
     });
     assert!(matches!(refused.await.unwrap(), Err(ChainError::NotTaken { .. })));
     offers(&node, 4, cheap).await;
-    let seen: Vec<_> = node.seen().into_iter().map(|seen| (seen.nonce, seen.calls)).collect();
+    let seen = node.seen().into_iter().take(4).map(|seen| (seen.nonce, seen.calls));
+    let seen: Vec<_> = seen.collect();
     assert_eq!(seen, [(5, vec![1]), (6, vec![2, 3]), (6, vec![2]), (6, vec![3])]);
+}
+
+#[tokio::test]
+async fn what_may_be_in_a_block_is_not_told_as_refused() {
+    let node = Node::new(100, 99);
+    // The pool drops the first one, and has no room for it; then the coin is gone.
+    node.answers([Answer::Full]);
+    let settler = settler(&node).await;
+    let mut settled = pin!(settler.test(7, 0));
+    offers(&node, 2, &mut settled).await;
+    node.answers([Answer::Deny("Inability to pay some fees (e.g. account balance too low)")]);
+    let told = timeout(WAIT, settled).await.unwrap();
+    assert!(matches!(told, Err(ChainError::Lost { .. })), "{told:?}");
 }
 
 #[tokio::test]
@@ -234,10 +248,11 @@ async fn what_the_chain_refuses_from_now_on_is_not_sent() {
     let settler = settler(&node).await;
     let ended = Bounds { most_tip: 640, ends_at: 101 };
     let refused = settler.settle(CHANNEL, call(7), ended).await;
-    assert!(matches!(refused, Err(ChainError::Lost { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(ChainError::NotTaken { .. })), "{refused:?}");
     assert!(node.seen().is_empty());
     let bounds = Bounds { ends_at: 102, ..ended };
     offers(&node, 1, settler.settle(CHANNEL, call(7), bounds)).await;
+    assert_eq!(node.seen()[0].birth, 100, "it lives from the best block, for a short while");
 }
 
 /// One that is told what becomes of its transactions, with calls that wait, by their channels.
@@ -294,7 +309,7 @@ async fn a_later_call_of_a_channel_is_sent_back_when_a_block_has_an_earlier_one(
 }
 
 #[tokio::test]
-async fn a_batch_that_fails_as_a_whole_is_made_one_by_one() {
+async fn a_batch_that_fails_as_a_whole_goes_one_by_one_from_then_on() {
     let (mut settling, mut answers) = settling(&[1, 2, 3]).await;
     let failed = ChainError::Rejected { call: "Utility.force_batch".into(), reason: "no".into() };
     settling.ended((offer(&[0, 1], &[1, 2], 0), Err(failed)));
@@ -303,6 +318,10 @@ async fn a_batch_that_fails_as_a_whole_is_made_one_by_one() {
     }
     assert!(answers[2].try_recv().is_err(), "it waits on");
     assert!(settling.batches_fail && settling.round.is_none());
+    let (mut settling, _answers) = self::settling(&[1, 2]).await;
+    let unread = ChainError::Rpc { request: "events", reason: "the connection is gone".into() };
+    settling.ended((offer(&[0, 1], &[1, 2], 0), Err(unread)));
+    assert!(!settling.batches_fail && settling.waiting.is_empty());
 }
 
 #[tokio::test]
