@@ -39,7 +39,7 @@ use zennet_primitives::{
     signed::Unverified,
 };
 
-use self::plan::{choose, next_tip, Tip, BLOCKS, LOOK, MOST_CALLS};
+use self::plan::{choose, tip, Tip, BLOCKS, LOOK, MOST_CALLS};
 use crate::{
     calls::{Action, RawCall},
     events::TransactionEvents,
@@ -136,6 +136,8 @@ struct Offer {
     calls: Vec<Number>,
     channels: BTreeSet<ChannelId>,
     tip: Tip,
+    /// From this block on it would be in vain.
+    ends_at: u32,
 }
 
 /// What became of a transaction that a pool had taken.
@@ -274,52 +276,18 @@ impl Settling {
         let round = self.round.get_or_insert_with(|| Round::new(nonce));
         // Whether or not the node answers, it is asked again no sooner.
         round.not_before = best.number.saturating_add(1);
-        let numbers: Vec<Number> = self.waiting.keys().copied().collect();
-        let most_tips: Vec<Balance> = self.waiting.values().map(|w| w.bounds.most_tip).collect();
-        let most_calls = if round.one_by_one || self.batches_fail { 1 } else { MOST_CALLS };
-        let needed = self.needed.filter(|(_, until)| best.number < *until).map(|(tip, _)| tip);
-        let is_full = round.tip.is_some() || needed.is_some();
-        let mut chosen = choose(&most_tips, is_full, most_calls);
-        let (action, tip) = loop {
-            let count = chosen.len();
-            let most = chosen.iter().fold(0, |sum: Balance, at| sum.saturating_add(most_tips[*at]));
-            let action = action(chosen.iter().filter_map(|at| self.waiting.get(&numbers[*at])));
-            if !is_full {
-                break (action, 0);
-            }
-            let coin = self.chain.coin_besides(&self.key, &action).await?;
-            let before = round.tip.map(|tip| tip.of(count));
-            let tip = match (before, needed) {
-                (Some(before), _) => next_tip(before, most, coin),
-                (None, needed) => {
-                    Some(needed.map_or(0, |tip| tip.again(count)).min(most).min(coin))
-                }
-            };
-            match (tip, before) {
-                (Some(tip), _) => break (action, tip),
-                (None, Some(before)) if self.followed.is_empty() => {
-                    break (action, before.min(most).min(coin));
-                }
-                // The dearest alone weighs less, and costs less coin.
-                _ if count > 1 => chosen.truncate(1),
-                _ => {
-                    tracing::debug!(most, coin, "blocks are full; no higher tip is given");
-                    round.not_before = best.number.saturating_add(BLOCKS);
-                    return Ok(());
-                }
-            }
+        let next = self.next_offer(best).await?;
+        let Some(round) = &mut self.round else { return Ok(()) };
+        let Some((action, offer)) = next else {
+            round.not_before = best.number.saturating_add(BLOCKS);
+            return Ok(());
         };
+        let tip = offer.tip.amount;
         if tip > 0 {
             tracing::info!(call = action.title(), tip, "blocks are full; it is sent with a tip");
         }
-        let calls: Vec<Number> = chosen.iter().map(|place| numbers[*place]).collect();
-        let waiting = calls.iter().filter_map(|number| self.waiting.get(number));
-        let channels: BTreeSet<ChannelId> = waiting.map(|waiting| waiting.channel).collect();
-        round.offered.extend(&channels);
-        let ends_at = calls.iter().filter_map(|number| self.waiting.get(number));
-        let ends_at = ends_at.map(|waiting| waiting.bounds.ends_at).min().unwrap_or(u32::MAX);
-        let signing = Signing { nonce: Some(nonce), tip, ends_at };
-        let offer = Offer { tip: Tip { amount: tip, calls: calls.len() }, calls, channels };
+        round.offered.extend(&offer.channels);
+        let signing = Signing { nonce: Some(nonce), tip, ends_at: offer.ends_at };
         match self.chain.sign_once(&action, &self.key, signing).await? {
             Ok((_, mut taken)) => {
                 round.is_answered(offer.tip, best);
@@ -335,6 +303,46 @@ impl Settling {
             Err(error) => self.refused(&error, &action, &offer, best),
         }
         Ok(())
+    }
+
+    /// What goes into the next transaction; nothing where it can tip no more than the one that stands.
+    async fn next_offer(&mut self, best: Head) -> Result<Option<(Action, Offer)>, ChainError> {
+        let Some(round) = &self.round else { return Ok(None) };
+        let numbers: Vec<Number> = self.waiting.keys().copied().collect();
+        let most_tips: Vec<Balance> = self.waiting.values().map(|w| w.bounds.most_tip).collect();
+        let most_calls = if round.one_by_one || self.batches_fail { 1 } else { MOST_CALLS };
+        let needed = self.needed.filter(|(_, until)| best.number < *until).map(|(tip, _)| tip);
+        let is_full = round.tip.is_some() || needed.is_some();
+        let mut chosen = choose(&most_tips, is_full, most_calls);
+        loop {
+            let calls: Vec<_> = chosen.iter().map(|place| numbers[*place]).collect();
+            let waiting = calls.iter().filter_map(|number| self.waiting.get(number));
+            let (action, most) = (action(waiting.clone()), most_tip(waiting));
+            let tip = match is_full {
+                false => Some(0),
+                true => {
+                    let most = most.min(self.chain.coin_besides(&self.key, &action).await?);
+                    tip(round.tip, needed, !self.followed.is_empty(), calls.len(), most)
+                }
+            };
+            match tip {
+                Some(tip) => return Ok(Some((action, self.offer_of(calls, tip)))),
+                // The dearest alone weighs less, and costs less coin.
+                None if calls.len() > 1 => chosen.truncate(1),
+                None => {
+                    tracing::debug!(most, "blocks are full; no higher tip is given");
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    fn offer_of(&self, calls: Vec<Number>, amount: Balance) -> Offer {
+        let waiting = calls.iter().filter_map(|number| self.waiting.get(number));
+        let ends_at = waiting.clone().map(|waiting| waiting.bounds.ends_at).min();
+        let channels = waiting.map(|waiting| waiting.channel).collect();
+        let tip = Tip { amount, calls: calls.len() };
+        Offer { calls, channels, tip, ends_at: ends_at.unwrap_or(u32::MAX) }
     }
 
     /// Answers those whose channels have ended.
@@ -506,6 +514,11 @@ fn action<'a>(waiting: impl Iterator<Item = &'a Waiting>) -> Action {
             Action::Batch { how: "force_batch", calls }
         }
     }
+}
+
+/// The highest tip of a transaction of several calls.
+fn most_tip<'a>(waiting: impl Iterator<Item = &'a Waiting>) -> Balance {
+    waiting.fold(0, |sum, waiting| sum.saturating_add(waiting.bounds.most_tip))
 }
 
 /// Whoever asked may be gone.

@@ -56,11 +56,26 @@ pub(super) fn choose(most_tips: &[Balance], are_full: bool, most_calls: usize) -
     places
 }
 
-/// The next tip above one: a step higher, or as far as there is coin. None is above `most`.
-pub(super) fn next_tip(tip: Balance, most: Balance, coin: Balance) -> Option<Balance> {
+/// What a transaction of so many calls tips while blocks are full: more than the one before it, or as much
+/// where no pool has one; at first, a step less than what was needed just before. Nothing where it could
+/// only tip less than the one that stands.
+pub(super) fn tip(
+    before: Option<Tip>,
+    needed: Option<Tip>,
+    is_pooled: bool,
+    calls: usize,
+    most: Balance,
+) -> Option<Balance> {
+    let Some(before) = before.map(|tip| tip.of(calls)) else {
+        return Some(needed.map_or(0, |tip| tip.again(calls)).min(most));
+    };
+    next_tip(before, most).or_else(|| (!is_pooled).then_some(before.min(most)))
+}
+
+/// The next tip above one: a step higher, and none above `most`.
+fn next_tip(tip: Balance, most: Balance) -> Option<Balance> {
     let mut steps = (0..STEPS).rev().map(|left| most / FACTOR.pow(left));
-    let next = steps.find(|step| *step > tip)?;
-    Some(next.min(coin)).filter(|next| *next > tip)
+    steps.find(|step| *step > tip)
 }
 
 #[cfg(test)]
@@ -69,25 +84,33 @@ mod tests {
 
     use super::*;
 
-    fn tips(most: Balance, coin: Balance) -> Vec<Balance> {
-        std::iter::successors(next_tip(0, most, coin), |tip| next_tip(*tip, most, coin)).collect()
+    fn tips(most: Balance) -> Vec<Balance> {
+        std::iter::successors(next_tip(0, most), |tip| next_tip(*tip, most)).collect()
     }
 
     #[test]
     fn tips_rise_to_the_highest_and_no_further() {
-        let coin = Balance::MAX;
-        assert_eq!(tips(1 << 15, coin), [1, 8, 64, 512, 4096, 1 << 15]);
-        assert_eq!(tips(100, coin), [1, 12, 100]);
-        assert_eq!(tips(1, coin), [1]);
-        assert!(tips(0, coin).is_empty());
-        assert_eq!(tips(coin, coin).last(), Some(&coin));
+        assert_eq!(tips(1 << 15), [1, 8, 64, 512, 4096, 1 << 15]);
+        assert_eq!(tips(100), [1, 12, 100]);
+        assert_eq!(tips(1), [1]);
+        assert!(tips(0).is_empty());
+        assert_eq!(tips(Balance::MAX).last(), Some(&Balance::MAX));
     }
 
     #[test]
-    fn no_tip_is_above_what_there_is_coin_for() {
-        assert_eq!(tips(640, 50), [1, 10, 50]);
-        assert!(tips(100, 0).is_empty());
-        assert_eq!(next_tip(50, 640, 1_000), Some(80), "there may be more later");
+    fn one_that_stands_is_replaced_by_a_higher_tip_alone() {
+        let before = Some(Tip { amount: 100, calls: 2 });
+        assert_eq!(tip(before, None, true, 2, 640), Some(640));
+        assert_eq!(tip(before, None, true, 1, 640), Some(80), "a half of it is as much for one");
+        assert_eq!(tip(before, None, true, 2, 100), None);
+        assert_eq!(tip(before, None, false, 2, 100), Some(100), "no pool has it");
+        assert_eq!(tip(before, None, false, 2, 30), Some(30), "coin went elsewhere");
+        assert_eq!(
+            tip(None, before, false, 2, 640),
+            Some(12),
+            "a step less than the last that got in"
+        );
+        assert_eq!(tip(None, before, false, 2, 5), Some(5));
     }
 
     #[test]
@@ -123,13 +146,13 @@ mod tests {
             let most: Balance = chosen.iter().map(|place| most_tips[*place]).sum();
             // As often as blocks pass by, and in the end alone.
             let mut tip = Tip { amount: standing.of(chosen.len()), calls: chosen.len() };
-            while let Some(next) = next_tip(tip.of(tip.calls), most, Balance::MAX) {
+            while let Some(next) = next_tip(tip.of(tip.calls), most) {
                 prop_assert!(next <= most);
                 tip.amount = next;
             }
             prop_assert!(tip.of(1) >= dearest / FACTOR);
             if standing.of(1) < dearest {
-                prop_assert!(next_tip(standing.of(1), dearest, Balance::MAX).is_some());
+                prop_assert!(next_tip(standing.of(1), dearest).is_some());
             }
         }
     }

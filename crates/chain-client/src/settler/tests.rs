@@ -91,11 +91,11 @@ async fn no_more_is_tipped_than_there_is_coin_for_until_there_is_more() {
     node.answers([Answer::Keep; 9]);
     let settler = settler(&node).await;
     let mut settled = pin!(settler.test(7, 640));
-    offers(&node, 4, &mut settled).await;
+    offers(&node, 3, &mut settled).await;
     assert!(rests(&node, &mut settled).await);
     node.has_free(FEE + 1_000);
-    let offers = offers(&node, 6, settled).await;
-    assert_eq!(offers, [(5, 0), (5, 1), (5, 10), (5, 50), (5, 80), (5, 640)]);
+    let offers = offers(&node, 5, settled).await;
+    assert_eq!(offers, [(5, 0), (5, 6), (5, 50), (5, 80), (5, 640)]);
 }
 
 #[tokio::test]
@@ -275,7 +275,8 @@ type Answered = Result<Included, ChainError>;
 
 fn offer(calls: &[Number], channels: &[u8], amount: Balance) -> Offer {
     let channels = channels.iter().map(|channel| Hash::repeat_byte(*channel)).collect();
-    Offer { calls: calls.to_vec(), channels, tip: Tip { amount, calls: calls.len() } }
+    let tip = Tip { amount, calls: calls.len() };
+    Offer { calls: calls.to_vec(), channels, tip, ends_at: u32::MAX }
 }
 
 fn included(items: Vec<Option<DispatchError>>) -> Result<Fate, ChainError> {
